@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BASE_IO_H
+#define BASE_IO_H
+
+/* Whole reads and writes: 0 or negative errno; interrupted calls go on. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Reads up to len bytes; what the file has. Returns bytes or -errno. */
+ssize_t io_pread(int fd, void *buf, size_t len, uint64_t offset);
+/* Writes all of buf. */
+int io_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+/*
+ * All of a file from its beginning, at most `limit` bytes (-EFBIG beyond). The
+ * caller frees bytes.
+ */
+int io_read_file(int fd, size_t limit, uint8_t **ret_bytes, size_t *ret_len);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef IMGCORE_IMAGE_H
+#define IMGCORE_IMAGE_H
+
+/*
+ * The disk: sector 0, GRUB in the gap, two ext2 partitions, as a map of
+ * regions that tile [0, size) and are computed when they are read.
+ *
+ *     sector 0          boot.img with the partition table
+ *     1 ... 2047        core.img, then zeroes
+ *     2048 ...          partition 1: /boot
+ *     ...               partition 2: everything else
+ *
+ * Errors: 0 or a negative errno with a diagnostic.
+ * Ownership: image_build's result is freed by image_free.
+ * Threading: an image is immutable; any number of threads may read it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imgcore/boot.h"
+#include "imgcore/tree.h"
+
+struct diag;
+struct image;
+
+struct image_options {
+	/* The source; src_fd stays the caller's. */
+	int src_fd;
+	const char *src_path;
+	struct tree_scan_options scan; /* exclude is set by image_build */
+	/* Bytes, multiples of 512; 0: as large as the content needs. */
+	uint64_t size;
+	uint64_t boot_size; /* partition 1, likewise */
+	uint64_t free; /* bytes that a guest can still write */
+	struct boot_options boot;
+};
+
+/* Scans, plans, and lays the disk out. Writes nothing to host storage. */
+int image_build(const struct image_options *options, struct image **ret_image,
+		struct diag *diag);
+void image_free(struct image *image);
+
+/* The trees on the partitions, 0 and 1. */
+const struct tree *image_tree(const struct image *image, unsigned partition);
+
+uint64_t image_size(const struct image *image);
+/* Bytes that are neither hole nor zero by construction, for st_blocks. */
+uint64_t image_data_size(const struct image *image);
+
+/*
+ * Fills all of buf with [offset, offset + len), which must lie within the
+ * image, or returns a negative errno: -ESTALE where a host file is no longer
+ * the one that was scanned. Takes no lock while it reads.
+ */
+int image_pread(const struct image *image, void *buf, size_t len,
+		uint64_t offset, struct diag *diag);
+
+enum image_kind {
+	IMAGE_ZERO, /* reads as zeroes */
+	IMAGE_BYTES, /* held in memory */
+	IMAGE_RENDER, /* computed */
+	IMAGE_FILE, /* a host file's bytes, zeroes behind its end */
+};
+
+struct image_region {
+	uint64_t start; /* bytes; [start, end) */
+	uint64_t end;
+	enum image_kind kind;
+	unsigned partition; /* 1 or 2; 0 outside of them */
+	const char *what; /* "superblock", "inode table", "file", ... */
+	tree_id node; /* whose block it is, or TREE_NONE */
+	uint64_t node_offset; /* IMAGE_FILE: where in the file it starts */
+};
+
+/*
+ * The region that offset (below the size) lies in. The first starts at 0, each
+ * next one at the end of the last: walking them visits every byte once.
+ */
+void image_region_at(const struct image *image, uint64_t offset,
+		     struct image_region *ret_region);
+
+/* The first data (hole) at or behind offset; the size where there is none. */
+uint64_t image_next_data(const struct image *image, uint64_t offset);
+uint64_t image_next_hole(const struct image *image, uint64_t offset);
+
+#endif

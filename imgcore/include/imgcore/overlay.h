@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef IMGCORE_OVERLAY_H
+#define IMGCORE_OVERLAY_H
+
+/*
+ * What a guest has written, over an image: copy on write in blocks of 4 KiB,
+ * in an unlinked temporary file that is made at the first write and gone with
+ * the overlay. Memory grows with what is written, one bit a block, in pages.
+ *
+ * Errors: 0 or a negative errno; a full temporary directory is -ENOSPC.
+ * Threading: any number of threads may read and write. Overlapping writes at
+ * the same time end in some order for each block, as on a disk.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct diag;
+struct image;
+struct overlay;
+
+/* tmp_fd: the directory for the file; duplicated. image must outlive it. */
+int overlay_new(struct overlay **ret_overlay, const struct image *image,
+		int tmp_fd);
+void overlay_free(struct overlay *overlay);
+
+/* As image_pread, with what was written in place of the image's bytes. */
+int overlay_pread(struct overlay *overlay, void *buf, size_t len,
+		  uint64_t offset, struct diag *diag);
+/* Writes all of buf, or fails; what it wrote before a failure stays. */
+int overlay_pwrite(struct overlay *overlay, const void *buf, size_t len,
+		   uint64_t offset, struct diag *diag);
+/* What was written so far is on stable storage when this returns 0. */
+int overlay_flush(struct overlay *overlay, struct diag *diag);
+
+/* As image_next_data and image_next_hole. */
+uint64_t overlay_next_data(struct overlay *overlay, uint64_t offset);
+uint64_t overlay_next_hole(struct overlay *overlay, uint64_t offset);
+/* Bytes of blocks that have been written. */
+uint64_t overlay_data_size(const struct overlay *overlay);
+
+#endif

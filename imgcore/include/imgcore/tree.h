@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef IMGCORE_TREE_H
+#define IMGCORE_TREE_H
+
+/*
+ * A directory tree in memory: what the image shows, and what proves that a
+ * host file is still the one that was scanned.
+ *
+ * Nodes are numbered from 0 (the root) in breadth-first order; the children of
+ * a directory are consecutive and sorted bytewise by name, so the order in
+ * which the host lists a directory never shows. Names are bytes, any but '/'
+ * and NUL. A further hard link is a node of its own whose `inode` is the first.
+ *
+ * Errors: 0 or a negative errno with a diagnostic.
+ * Ownership: a tree is immutable, and freed by tree_free.
+ * Threading: any number of threads may use one tree.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct diag;
+struct tree;
+struct tree_builder;
+
+typedef uint32_t tree_id;
+#define TREE_ROOT ((tree_id)0)
+#define TREE_NONE ((tree_id)UINT32_MAX)
+
+/* The attributes that a node shows in the image. */
+struct tree_attr {
+	uint32_t mode; /* type and permissions, as st_mode */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t mtime_ns;
+	int64_t mtime;
+	uint32_t major; /* device number of a device node */
+	uint32_t minor;
+};
+
+/* A run of data in a sparse file, in bytes: [start, end). */
+struct tree_extent {
+	uint64_t start;
+	uint64_t end;
+};
+
+/* Everything about one node. The pointers are the tree's. */
+struct tree_info {
+	struct tree_attr attr;
+	const char *name; /* not terminated; "" for the root */
+	size_t name_len;
+	tree_id parent; /* the root's is itself */
+	tree_id inode; /* the node that stands for the inode: often itself */
+	uint32_t
+		nlink; /* names of that inode in this tree; 1 for a directory */
+	uint64_t size; /* file: bytes; symbolic link: length of the target */
+	const char *target; /* symbolic link; not terminated */
+	tree_id first_child; /* directory: children are first_child + 0 ... */
+	uint32_t n_children; /* ... n_children - 1 */
+	uint32_t n_subdirs; /* directory: how many of them are directories */
+	bool reserved; /* lost+found, or another directory of the file system */
+	const struct tree_extent *extents; /* sparse file, else NULL: dense */
+	size_t n_extents;
+};
+
+/*
+ * File content that does not come from a host file. pread fills all of buf
+ * (the range lies within the file) or returns a negative errno; any thread may
+ * call it at any time. release is called once, with the last tree.
+ */
+struct content {
+	int (*pread)(struct content *content, void *buf, size_t len,
+		     uint64_t offset);
+	void (*release)(struct content *content);
+};
+
+/* A content of a copy of these bytes. */
+int content_new_bytes(struct content **ret_content, const void *bytes,
+		      size_t len);
+
+/* ---- making a tree ---- */
+
+/*
+ * A builder is a tree under construction: on its own (tree_build), or as a set
+ * of grafts that tree_scan lays under what it finds on the host.
+ */
+int tree_builder_new(struct tree_builder **ret_builder,
+		     const struct tree_attr *root);
+void tree_builder_free(struct tree_builder *builder);
+
+typedef uint32_t builder_id; /* 0 is the root */
+
+/*
+ * Adds an entry; -EEXIST if the directory has one of that name, -EINVAL for a
+ * name no file system could hold ("", ".", "..", '/' or NUL inside).
+ */
+int tree_builder_add(struct tree_builder *builder, builder_id parent,
+		     const char *name, size_t name_len,
+		     const struct tree_attr *attr, builder_id *ret_id);
+/* The same for a regular file with content, which it takes over on success. */
+int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
+			     const char *name, const struct tree_attr *attr,
+			     struct content *content, uint64_t size,
+			     builder_id *ret_id);
+/* The same for a regular file of the host: dirfd is duplicated. */
+int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
+			  const char *name, int dirfd, const char *host_path,
+			  struct diag *diag);
+int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
+			     const char *name, const struct tree_attr *attr,
+			     const char *target, size_t target_len);
+/* A further name of a file that is no directory. */
+int tree_builder_add_link(struct tree_builder *builder, builder_id parent,
+			  const char *name, size_t name_len, builder_id file);
+/* The directory `path` below `parent`, made where it is missing. */
+int tree_builder_mkdirs(struct tree_builder *builder, builder_id parent,
+			const char *path, const struct tree_attr *attr,
+			builder_id *ret_id);
+/* Marks a directory as the file system's own: see tree_info.reserved. */
+void tree_builder_reserve(struct tree_builder *builder, builder_id dir);
+/* Data runs of a sparse file: sorted, apart, within its size; copied. */
+int tree_builder_set_extents(struct tree_builder *builder, builder_id file,
+			     const struct tree_extent *extents, size_t n);
+
+/* The tree of a builder alone; leaves the builder empty. */
+int tree_build(struct tree_builder *builder, struct tree **ret_tree,
+	       struct diag *diag);
+
+enum tree_unreadable {
+	TREE_UNREADABLE_ERROR, /* the scan fails and names the path */
+	TREE_UNREADABLE_SKIP, /* the entry is left out and counted */
+};
+
+enum tree_owner {
+	TREE_OWNER_KEEP,
+	TREE_OWNER_SET, /* every entry belongs to uid:gid */
+};
+
+struct tree_scan_options {
+	enum tree_unreadable unreadable;
+	enum tree_owner owner;
+	uint32_t uid;
+	uint32_t gid;
+	/* Names directly below the root that this tree leaves out. */
+	const char *const *exclude;
+	/* Directories (device, inode) that appear empty: our mount point. */
+	const struct tree_identity {
+		uint64_t dev;
+		uint64_t ino;
+	} * prune;
+	size_t n_prune;
+	/* Called now and then, from the scanning thread; may be NULL. */
+	void (*progress)(void *context, uint64_t entries);
+	void *context;
+};
+
+/*
+ * Scans the host directory `root_fd` (kept open, duplicated) to the end. No
+ * symbolic link is followed, no other file system entered: what is mounted
+ * below appears as an empty directory. root_path is for messages only.
+ * grafts may be NULL; an entry of the host wins over a graft of the same path,
+ * directories merge. Leaves grafts empty.
+ */
+int tree_scan(int root_fd, const char *root_path,
+	      const struct tree_scan_options *options,
+	      struct tree_builder *grafts, struct tree **ret_tree,
+	      struct diag *diag);
+
+void tree_free(struct tree *tree);
+
+/* ---- using a tree ---- */
+
+uint32_t tree_count(const struct tree *tree);
+/* Entries that TREE_UNREADABLE_SKIP left out. */
+uint64_t tree_skipped(const struct tree *tree);
+void tree_get(const struct tree *tree, tree_id id, struct tree_info *ret_info);
+/* The child of that name, or TREE_NONE. */
+tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,
+		   size_t name_len);
+/* A path with '/' between names, from the root; links are not followed. */
+tree_id tree_find(const struct tree *tree, const char *path);
+/*
+ * The path of a node, with no '/' at its start ("" for the root); the caller
+ * frees it.
+ */
+int tree_path(const struct tree *tree, tree_id id, char **ret_path);
+/* The same with the host's root before it, for messages. */
+int tree_host_path(const struct tree *tree, tree_id id, char **ret_path);
+/*
+ * Replaces the content of a regular file that came from
+ * tree_builder_add_content, before anyone else sees the tree: grub.cfg can be
+ * written only when the kernels are known. Takes content over on success.
+ */
+int tree_set_content(struct tree *tree, tree_id id, struct content *content,
+		     uint64_t size);
+/* The content of a file, or NULL where a host file is behind it. */
+struct content *tree_content(const struct tree *tree, tree_id id);
+
+/*
+ * Opens the host file behind a regular file for reading, beneath the root, and
+ * checks that it is still the file that was scanned. The caller closes.
+ * -ESTALE with a diagnostic if it is not.
+ */
+int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
+		   struct diag *diag);
+/* The check alone, on an open descriptor: 0 or -ESTALE. */
+int tree_verify_host(const struct tree *tree, tree_id id, int fd,
+		     struct diag *diag);
+
+/*
+ * 128 bits that stand for everything the image shows of the tree, but for the
+ * files' bytes: names, attributes, sizes, links, targets. Host inode numbers
+ * and change times have no part in it.
+ */
+void tree_digest(const struct tree *tree, uint8_t ret_digest[16]);
+
+#endif
