@@ -60,7 +60,8 @@ struct tree_info {
 	uint32_t n_children; /* ... n_children - 1 */
 	uint32_t n_subdirs; /* directory: how many of them are directories */
 	bool reserved; /* lost+found, or another directory of the file system */
-	const struct tree_extent *extents; /* sparse file, else NULL: dense */
+	bool sparse; /* file: with data in its extents only */
+	const struct tree_extent *extents;
 	size_t n_extents;
 };
 
@@ -92,8 +93,9 @@ void tree_builder_free(struct tree_builder *builder);
 typedef uint32_t builder_id; /* 0 is the root */
 
 /*
- * Adds an entry; -EEXIST if the directory has one of that name, -EINVAL for a
- * name no file system could hold ("", ".", "..", '/' or NUL inside).
+ * Adds an entry; -EINVAL for a name that no file system could hold ("", ".",
+ * "..", '/' or NUL inside, over 255 bytes). Two entries of one name in one
+ * directory are found when the tree is made: -EEXIST.
  */
 int tree_builder_add(struct tree_builder *builder, builder_id parent,
 		     const char *name, size_t name_len,
@@ -137,13 +139,21 @@ enum tree_owner {
 	TREE_OWNER_SET, /* every entry belongs to uid:gid */
 };
 
+/* A host tree is split over two trees at one directory below its root. */
+enum tree_part {
+	TREE_PART_ALL,
+	TREE_PART_SUBDIR, /* the root, and of its entries `subdir` alone */
+	TREE_PART_WITHOUT, /* everything but `subdir` */
+};
+
 struct tree_scan_options {
 	enum tree_unreadable unreadable;
 	enum tree_owner owner;
 	uint32_t uid;
 	uint32_t gid;
-	/* Names directly below the root that this tree leaves out. */
-	const char *const *exclude;
+	/* The whole directory, or one of its two halves. */
+	enum tree_part part;
+	const char *subdir;
 	/* Directories (device, inode) that appear empty: our mount point. */
 	const struct tree_identity {
 		uint64_t dev;

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/assembly.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "imgcore/diag.h"
+
+void batch_clear(struct batch *batch)
+{
+	batch->entries.count = 0;
+	batch->names.count = 0;
+	batch->extents.count = 0;
+}
+
+void batch_release(struct batch *batch)
+{
+	vec_free(&batch->entries);
+	vec_free(&batch->names);
+	vec_free(&batch->extents);
+}
+
+int batch_put(struct batch *batch, const char *bytes, size_t len,
+	      uint64_t *ret_offset)
+{
+	if (vec_reserve(&batch->names, len) < 0)
+		return -ENOMEM;
+	memcpy(batch->names.items + batch->names.count, bytes, len);
+	*ret_offset = batch->names.count;
+	batch->names.count += len;
+	return 0;
+}
+
+struct entry *batch_add(struct batch *batch, const char *name, size_t len)
+{
+	struct entry *e;
+	uint64_t offset;
+
+	if (batch_put(batch, name, len, &offset) < 0)
+		return NULL;
+	e = vec_push(&batch->entries);
+	if (!e)
+		return NULL;
+	e->node.name = offset;
+	e->node.name_len = (uint8_t)len;
+	e->graft = BUILDER_NONE;
+	return e;
+}
+
+/* ---- grafts ---- */
+
+/* The file a builder's entry stands for: itself, or what it is a link to. */
+static const struct builder_node *graft_file(const struct tree_builder *grafts,
+					     builder_id id)
+{
+	const struct builder_node *n = &grafts->items[id];
+
+	return n->link_to == BUILDER_NONE ? n : &grafts->items[n->link_to];
+}
+
+static int add_extents(struct batch *batch, struct entry *e,
+		       const struct builder_node *file)
+{
+	size_t n = file->n_extents;
+
+	e->sparse = true;
+	e->first_extent = batch->extents.count;
+	e->n_extents = n;
+	if (vec_reserve(&batch->extents, n) < 0)
+		return -ENOMEM;
+	memcpy(batch->extents.items + batch->extents.count, file->extents,
+	       n * sizeof(*file->extents));
+	batch->extents.count += n;
+	return 0;
+}
+
+static int add_graft(struct batch *batch, const struct tree_builder *grafts,
+		     builder_id id)
+{
+	const struct builder_node *named = &grafts->items[id];
+	const struct builder_node *file = graft_file(grafts, id);
+	struct entry *e = batch_add(batch, named->name, named->name_len);
+	struct node *n;
+
+	if (!e)
+		return -ENOMEM;
+	e->graft = id;
+	e->dev = file->dev;
+	e->linked = file->linked;
+	n = &e->node;
+	n->ino = file->ino;
+	n->size = file->size;
+	n->mode = (uint16_t)file->attr.mode;
+	n->uid = file->attr.uid;
+	n->gid = file->attr.gid;
+	n->mtime = file->attr.mtime;
+	n->mtime_ns = file->attr.mtime_ns;
+	n->ctime = file->ctime;
+	n->ctime_ns = file->ctime_ns;
+	n->flags = NODE_GRAFT | (file->reserved ? NODE_RESERVED : 0);
+	if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {
+		n->device.major = file->attr.major;
+		n->device.minor = file->attr.minor;
+	}
+	if (file->target) {
+		uint64_t offset;
+
+		if (batch_put(batch, file->target, file->size, &offset) < 0)
+			return -ENOMEM;
+		n->target = offset;
+	}
+	return file->extents ? add_extents(batch, e, file) : 0;
+}
+
+/* Adds what the grafts have for this directory. */
+static int add_grafts(struct assembly *a, tree_id dir, struct batch *batch)
+{
+	const struct graft_dir *g;
+	builder_id id;
+
+	if (a->next_graft_dir >= a->graft_dirs.count)
+		return 0;
+	g = &a->graft_dirs.items[a->next_graft_dir];
+	if (g->dir != dir)
+		return 0;
+	a->next_graft_dir++;
+	id = a->grafts->items[g->graft].first_child;
+	for (; id != BUILDER_NONE; id = a->grafts->items[id].next) {
+		int r = add_graft(batch, a->grafts, id);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- a batch into the tree ---- */
+
+/* By name; of two of one name the host's first. */
+static int entry_compare(const void *pa, const void *pb, void *names)
+{
+	const struct entry *a = pa;
+	const struct entry *b = pb;
+	int c = name_compare(
+		(const char *)names + a->node.name, a->node.name_len,
+		(const char *)names + b->node.name, b->node.name_len);
+
+	if (c != 0)
+		return c;
+	return (a->node.flags & NODE_GRAFT) - (b->node.flags & NODE_GRAFT);
+}
+
+static bool same_name(const struct batch *batch, const struct entry *a,
+		      const struct entry *b)
+{
+	return name_compare(batch->names.items + a->node.name, a->node.name_len,
+			    batch->names.items + b->node.name,
+			    b->node.name_len) == 0;
+}
+
+/*
+ * Of two entries of one name the first stays; a directory of the host takes
+ * the grafts of the other in.
+ */
+static int merge(struct entry *kept, const struct entry *graft)
+{
+	if ((kept->node.flags & NODE_GRAFT) || kept->graft != BUILDER_NONE)
+		return -EEXIST;
+	if (S_ISDIR(kept->node.mode) && S_ISDIR(graft->node.mode)) {
+		kept->graft = graft->graft;
+		kept->node.flags |= graft->node.flags & NODE_RESERVED;
+	}
+	return 0;
+}
+
+static int sort_and_merge(struct batch *batch, struct diag *diag)
+{
+	struct entry *items = batch->entries.items;
+	size_t kept = 0;
+
+	if (batch->entries.count > 1)
+		qsort_r(items, batch->entries.count, sizeof(*items),
+			entry_compare, batch->names.items);
+	for (size_t i = 0; i < batch->entries.count; i++) {
+		if (kept > 0 && same_name(batch, &items[kept - 1], &items[i])) {
+			int r = merge(&items[kept - 1], &items[i]);
+
+			if (r < 0)
+				return diag_set(diag, r, NULL,
+						"two entries of the name %.*s",
+						(int)items[i].node.name_len,
+						batch->names.items +
+							items[i].node.name);
+			continue;
+		}
+		items[kept++] = items[i];
+	}
+	batch->entries.count = kept;
+	return 0;
+}
+
+static int put_name(struct tree *tree, const char *bytes, size_t len,
+		    uint64_t *ret_offset)
+{
+	memcpy(tree->names.items + tree->names.count, bytes, len);
+	*ret_offset = tree->names.count;
+	tree->names.count += len;
+	return 0;
+}
+
+static int intern_device(struct tree *tree, uint64_t dev, uint32_t *ret_index)
+{
+	uint64_t *d;
+
+	/* Nearly always the last one seen. */
+	for (size_t i = tree->devices.count; i-- > 0;) {
+		if (tree->devices.items[i] == dev) {
+			*ret_index = (uint32_t)i;
+			return 0;
+		}
+	}
+	d = vec_push(&tree->devices);
+	if (!d)
+		return -ENOMEM;
+	*d = dev;
+	*ret_index = (uint32_t)(tree->devices.count - 1);
+	return 0;
+}
+
+static int put_extents(struct tree *tree, const struct batch *batch,
+		       const struct entry *e, struct node *node)
+{
+	struct runs *runs;
+
+	if (vec_reserve(&tree->extents, e->n_extents) < 0)
+		return -ENOMEM;
+	runs = vec_push(&tree->runs);
+	if (!runs)
+		return -ENOMEM;
+	*runs = (struct runs){ tree->extents.count, e->n_extents };
+	if (e->n_extents > 0)
+		memcpy(tree->extents.items + tree->extents.count,
+		       batch->extents.items + e->first_extent,
+		       e->n_extents * sizeof(*tree->extents.items));
+	tree->extents.count += e->n_extents;
+	node->file.runs = (uint32_t)tree->runs.count;
+	return 0;
+}
+
+/* Moves the origin of a graft's bytes from the builder into the tree. */
+static int put_origin(struct assembly *a, const struct entry *e,
+		      struct node *node)
+{
+	struct builder_node *file;
+	struct origin *o;
+
+	file = (struct builder_node *)graft_file(a->grafts, e->graft);
+	if (!file->origin.content && !file->origin.path)
+		return 0;
+	o = vec_push(&a->tree->origins);
+	if (!o)
+		return -ENOMEM;
+	*o = file->origin;
+	file->origin = (struct origin){ .dirfd = -1 };
+	node->file.origin = (uint32_t)a->tree->origins.count;
+	return 0;
+}
+
+static int put_directory(struct assembly *a, const struct entry *e, tree_id id)
+{
+	struct graft_dir *g;
+
+	if (e->graft == BUILDER_NONE)
+		return 0;
+	g = vec_push(&a->graft_dirs);
+	if (!g)
+		return -ENOMEM;
+	*g = (struct graft_dir){ id, e->graft };
+	return 0;
+}
+
+/* A node for an entry whose inode is new to the tree. */
+static int put_inode(struct assembly *a, const struct batch *batch,
+		     const struct entry *e, tree_id id)
+{
+	struct node *node = &a->tree->nodes.items[id];
+	int r;
+
+	if (S_ISDIR(node->mode))
+		return put_directory(a, e, id);
+	if (S_ISLNK(node->mode)) {
+		uint64_t offset;
+
+		r = put_name(a->tree, batch->names.items + e->node.target,
+			     node->size, &offset);
+		node->target = offset;
+		return r;
+	}
+	if (!S_ISREG(node->mode))
+		return 0;
+	if (e->sparse) {
+		r = put_extents(a->tree, batch, e, node);
+		if (r < 0)
+			return r;
+	}
+	return e->graft == BUILDER_NONE ? 0 : put_origin(a, e, node);
+}
+
+static int put_entry(struct assembly *a, tree_id dir, const struct batch *batch,
+		     const struct entry *e)
+{
+	struct tree *t = a->tree;
+	tree_id id = (tree_id)t->nodes.count;
+	struct node *n = &t->nodes.items[t->nodes.count++];
+	uint64_t offset;
+	int r;
+
+	*n = e->node;
+	n->parent = dir;
+	n->inode = id;
+	put_name(t, batch->names.items + e->node.name, n->name_len, &offset);
+	n->name = offset;
+	r = intern_device(t, e->dev, &n->dev);
+	if (r < 0)
+		return r;
+	if (e->linked) {
+		r = links_intern(&a->links, n->dev, n->ino, id, &n->inode);
+		if (r < 0)
+			return r;
+	}
+	t->nodes.items[n->inode].nlink++;
+	return n->inode == id ? put_inode(a, batch, e, id) : 0;
+}
+
+/* Room for the whole batch, so that no pointer moves while it is put in. */
+static int reserve(struct tree *tree, const struct batch *batch,
+		   struct diag *diag)
+{
+	if (batch->entries.count >= TREE_NONE - tree->nodes.count)
+		return diag_set(
+			diag, -EFBIG, tree->root_path,
+			"more than %u entries; no file system of 32-bit inode numbers holds them",
+			TREE_NONE - 1);
+	if (vec_reserve(&tree->nodes, batch->entries.count) < 0 ||
+	    vec_reserve(&tree->names, batch->names.count) < 0)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
+	return 0;
+}
+
+int assembly_append(struct assembly *assembly, tree_id dir, struct batch *batch,
+		    struct diag *diag)
+{
+	struct tree *t = assembly->tree;
+	uint32_t first = (uint32_t)t->nodes.count;
+	uint32_t subdirs = 0;
+	int r;
+
+	r = add_grafts(assembly, dir, batch);
+	if (r < 0)
+		return diag_set(diag, r, NULL, NULL);
+	r = sort_and_merge(batch, diag);
+	if (r < 0)
+		return r;
+	r = reserve(t, batch, diag);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < batch->entries.count; i++) {
+		const struct entry *e = &batch->entries.items[i];
+
+		subdirs += S_ISDIR(e->node.mode);
+		r = put_entry(assembly, dir, batch, e);
+		if (r < 0)
+			return diag_set(diag, r, NULL, NULL);
+	}
+	t->nodes.items[dir].dir.first = first;
+	t->nodes.items[dir].dir.count = (uint32_t)batch->entries.count;
+	t->nodes.items[dir].size = subdirs;
+	return 0;
+}
+
+int assembly_begin(struct assembly *assembly, const struct node *root,
+		   uint64_t root_dev, struct tree_builder *grafts)
+{
+	struct tree *t = calloc(1, sizeof(*t));
+	struct node *n;
+
+	if (!t)
+		return -ENOMEM;
+	t->root_fd = -1;
+	*assembly = (struct assembly){ .tree = t, .grafts = grafts };
+	n = vec_push(&t->nodes);
+	if (!n)
+		return -ENOMEM;
+	*n = *root;
+	n->nlink = 1;
+	if (grafts) {
+		struct graft_dir *g = vec_push(&assembly->graft_dirs);
+
+		if (!g)
+			return -ENOMEM;
+		*g = (struct graft_dir){ TREE_ROOT, 0 };
+	}
+	return intern_device(t, root_dev, &n->dev);
+}
+
+struct tree *assembly_end(struct assembly *assembly)
+{
+	struct tree *t = take_ptr(assembly->tree);
+
+	vec_shrink(&t->nodes);
+	vec_shrink(&t->names);
+	vec_shrink(&t->extents);
+	if (assembly->grafts)
+		tree_builder_clear(assembly->grafts);
+	return t;
+}
+
+void assembly_release(struct assembly *assembly)
+{
+	tree_free(assembly->tree);
+	links_release(&assembly->links);
+	vec_free(&assembly->graft_dirs);
+	*assembly = (struct assembly){ 0 };
+}
+
+int tree_build(struct tree_builder *builder, struct tree **ret_tree,
+	       struct diag *diag)
+{
+	const struct tree_attr *attr = &builder->items[0].attr;
+	const struct node root = {
+		.mode = (uint16_t)attr->mode,
+		.uid = attr->uid,
+		.gid = attr->gid,
+		.mtime = attr->mtime,
+		.mtime_ns = attr->mtime_ns,
+		.flags = NODE_GRAFT,
+	};
+	_cleanup_(assembly_release) struct assembly a = { 0 };
+	_cleanup_(batch_release) struct batch batch = { 0 };
+	int r = assembly_begin(&a, &root, BUILDER_DEV, builder);
+
+	if (r < 0)
+		return diag_set(diag, r, NULL, NULL);
+	for (tree_id id = 0; id < a.tree->nodes.count; id++) {
+		if (!S_ISDIR(a.tree->nodes.items[id].mode))
+			continue;
+		batch_clear(&batch);
+		r = assembly_append(&a, id, &batch, diag);
+		if (r < 0)
+			return r;
+	}
+	*ret_tree = assembly_end(&a);
+	return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TREE_ASSEMBLY_H
+#define TREE_ASSEMBLY_H
+
+/*
+ * How a tree comes to be, from a host, from a builder or from both: directory
+ * after directory in the order of their nodes, each one's entries as a batch
+ * that is merged with the grafts, sorted, and put behind all others. So the
+ * order of nodes is breadth-first whatever order the entries arrive in.
+ */
+
+#include <stdbool.h>
+
+#include "tree/builder.h"
+#include "tree/links.h"
+#include "tree/node.h"
+
+struct diag;
+
+/* An entry on its way: name and target are offsets in the batch's names. */
+struct entry {
+	struct node node;
+	uint64_t dev;
+	size_t first_extent; /* in the batch's extents */
+	size_t n_extents;
+	/* The graft it is, or a directory whose grafts it takes in. */
+	builder_id graft;
+	bool sparse;
+	bool linked; /* there may be further names of its inode */
+};
+
+struct batch {
+	struct {
+		struct entry *items;
+		size_t count, size;
+	} entries;
+	struct {
+		char *items;
+		size_t count, size;
+	} names;
+	struct {
+		struct tree_extent *items;
+		size_t count, size;
+	} extents;
+};
+
+void batch_clear(struct batch *batch);
+void batch_release(struct batch *batch);
+/* A new entry of that name, zeroed; NULL when out of memory. */
+struct entry *batch_add(struct batch *batch, const char *name, size_t len);
+/* Copies bytes into names. */
+int batch_put(struct batch *batch, const char *bytes, size_t len,
+	      uint64_t *ret_offset);
+
+struct assembly {
+	struct tree *tree;
+	struct tree_builder *grafts; /* or NULL */
+	struct links links;
+	/* Directories that grafts go into, by node, and where to go on. */
+	struct {
+		struct graft_dir {
+			tree_id dir;
+			builder_id graft;
+		} * items;
+		size_t count, size;
+	} graft_dirs;
+	size_t next_graft_dir;
+};
+
+/* Starts a tree with its root alone. */
+int assembly_begin(struct assembly *assembly, const struct node *root,
+		   uint64_t root_dev, struct tree_builder *grafts);
+/* The children of `dir`, in the order of the directories' nodes. */
+int assembly_append(struct assembly *assembly, tree_id dir, struct batch *batch,
+		    struct diag *diag);
+/* Hands the tree out and empties the grafts. */
+struct tree *assembly_end(struct assembly *assembly);
+/* Drops everything that is left; harmless behind assembly_end. */
+void assembly_release(struct assembly *assembly);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/builder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "imgcore/diag.h"
+
+struct bytes_content {
+	struct content content;
+	uint8_t bytes[];
+};
+
+static int bytes_pread(struct content *content, void *buf, size_t len,
+		       uint64_t offset)
+{
+	const struct bytes_content *c = (struct bytes_content *)content;
+
+	memcpy(buf, c->bytes + offset, len);
+	return 0;
+}
+
+static void bytes_release(struct content *content)
+{
+	free(content);
+}
+
+int content_new_bytes(struct content **ret_content, const void *bytes,
+		      size_t len)
+{
+	struct bytes_content *c = malloc(sizeof(*c) + len);
+
+	if (!c)
+		return -ENOMEM;
+	c->content = (struct content){ bytes_pread, bytes_release };
+	if (len > 0)
+		memcpy(c->bytes, bytes, len);
+	*ret_content = &c->content;
+	return 0;
+}
+
+static void node_release(struct builder_node *node)
+{
+	if (node->origin.content)
+		node->origin.content->release(node->origin.content);
+	if (node->origin.dirfd >= 0)
+		close(node->origin.dirfd);
+	free(node->origin.path);
+	free(node->name);
+	free(node->target);
+	free(node->extents);
+}
+
+/* An empty node behind the others; its id is the old count. */
+static struct builder_node *node_push(struct tree_builder *builder)
+{
+	struct builder_node *n;
+
+	if (builder->count >= BUILDER_NONE)
+		return NULL;
+	n = vec_push(builder);
+	if (!n)
+		return NULL;
+	n->first_child = n->last_child = n->next = BUILDER_NONE;
+	n->link_to = BUILDER_NONE;
+	n->origin.dirfd = -1;
+	n->dev = BUILDER_DEV;
+	n->ino = builder->count - 1;
+	return n;
+}
+
+int tree_builder_new(struct tree_builder **ret_builder,
+		     const struct tree_attr *root)
+{
+	struct tree_builder *b = calloc(1, sizeof(*b));
+
+	if (!b || !node_push(b)) {
+		free(b);
+		return -ENOMEM;
+	}
+	b->items[0].attr = *root;
+	*ret_builder = b;
+	return 0;
+}
+
+void tree_builder_clear(struct tree_builder *builder)
+{
+	for (size_t i = 0; i < builder->count; i++)
+		node_release(&builder->items[i]);
+	builder->count = 1;
+	builder->items[0] = (struct builder_node){
+		.attr = builder->items[0].attr,
+		.origin.dirfd = -1,
+		.dev = BUILDER_DEV,
+		.first_child = BUILDER_NONE,
+		.last_child = BUILDER_NONE,
+		.next = BUILDER_NONE,
+		.link_to = BUILDER_NONE,
+	};
+}
+
+void tree_builder_free(struct tree_builder *builder)
+{
+	if (!builder)
+		return;
+	tree_builder_clear(builder);
+	vec_free(builder);
+	free(builder);
+}
+
+static bool name_is_valid(const char *name, size_t len)
+{
+	if (len == 0 || len > 255 || memchr(name, '/', len) ||
+	    memchr(name, '\0', len))
+		return false;
+	return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
+}
+
+static void add_child(struct tree_builder *builder, builder_id parent,
+		      builder_id child)
+{
+	struct builder_node *p = &builder->items[parent];
+
+	if (p->last_child == BUILDER_NONE)
+		p->first_child = child;
+	else
+		builder->items[p->last_child].next = child;
+	p->last_child = child;
+}
+
+int tree_builder_add(struct tree_builder *builder, builder_id parent,
+		     const char *name, size_t name_len,
+		     const struct tree_attr *attr, builder_id *ret_id)
+{
+	builder_id id = (builder_id)builder->count;
+	struct builder_node *n;
+	char *copy;
+
+	if (!name_is_valid(name, name_len) ||
+	    !S_ISDIR(builder->items[parent].attr.mode))
+		return -EINVAL;
+	copy = strndup(name, name_len);
+	if (!copy)
+		return -ENOMEM;
+	n = node_push(builder);
+	if (!n) {
+		free(copy);
+		return -ENOMEM;
+	}
+	n->attr = *attr;
+	n->name = copy;
+	n->name_len = (uint8_t)name_len;
+	add_child(builder, parent, id);
+	if (ret_id)
+		*ret_id = id;
+	return 0;
+}
+
+int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
+			     const char *name, const struct tree_attr *attr,
+			     struct content *content, uint64_t size,
+			     builder_id *ret_id)
+{
+	builder_id id;
+	int r = tree_builder_add(builder, parent, name, strlen(name), attr,
+				 &id);
+
+	if (r < 0)
+		return r;
+	builder->items[id].origin.content = content;
+	builder->items[id].size = size;
+	if (ret_id)
+		*ret_id = id;
+	return 0;
+}
+
+static int add_host_node(struct tree_builder *builder, builder_id parent,
+			 const char *name, const struct stat *st, int dirfd,
+			 const char *host_path)
+{
+	struct tree_attr attr = {
+		.mode = st->st_mode,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.mtime = st->st_mtim.tv_sec,
+		.mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
+	};
+	_cleanup_close_ int fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+	_cleanup_free_ char *path = strdup(host_path);
+	struct builder_node *n;
+	builder_id id;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (!path)
+		return -ENOMEM;
+	r = tree_builder_add(builder, parent, name, strlen(name), &attr, &id);
+	if (r < 0)
+		return r;
+	n = &builder->items[id];
+	n->origin.dirfd = take_fd(&fd);
+	n->origin.path = take_ptr(path);
+	n->size = (uint64_t)st->st_size;
+	n->dev = st->st_dev;
+	n->ino = st->st_ino;
+	n->ctime = st->st_ctim.tv_sec;
+	n->ctime_ns = (uint32_t)st->st_ctim.tv_nsec;
+	return 0;
+}
+
+int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
+			  const char *name, int dirfd, const char *host_path,
+			  struct diag *diag)
+{
+	struct stat st;
+	int r;
+
+	if (fstatat(dirfd, host_path, &st, 0) < 0)
+		return diag_set(diag, -errno, host_path, NULL);
+	if (!S_ISREG(st.st_mode))
+		return diag_set(diag, -EINVAL, host_path,
+				"is not a regular file");
+	r = add_host_node(builder, parent, name, &st, dirfd, host_path);
+	return r < 0 ? diag_set(diag, r, host_path, NULL) : 0;
+}
+
+int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
+			     const char *name, const struct tree_attr *attr,
+			     const char *target, size_t target_len)
+{
+	struct tree_attr link_attr = *attr;
+	char *copy = malloc(target_len + 1);
+	builder_id id;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, target, target_len);
+	copy[target_len] = '\0';
+	link_attr.mode = S_IFLNK | 0777;
+	r = tree_builder_add(builder, parent, name, strlen(name), &link_attr,
+			     &id);
+	if (r < 0) {
+		free(copy);
+		return r;
+	}
+	builder->items[id].target = copy;
+	builder->items[id].size = target_len;
+	return 0;
+}
+
+int tree_builder_add_link(struct tree_builder *builder, builder_id parent,
+			  const char *name, size_t name_len, builder_id file)
+{
+	struct tree_attr attr = builder->items[file].attr;
+	builder_id id;
+	int r;
+
+	if (S_ISDIR(attr.mode) || builder->items[file].link_to != BUILDER_NONE)
+		return -EINVAL;
+	r = tree_builder_add(builder, parent, name, name_len, &attr, &id);
+	if (r < 0)
+		return r;
+	builder->items[id].link_to = file;
+	builder->items[file].linked = true;
+	return 0;
+}
+
+static builder_id find_child(const struct tree_builder *builder,
+			     builder_id parent, const char *name, size_t len)
+{
+	builder_id id = builder->items[parent].first_child;
+
+	while (id != BUILDER_NONE) {
+		const struct builder_node *n = &builder->items[id];
+
+		if (name_compare(n->name, n->name_len, name, len) == 0)
+			break;
+		id = n->next;
+	}
+	return id;
+}
+
+int tree_builder_mkdirs(struct tree_builder *builder, builder_id parent,
+			const char *path, const struct tree_attr *attr,
+			builder_id *ret_id)
+{
+	struct tree_attr dir_attr = *attr;
+
+	dir_attr.mode = S_IFDIR | (attr->mode & 07777);
+	while (*path) {
+		size_t len = strcspn(path, "/");
+		builder_id id = find_child(builder, parent, path, len);
+
+		if (len > 0 && id == BUILDER_NONE) {
+			int r = tree_builder_add(builder, parent, path, len,
+						 &dir_attr, &id);
+
+			if (r < 0)
+				return r;
+		}
+		if (len > 0)
+			parent = id;
+		path += len + (path[len] == '/');
+	}
+	*ret_id = parent;
+	return 0;
+}
+
+void tree_builder_reserve(struct tree_builder *builder, builder_id dir)
+{
+	builder->items[dir].reserved = true;
+}
+
+int tree_builder_set_extents(struct tree_builder *builder, builder_id file,
+			     const struct tree_extent *extents, size_t n)
+{
+	struct tree_extent *copy = calloc(n + 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, extents, n * sizeof(*copy));
+	free(builder->items[file].extents);
+	builder->items[file].extents = copy;
+	builder->items[file].n_extents = n;
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+#include <sys/stat.h>
+
+#define XXH_STATIC_LINKING_ONLY /* the size of a state */
+#include <xxhash.h>
+
+#include "base/le.h"
+#include "tree/node.h"
+
+/*
+ * Each node as a fixed little-endian record with its name behind it, in the
+ * order of the nodes: the same bytes on every machine.
+ */
+static void hash_node(XXH3_state_t *state, const struct tree *tree, tree_id id)
+{
+	const struct node *n = &tree->nodes.items[id];
+	uint8_t record[64] = { 0 };
+
+	put_le32(record, n->mode | (uint32_t)n->name_len << 16);
+	put_le32(record + 4, n->uid);
+	put_le32(record + 8, n->gid);
+	put_le32(record + 12, n->mtime_ns);
+	put_le64(record + 16, (uint64_t)n->mtime);
+	put_le64(record + 24, n->size);
+	put_le32(record + 32, n->inode);
+	put_le32(record + 36, n->parent);
+	if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {
+		put_le32(record + 40, n->device.major);
+		put_le32(record + 44, n->device.minor);
+	}
+	XXH3_128bits_update(state, record, sizeof(record));
+	XXH3_128bits_update(state, node_name(tree, n), n->name_len);
+	if (n->inode == id && S_ISLNK(n->mode))
+		XXH3_128bits_update(state, tree->names.items + n->target,
+				    n->size);
+}
+
+static void hash_extents(XXH3_state_t *state, const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->extents.count; i++) {
+		uint8_t record[16];
+
+		put_le64(record, tree->extents.items[i].start);
+		put_le64(record + 8, tree->extents.items[i].end);
+		XXH3_128bits_update(state, record, sizeof(record));
+	}
+}
+
+void tree_digest(const struct tree *tree, uint8_t ret_digest[16])
+{
+	XXH3_state_t state;
+	XXH128_canonical_t canonical;
+
+	XXH3_128bits_reset(&state);
+	for (tree_id id = 0; id < tree->nodes.count; id++)
+		hash_node(&state, tree, id);
+	hash_extents(&state, tree);
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
+	memcpy(ret_digest, canonical.digest, 16);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+#include "imgcore/diag.h"
+#include "tree/node.h"
+
+/* One openat2; a rename that raced with it is no reason to fail. */
+static int open_step(int dirfd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_XDEV,
+	};
+	long fd;
+	int tries = 100;
+
+	do {
+		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	} while (fd < 0 && (errno == EINTR || (errno == EAGAIN && tries--)));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* The longest beginning of path that one call takes, up to a '/'. */
+static size_t chunk_length(const char *path)
+{
+	size_t len = PATH_MAX - 1;
+
+	while (len > 0 && path[len] != '/')
+		len--;
+	return len;
+}
+
+/* Goes down a path that is longer than one call takes. */
+static int open_long(int root_fd, const char *path, int flags)
+{
+	_cleanup_close_ int dir = -1;
+	int at = root_fd;
+
+	while (strlen(path) >= PATH_MAX) {
+		char chunk[PATH_MAX];
+		size_t len = chunk_length(path);
+		int fd;
+
+		if (len == 0)
+			return -ENAMETOOLONG;
+		memcpy(chunk, path, len);
+		chunk[len] = '\0';
+		fd = open_step(at, chunk, O_PATH | O_DIRECTORY);
+		if (fd < 0)
+			return fd;
+		base_closep(&dir);
+		dir = at = fd;
+		path += len + 1;
+	}
+	return open_step(at, path, flags);
+}
+
+int host_open_beneath(int root_fd, const char *path, int flags)
+{
+	int fd;
+
+	if (*path == '\0')
+		path = ".";
+	fd = open_long(root_fd, path, flags | O_NOATIME);
+	/* Only its owner may read a file without touching its access time. */
+	if (fd == -EPERM)
+		fd = open_long(root_fd, path, flags);
+	return fd;
+}
+
+static int stale(const struct tree *tree, tree_id id, struct diag *diag,
+		 const char *what)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (diag)
+		(void)tree_host_path(tree, id, &path);
+	return diag_set(diag, -ESTALE, path,
+			"%s since the disk was made from it", what);
+}
+
+int tree_verify_host(const struct tree *tree, tree_id id, int fd,
+		     struct diag *diag)
+{
+	const struct node *n = &tree->nodes.items[tree->nodes.items[id].inode];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return stale(tree, id, diag, "became unreadable");
+	if (st.st_ino != n->ino || st.st_dev != tree->devices.items[n->dev])
+		return stale(tree, id, diag, "was replaced");
+	if ((uint64_t)st.st_size != n->size)
+		return stale(tree, id, diag, "changed its size");
+	if (st.st_mtim.tv_sec != n->mtime ||
+	    (uint32_t)st.st_mtim.tv_nsec != n->mtime_ns)
+		return stale(tree, id, diag, "was written to");
+	if (st.st_ctim.tv_sec != n->ctime ||
+	    (uint32_t)st.st_ctim.tv_nsec != n->ctime_ns)
+		return stale(tree, id, diag, "was changed");
+	return 0;
+}
+
+/* A grafted host file: it may well be a link, and on any file system. */
+static int open_origin(const struct origin *origin)
+{
+	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int fd = openat(origin->dirfd, origin->path, flags | O_NOATIME);
+
+	if (fd < 0 && errno == EPERM)
+		fd = openat(origin->dirfd, origin->path, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_scanned(const struct tree *tree, tree_id id)
+{
+	const struct node *n = &tree->nodes.items[id];
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (n->file.origin)
+		return open_origin(&tree->origins.items[n->file.origin - 1]);
+	if (n->flags & NODE_GRAFT)
+		return -ENOENT;
+	r = tree_path(tree, id, &path);
+	if (r < 0)
+		return r;
+	/* Should a fifo have taken its place, do not wait for a writer. */
+	return host_open_beneath(tree->root_fd, path,
+				 O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
+		   struct diag *diag)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	id = tree->nodes.items[id].inode;
+	fd = open_scanned(tree, id);
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
+		return stale(tree, id, diag, "was removed");
+	if (fd < 0) {
+		_cleanup_free_ char *path = NULL;
+
+		(void)tree_host_path(tree, id, &path);
+		return diag_set(diag, fd, path, NULL);
+	}
+	r = tree_verify_host(tree, id, fd, diag);
+	if (r < 0)
+		return r;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
