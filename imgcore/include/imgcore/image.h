@@ -30,7 +30,7 @@ struct image_options {
 	/* The source; src_fd stays the caller's. */
 	int src_fd;
 	const char *src_path;
-	struct tree_scan_options scan; /* exclude is set by image_build */
+	struct tree_scan_options scan; /* image_build sets the part */
 	/* Bytes, multiples of 512; 0: as large as the content needs. */
 	uint64_t size;
 	uint64_t boot_size; /* partition 1, likewise */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef IMAGE_HOSTFILE_H
+#define IMAGE_HOSTFILE_H
+
+/*
+ * Bytes of host files, with the proof that they are those that were scanned,
+ * through a small cache of open descriptors. Threading: any number of threads;
+ * no lock is held while a file is opened or read.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imgcore/tree.h"
+
+struct diag;
+struct hostfiles;
+
+int hostfiles_new(struct hostfiles **ret_files);
+void hostfiles_free(struct hostfiles *files);
+
+/*
+ * Fills buf from a regular file of a tree; [offset, offset + len) lies within
+ * it. -ESTALE with a diagnostic if the file is no longer the one scanned.
+ */
+int hostfiles_read(struct hostfiles *files, const struct tree *tree,
+		   tree_id node, void *buf, size_t len, uint64_t offset,
+		   struct diag *diag);
+
+#endif

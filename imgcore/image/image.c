@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/math.h"
+#include "image/image-internal.h"
+#include "imgcore/diag.h"
+
+void image_free(struct image *image)
+{
+	if (!image)
+		return;
+	hostfiles_free(image->hostfiles);
+	for (unsigned i = 0; i < 2; i++) {
+		ext2_plan_free(image->partition[i].plan);
+		tree_free(image->partition[i].tree);
+	}
+	free(image->head);
+	free(image);
+}
+
+const struct tree *image_tree(const struct image *image, unsigned partition)
+{
+	return image->partition[partition].tree;
+}
+
+uint64_t image_size(const struct image *image)
+{
+	return image->size;
+}
+
+uint64_t image_data_size(const struct image *image)
+{
+	uint64_t size = round_up(image->head_len, SECTOR);
+
+	for (unsigned i = 0; i < 2; i++)
+		size += (uint64_t)ext2_plan_data_blocks(
+				image->partition[i].plan) *
+			EXT2_BLOCK;
+	return size;
+}
+
+/* ---- the map ---- */
+
+static uint64_t file_system_end(const struct partition *p)
+{
+	return p->start + (uint64_t)ext2_plan_blocks(p->plan) * EXT2_BLOCK;
+}
+
+static void block_region(const struct image *image, unsigned i, uint64_t offset,
+			 struct image_region *r)
+{
+	const struct partition *p = &image->partition[i];
+	static const enum image_kind kinds[] = {
+		[EXT2_ZERO] = IMAGE_ZERO,
+		[EXT2_RENDER] = IMAGE_RENDER,
+		[EXT2_FILE] = IMAGE_FILE,
+	};
+	struct ext2_run run;
+
+	ext2_run_at(p->plan, (uint32_t)((offset - p->start) / EXT2_BLOCK),
+		    &run);
+	*r = (struct image_region){
+		.start = p->start + (uint64_t)run.start * EXT2_BLOCK,
+		.kind = kinds[run.kind],
+		.partition = i + 1,
+		.what = run.what,
+		.node = run.node,
+		.node_offset = run.file_offset,
+	};
+	r->end = r->start + (uint64_t)run.count * EXT2_BLOCK;
+}
+
+static void zero_region(uint64_t start, uint64_t end, const char *what,
+			struct image_region *r)
+{
+	*r = (struct image_region){
+		.start = start,
+		.end = end,
+		.kind = IMAGE_ZERO,
+		.what = what,
+		.node = TREE_NONE,
+	};
+}
+
+void image_region_at(const struct image *image, uint64_t offset,
+		     struct image_region *ret_region)
+{
+	uint64_t end = image->head_len;
+
+	assert(offset < image->size);
+	if (offset < end) {
+		*ret_region = (struct image_region){
+			.end = end,
+			.kind = IMAGE_BYTES,
+			.what = "boot sector, partition table and core image",
+			.node = TREE_NONE,
+		};
+		return;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		const struct partition *p = &image->partition[i];
+
+		if (offset < p->start) {
+			zero_region(end, p->start, "unpartitioned", ret_region);
+			return;
+		}
+		end = file_system_end(p);
+		if (offset < end) {
+			block_region(image, i, offset, ret_region);
+			return;
+		}
+		if (offset < p->start + p->size) {
+			zero_region(end, p->start + p->size,
+				    "behind the file system", ret_region);
+			ret_region->partition = i + 1;
+			return;
+		}
+		end = p->start + p->size;
+	}
+	zero_region(end, image->size, "unpartitioned", ret_region);
+}
+
+uint64_t image_next_data(const struct image *image, uint64_t offset)
+{
+	while (offset < image->size) {
+		struct image_region r;
+
+		image_region_at(image, offset, &r);
+		if (r.kind != IMAGE_ZERO)
+			return offset;
+		offset = r.end;
+	}
+	return image->size;
+}
+
+uint64_t image_next_hole(const struct image *image, uint64_t offset)
+{
+	while (offset < image->size) {
+		struct image_region r;
+
+		image_region_at(image, offset, &r);
+		if (r.kind == IMAGE_ZERO)
+			return offset;
+		offset = r.end;
+	}
+	return image->size;
+}
+
+/* ---- reading ---- */
+
+static void read_rendered(const struct image *image,
+			  const struct image_region *r, uint8_t *buf,
+			  size_t len, uint64_t offset)
+{
+	const struct partition *p = &image->partition[r->partition - 1];
+
+	while (len > 0) {
+		uint64_t at = offset - p->start;
+		uint32_t block = (uint32_t)(at / EXT2_BLOCK);
+		size_t skip = at % EXT2_BLOCK;
+		size_t n = min_u64(len, EXT2_BLOCK - skip);
+
+		if (n == EXT2_BLOCK) {
+			ext2_render(p->plan, block, buf);
+		} else {
+			uint8_t whole[EXT2_BLOCK];
+
+			ext2_render(p->plan, block, whole);
+			memcpy(buf, whole + skip, n);
+		}
+		buf += n;
+		offset += n;
+		len -= n;
+	}
+}
+
+static int read_content(const struct image *image, const struct partition *p,
+			tree_id node, uint8_t *buf, size_t len, uint64_t offset,
+			struct diag *diag)
+{
+	struct content *content = tree_content(p->tree, node);
+	int r;
+
+	if (!content)
+		return hostfiles_read(image->hostfiles, p->tree, node, buf, len,
+				      offset, diag);
+	r = content->pread(content, buf, len, offset);
+	return r < 0 ? diag_set(diag, r, NULL, NULL) : 0;
+}
+
+/* A file's bytes, and zeroes behind its end in its last block. */
+static int read_file(const struct image *image, const struct image_region *r,
+		     uint8_t *buf, size_t len, uint64_t offset,
+		     struct diag *diag)
+{
+	const struct partition *p = &image->partition[r->partition - 1];
+	uint64_t at = r->node_offset + (offset - r->start);
+	struct tree_info info;
+	size_t n;
+
+	tree_get(p->tree, r->node, &info);
+	n = at < info.size ? min_u64(len, info.size - at) : 0;
+	memset(buf + n, 0, len - n);
+	if (n == 0)
+		return 0;
+	return read_content(image, p, r->node, buf, n, at, diag);
+}
+
+static int read_region(const struct image *image, const struct image_region *r,
+		       uint8_t *buf, size_t len, uint64_t offset,
+		       struct diag *diag)
+{
+	switch (r->kind) {
+	case IMAGE_ZERO:
+		memset(buf, 0, len);
+		return 0;
+	case IMAGE_BYTES:
+		memcpy(buf, image->head + offset, len);
+		return 0;
+	case IMAGE_RENDER:
+		read_rendered(image, r, buf, len, offset);
+		return 0;
+	case IMAGE_FILE:
+		return read_file(image, r, buf, len, offset, diag);
+	}
+	return -EIO;
+}
+
+int image_pread(const struct image *image, void *buf, size_t len,
+		uint64_t offset, struct diag *diag)
+{
+	uint8_t *p = buf;
+
+	if (offset > image->size || len > image->size - offset)
+		return diag_set(diag, -EINVAL, NULL, "behind the disk's end");
+	while (len > 0) {
+		struct image_region region;
+		size_t n;
+		int r;
+
+		image_region_at(image, offset, &region);
+		n = min_u64(len, region.end - offset);
+		r = read_region(image, &region, p, n, offset, diag);
+		if (r < 0)
+			return r;
+		p += n;
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
