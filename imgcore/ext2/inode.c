@@ -28,12 +28,13 @@ struct inode_source {
 
 /*
  * Seconds in 34 bits (the low 32 as signed, two more to add) and nanoseconds
- * in 30; years 1901 to 2446. What lies outside is clamped.
+ * in 30: years 1901 to 2446, but e2fsck takes those from 2310 on for damaged
+ * ones of before 1970. What lies outside is clamped, as Linux does it.
  */
 static void put_time(int64_t sec, uint32_t nsec, uint32_t *low, uint32_t *extra)
 {
 	const int64_t least = INT32_MIN;
-	const int64_t most = INT32_MAX + (INT64_C(3) << 32);
+	const int64_t most = (INT64_C(3) << 32) + INT32_MIN - INT64_C(1);
 	uint64_t epoch;
 
 	if (sec < least || sec > most) {

@@ -251,16 +251,40 @@ static int make_head(struct build *b)
 			&b->image->head_len, b->diag);
 }
 
+/* From the trees on: numbers, places, table. */
+static int assemble(struct build *b)
+{
+	int r = choose_layout(b);
+
+	if (r < 0)
+		return r;
+	b->image->size = b->layout.size;
+	make_digest(b);
+	for (unsigned i = 0; i < 2; i++) {
+		r = make_plan(b, i);
+		if (r < 0)
+			return r;
+	}
+	return make_head(b);
+}
+
+static int build_begin(struct build *b)
+{
+	b->image = calloc(1, sizeof(*b->image));
+	if (!b->image || hostfiles_new(&b->image->hostfiles) < 0)
+		return fail(b, -ENOMEM);
+	return 0;
+}
+
 int image_build(const struct image_options *options, struct image **ret_image,
 		struct diag *diag)
 {
 	_cleanup_(build_release) struct build b = { .options = options,
 						    .diag = diag };
-	int r;
+	int r = build_begin(&b);
 
-	b.image = calloc(1, sizeof(*b.image));
-	if (!b.image || hostfiles_new(&b.image->hostfiles) < 0)
-		return fail(&b, -ENOMEM);
+	if (r < 0)
+		return r;
 	if (!options->boot.no_grub) {
 		r = boot_grub_new(&b.grub, &options->boot, diag);
 		if (r < 0)
@@ -269,19 +293,32 @@ int image_build(const struct image_options *options, struct image **ret_image,
 	r = make_trees(&b);
 	if (r < 0)
 		return r;
-	r = choose_layout(&b);
+	r = assemble(&b);
 	if (r < 0)
 		return r;
-	b.image->size = b.layout.size;
-	make_digest(&b);
-	for (unsigned i = 0; i < 2; i++) {
-		r = make_plan(&b, i);
-		if (r < 0)
-			return r;
+	*ret_image = take_ptr(b.image);
+	return 0;
+}
+
+int image_build_trees(const struct image_options *options,
+		      struct tree *const trees[2], struct image **ret_image,
+		      struct diag *diag)
+{
+	_cleanup_(build_release) struct build b = { .options = options,
+						    .diag = diag };
+	int r = build_begin(&b);
+
+	if (r < 0)
+		return r;
+	b.image->partition[0].tree = trees[0];
+	b.image->partition[1].tree = trees[1];
+	r = assemble(&b);
+	if (r < 0) {
+		/* They stay the caller's. */
+		b.image->partition[0].tree = NULL;
+		b.image->partition[1].tree = NULL;
+		return r;
 	}
-	r = make_head(&b);
-	if (r < 0)
-		return r;
 	*ret_image = take_ptr(b.image);
 	return 0;
 }

@@ -232,7 +232,8 @@ int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
 
 int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
-			     const char *target, size_t target_len)
+			     const char *target, size_t target_len,
+			     builder_id *ret_id)
 {
 	struct tree_attr link_attr = *attr;
 	char *copy = malloc(target_len + 1);
@@ -252,6 +253,8 @@ int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
 	}
 	builder->items[id].target = copy;
 	builder->items[id].size = target_len;
+	if (ret_id)
+		*ret_id = id;
 	return 0;
 }
 

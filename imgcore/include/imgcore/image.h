@@ -41,6 +41,14 @@ struct image_options {
 /* Scans, plans, and lays the disk out. Writes nothing to host storage. */
 int image_build(const struct image_options *options, struct image **ret_image,
 		struct diag *diag);
+/*
+ * The same from trees that are there already, one a partition; each must have
+ * lost+found below its root. src_fd and scan are not used; there is no menu
+ * and no boot loader. Takes both trees over on success.
+ */
+int image_build_trees(const struct image_options *options,
+		      struct tree *const trees[2], struct image **ret_image,
+		      struct diag *diag);
 void image_free(struct image *image);
 
 /* The trees on the partitions, 0 and 1. */

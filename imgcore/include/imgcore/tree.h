@@ -111,7 +111,8 @@ int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
 			  struct diag *diag);
 int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
-			     const char *target, size_t target_len);
+			     const char *target, size_t target_len,
+			     builder_id *ret_id);
 /* A further name of a file that is no directory. */
 int tree_builder_add_link(struct tree_builder *builder, builder_id parent,
 			  const char *name, size_t name_len, builder_id file);

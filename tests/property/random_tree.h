@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef RANDOM_TREE_H
+#define RANDOM_TREE_H
+
+/*
+ * Random trees in memory, the same ones for the same seed: deep and wide
+ * directories, every type of file, odd names, hard links across directories,
+ * holes, sizes around the ends of the block map's levels.
+ */
+
+#include <stdint.h>
+
+#include "imgcore/tree.h"
+
+/* xorshift64*: good enough for tests, and the same everywhere. */
+struct random {
+	uint64_t state;
+};
+
+void random_init(struct random *random, uint64_t seed);
+uint64_t random_u64(struct random *random);
+/* 0 ... n - 1. */
+uint64_t random_below(struct random *random, uint64_t n);
+
+/* DIRDISK_SEED, or one out of the clock; printed for the log. */
+uint64_t random_seed(void);
+/* `few` trials, or `many` where DIRDISK_SOAK is set. */
+unsigned random_trials(unsigned few, unsigned many);
+
+/*
+ * A tree with lost+found and up to max_entries random entries. The entries are
+ * put into the builder in an order drawn from `order`, which has no other part
+ * in the tree. Aborts when out of memory.
+ */
+struct tree *random_tree(uint64_t seed, uint64_t order, unsigned max_entries);
+
+#endif
