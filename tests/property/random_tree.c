@@ -120,7 +120,7 @@ struct item {
 static void draw_name(struct random *r, unsigned number, struct item *item)
 {
 	/* The number keeps names apart; the rest makes them odd. */
-	int n = snprintf(item->name, sizeof(item->name), "%x", number);
+	int n = snprintf(item->name, sizeof(item->name), "%u-", number);
 	static const size_t lengths[] = { 0, 1, 2, 3, 5, 20, 100, 240 };
 	size_t more = lengths[random_below(r, 8)];
 
