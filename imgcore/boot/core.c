@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * core.img by grub-mkimage, which writes it to a file in memory: no shell, no
+ * temporary file, and what it says ends in the diagnostic.
+ *
+ * The prefix names no drive, so GRUB takes the one it was started from.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/io.h"
+#include "base/math.h"
+#include "boot/grub.h"
+#include "imgcore/diag.h"
+
+#define PREFIX	    "(,msdos1)/boot/grub"
+#define MESSAGE_MAX 4096u
+#define TOOL	    "grub-mkimage"
+
+extern char **environ;
+
+/* The first four find the menu, the next ones are what a prompt is good for. */
+static const char *const modules[] = {
+	"biosdisk", "part_msdos", "ext2",   "normal",	"configfile",
+	"linux",    "multiboot",  "serial", "terminal", "search",
+	"echo",	    "ls",	  "cat",    "test",	"true",
+	"boot",	    "halt",	  "reboot", "regexp",	"memrw",
+};
+#define N_ESSENTIAL 4
+
+/* The tool's name where the package calls it grub, and where it is grub2. */
+static const char *const tools[] = { TOOL, "grub2-mkimage" };
+
+/* A file in memory above the standard descriptors: a child keeps it apart. */
+static int memory_file(const char *name)
+{
+	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
+	int high;
+
+	if (fd < 0)
+		return -errno;
+	if (fd > STDERR_FILENO)
+		return take_fd(&fd);
+	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return high < 0 ? -errno : high;
+}
+
+/* The child starts with nothing blocked or ignored that a tool relies on. */
+static int child_attr(posix_spawnattr_t *attr)
+{
+	sigset_t none;
+	sigset_t plain;
+
+	sigemptyset(&none);
+	sigemptyset(&plain);
+	sigaddset(&plain, SIGPIPE);
+	sigaddset(&plain, SIGCHLD);
+	if (posix_spawnattr_setsigmask(attr, &none) != 0 ||
+	    posix_spawnattr_setsigdefault(attr, &plain) != 0 ||
+	    posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK |
+						   POSIX_SPAWN_SETSIGDEF) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int child_files(posix_spawn_file_actions_t *files, int out, int err)
+{
+	if (posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null",
+					     O_RDONLY, 0) != 0 ||
+	    posix_spawn_file_actions_adddup2(files, out, STDOUT_FILENO) != 0 ||
+	    posix_spawn_file_actions_adddup2(files, err, STDERR_FILENO) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Starts the tool under the first of its names that is there. */
+static int tool_spawn(const char **argv, int out, int err, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	int r;
+
+	if (posix_spawn_file_actions_init(&files) != 0)
+		return -ENOMEM;
+	if (posix_spawnattr_init(&attr) != 0) {
+		posix_spawn_file_actions_destroy(&files);
+		return -ENOMEM;
+	}
+	r = child_attr(&attr);
+	if (r == 0)
+		r = child_files(&files, out, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tools); i++) {
+		argv[0] = tools[i];
+		r = -posix_spawnp(ret_pid, tools[i], &files, &attr,
+				  (char *const *)argv, environ);
+		if (r != -ENOENT)
+			break;
+		r = i + 1 < ARRAY_SIZE(tools) ? 0 : -ENOENT;
+	}
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return r;
+}
+
+/* What the tool said, as one line; "" where it said nothing. */
+static void message_read(int err, char message[MESSAGE_MAX])
+{
+	ssize_t n = io_pread(err, message, MESSAGE_MAX - 1, 0);
+
+	message[n < 0 ? 0 : n] = '\0';
+	for (char *p = message; *p; p++)
+		if (*p == '\n')
+			*p = p[1] ? ' ' : '\0';
+}
+
+static int tool_missing(struct diag *diag)
+{
+	return diag_set(diag, -ENOENT, TOOL,
+			"not installed; install the package grub-common, or "
+			"mount with --no-grub");
+}
+
+static int tool_failed(const char *tool, int status, int err, struct diag *diag)
+{
+	char message[MESSAGE_MAX];
+
+	message_read(err, message);
+	if (WIFSIGNALED(status))
+		return diag_set(diag, -EIO, tool, "killed by signal %d %s",
+				WTERMSIG(status), message);
+	/* Where posix_spawn cannot tell, a tool that is not there ends so. */
+	if (WEXITSTATUS(status) == 127 && !*message)
+		return tool_missing(diag);
+	return diag_set(diag, -EIO, tool, "%s",
+			*message ? message : "failed and does not say why");
+}
+
+static int tool_run(const char **argv, int out, struct diag *diag)
+{
+	_cleanup_close_ int err = memory_file("grub-mkimage's messages");
+	int status;
+	pid_t pid;
+	int r = err < 0 ? err : tool_spawn(argv, out, err, &pid);
+
+	if (r == -ENOENT)
+		return tool_missing(diag);
+	if (r < 0)
+		return diag_set(diag, r, TOOL, NULL);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return diag_set(diag, -errno, TOOL,
+					"cannot be waited for: %s",
+					strerror(errno));
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return tool_failed(argv[0], status, err, diag);
+	return 0;
+}
+
+static bool module_exists(int dir_fd, const char *module)
+{
+	char name[64];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s.mod", module);
+	return fstatat(dir_fd, name, &st, 0) == 0;
+}
+
+/* Adds what there is of the modules to argv, from argv[n]. */
+static int modules_add(const char **argv, size_t n, const char *dir, int dir_fd,
+		       struct diag *diag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		if (module_exists(dir_fd, modules[i]))
+			argv[n++] = modules[i];
+		else if (i < N_ESSENTIAL)
+			return diag_set(diag, -ENOENT, dir,
+					"has no %s.mod, without which GRUB "
+					"cannot find its menu; give another "
+					"--grub-dir, or --no-grub",
+					modules[i]);
+	}
+	argv[n] = NULL;
+	return 0;
+}
+
+int core_make(const char *dir, int dir_fd, uint8_t **ret_bytes, size_t *ret_len,
+	      struct diag *diag)
+{
+	const char *argv[8 + ARRAY_SIZE(modules)] = {
+		TOOL, "-O", "i386-pc", "-d", dir, "-p", PREFIX,
+	};
+	_cleanup_close_ int out = -1;
+	int r = modules_add(argv, 7, dir, dir_fd, diag);
+
+	if (r < 0)
+		return r;
+	out = memory_file("core.img");
+	if (out < 0)
+		return diag_set(diag, out, TOOL, NULL);
+	r = tool_run(argv, out, diag);
+	if (r < 0)
+		return r;
+	r = io_read_file(out, CORE_MAX, ret_bytes, ret_len);
+	if (r < 0)
+		return diag_set(diag, r, TOOL,
+				"its core.img cannot be used: %s",
+				strerror(-r));
+	return 0;
+}

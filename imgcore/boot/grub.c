@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * GRUB as it is installed: boot.img and the modules from its directory, which
+ * everything is opened beneath, and core.img.
+ *
+ * The modules go to the first partition, as grub-install would put them, so
+ * that what core.img leaves out can be loaded at the prompt.
+ */
+#include "boot/grub.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "base/math.h"
+#include "imgcore/diag.h"
+
+/* Debian and most others, then where grub is called grub2. */
+static const char *const grub_dirs[] = {
+	"/usr/lib/grub/i386-pc",       "/usr/share/grub/i386-pc",
+	"/usr/lib/grub2/i386-pc",      "/usr/share/grub2/i386-pc",
+	"/usr/local/lib/grub/i386-pc",
+};
+
+static const char *const font_dirs[] = {
+	"/usr/share/grub",
+	"/usr/share/grub2",
+	"/usr/local/share/grub",
+};
+
+#define FONT "unicode.pf2"
+
+/* Reads a regular file that is small, and that may be anything at all. */
+static int file_read(int dir_fd, const char *name, size_t limit,
+		     uint8_t **ret_bytes, size_t *ret_len)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name,
+					O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	return io_read_file(fd, limit, ret_bytes, ret_len);
+}
+
+static int dir_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int grub_set_dir(struct boot_grub *grub, const char *path)
+{
+	grub->dir_fd = dir_open(path);
+	if (grub->dir_fd < 0)
+		return grub->dir_fd;
+	grub->dir = strdup(path);
+	return grub->dir ? 0 : -ENOMEM;
+}
+
+/* The first of the usual directories that has a boot.img. */
+static int grub_find_dir(struct boot_grub *grub, struct diag *diag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(grub_dirs); i++) {
+		_cleanup_close_ int fd = dir_open(grub_dirs[i]);
+		int r;
+
+		if (fd < 0 || faccessat(fd, "boot.img", F_OK, 0) < 0)
+			continue;
+		r = grub_set_dir(grub, grub_dirs[i]);
+		return r < 0 ? diag_set(diag, r, grub_dirs[i], NULL) : 0;
+	}
+	return diag_set(diag, -ENOENT, grub_dirs[0],
+			"GRUB for BIOS machines is not installed; install the "
+			"packages grub-pc-bin and grub-common, name its "
+			"directory with --grub-dir, or mount with --no-grub");
+}
+
+static int grub_open_dir(struct boot_grub *grub, const char *path,
+			 struct diag *diag)
+{
+	int r;
+
+	if (!path)
+		return grub_find_dir(grub, diag);
+	r = grub_set_dir(grub, path);
+	if (r < 0)
+		return diag_set(diag, r, path,
+				"--grub-dir cannot be opened: %s",
+				strerror(-r));
+	if (faccessat(grub->dir_fd, "boot.img", F_OK, 0) < 0)
+		return diag_set(diag, -errno, path,
+				"no boot.img there; --grub-dir is the "
+				"directory i386-pc that the package "
+				"grub-pc-bin installs, --no-grub mounts "
+				"without");
+	return 0;
+}
+
+static int grub_read_boot(struct boot_grub *grub, struct diag *diag)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	_cleanup_free_ char *path = NULL;
+	size_t len;
+	int r;
+
+	if (asprintf(&path, "%s/boot.img", grub->dir) < 0) {
+		path = NULL;
+		return diag_set(diag, -ENOMEM, grub->dir, NULL);
+	}
+	r = file_read(grub->dir_fd, "boot.img", SECTOR, &bytes, &len);
+	if (r == 0 &&
+	    (len != SECTOR || bytes[510] != 0x55 || bytes[511] != 0xaa))
+		r = -EFBIG;
+	if (r == -EFBIG)
+		return diag_set(diag, -EINVAL, path,
+				"is no boot sector: that has 512 bytes, the "
+				"last of them 55 AA");
+	if (r < 0)
+		return diag_set(diag, r, path, NULL);
+	memcpy(grub->boot, bytes, SECTOR);
+	return 0;
+}
+
+/* Takes over bytes, of which there are some: pads them to whole sectors. */
+static int grub_set_core(struct boot_grub *grub, uint8_t *bytes, size_t len)
+{
+	size_t size = (size_t)round_up(len, SECTOR);
+	uint8_t *padded = realloc(bytes, size);
+
+	if (!padded) {
+		free(bytes);
+		return -ENOMEM;
+	}
+	memset(padded + len, 0, size - len);
+	grub->core = padded;
+	grub->core_size = size;
+	return 0;
+}
+
+/* A core.img that the user gives. */
+static int core_read(const char *path, uint8_t **ret_bytes, size_t *ret_len,
+		     struct diag *diag)
+{
+	int r = file_read(AT_FDCWD, path, CORE_MAX, ret_bytes, ret_len);
+
+	if (r == -EFBIG)
+		return diag_set(diag, r, path,
+				"has more than the %u bytes that fit before "
+				"the first partition: no core.img",
+				CORE_MAX);
+	if (r < 0)
+		return diag_set(diag, r, path,
+				"--core-image cannot be read: %s",
+				strerror(-r));
+	return 0;
+}
+
+static int grub_read_core(struct boot_grub *grub, const char *path,
+			  struct diag *diag)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	size_t len;
+	int r;
+
+	r = path ? core_read(path, &bytes, &len, diag)
+		 : core_make(grub->dir, grub->dir_fd, &bytes, &len, diag);
+	if (r < 0)
+		return r;
+	grub->core_name = strdup(path ? path : "core.img");
+	if (!grub->core_name)
+		return diag_set(diag, -ENOMEM, path, NULL);
+	if (len < CORE_MIN)
+		return diag_set(diag, -EINVAL, grub->core_name,
+				"has %zu bytes: no core.img, which has at "
+				"least %u",
+				len, CORE_MIN);
+	r = grub_set_core(grub, take_ptr(bytes), len);
+	return r < 0 ? diag_set(diag, r, grub->core_name, NULL) : 0;
+}
+
+int boot_grub_new(struct boot_grub **ret_grub,
+		  const struct boot_options *options, struct diag *diag)
+{
+	_cleanup_grub_ struct boot_grub *grub = calloc(1, sizeof(*grub));
+	int r;
+
+	if (!grub)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
+	grub->dir_fd = -1;
+	r = grub_open_dir(grub, options->grub_dir, diag);
+	if (r < 0)
+		return r;
+	r = grub_read_boot(grub, diag);
+	if (r < 0)
+		return r;
+	r = grub_read_core(grub, options->core_image, diag);
+	if (r < 0)
+		return r;
+	*ret_grub = take_ptr(grub);
+	return 0;
+}
+
+void boot_grub_free(struct boot_grub *grub)
+{
+	if (!grub)
+		return;
+	if (grub->dir_fd >= 0)
+		close(grub->dir_fd);
+	free(grub->dir);
+	free(grub->core_name);
+	free(grub->core);
+	free(grub);
+}
+
+size_t boot_grub_core_size(const struct boot_grub *grub)
+{
+	return grub->core_size;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t len = strlen(name);
+	size_t suffix_len = strlen(suffix);
+
+	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+/* What GRUB can load while it runs; the rest is for making images. */
+static bool is_loadable(const char *name)
+{
+	return has_suffix(name, ".mod") || has_suffix(name, ".lst") ||
+	       strcmp(name, "modinfo.sh") == 0;
+}
+
+static DIR *dir_list(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+static void dir_closep(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* The order of readdir does not show: a tree sorts its names. */
+static int graft_modules(const struct boot_grub *grub,
+			 struct tree_builder *grafts, builder_id to,
+			 struct diag *diag)
+{
+	_cleanup_(dir_closep) DIR *dir = dir_list(grub->dir_fd);
+
+	if (!dir)
+		return diag_set(diag, -errno, grub->dir, NULL);
+	for (;;) {
+		struct dirent *entry;
+		int r;
+
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			break;
+		if (!is_loadable(entry->d_name))
+			continue;
+		r = tree_builder_add_host(grafts, to, entry->d_name,
+					  grub->dir_fd, entry->d_name, diag);
+		if (r < 0)
+			return r;
+	}
+	return errno ? diag_set(diag, -errno, grub->dir, NULL) : 0;
+}
+
+/* GRUB's menu does without a font: none installed, none grafted. */
+static int graft_font(struct tree_builder *grafts, const struct tree_attr *attr,
+		      struct diag *diag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(font_dirs); i++) {
+		_cleanup_close_ int fd = dir_open(font_dirs[i]);
+		builder_id to;
+		int r;
+
+		if (fd < 0 || faccessat(fd, FONT, R_OK, 0) < 0)
+			continue;
+		r = tree_builder_mkdirs(grafts, 0, "boot/grub/fonts", attr,
+					&to);
+		if (r < 0)
+			return diag_set(diag, r, "boot/grub/fonts", NULL);
+		return tree_builder_add_host(grafts, to, FONT, fd, FONT, diag);
+	}
+	return 0;
+}
+
+static int graft_config(struct tree_builder *grafts, builder_id to,
+			const struct tree_attr *attr, struct diag *diag)
+{
+	struct tree_attr file = *attr;
+	struct content *content;
+	builder_id id;
+	int r = content_new_bytes(&content, "", 0);
+
+	file.mode = S_IFREG | 0644;
+	if (r == 0) {
+		r = tree_builder_add_content(grafts, to, "grub.cfg", &file,
+					     content, 0, &id);
+		if (r < 0)
+			content->release(content);
+	}
+	return r < 0 ? diag_set(diag, r, "boot/grub/grub.cfg", NULL) : 0;
+}
+
+int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
+		    const struct tree_attr *attr, struct diag *diag)
+{
+	struct tree_attr dir = *attr;
+	builder_id grub_id;
+	builder_id modules_id;
+	int r;
+
+	dir.mode = S_IFDIR | 0755;
+	r = tree_builder_mkdirs(grafts, 0, "boot/grub", &dir, &grub_id);
+	if (r == 0)
+		r = tree_builder_mkdirs(grafts, grub_id, "i386-pc", &dir,
+					&modules_id);
+	if (r < 0)
+		return diag_set(diag, r, "boot/grub/i386-pc", NULL);
+	r = graft_modules(grub, grafts, modules_id, diag);
+	if (r == 0)
+		r = graft_font(grafts, &dir, diag);
+	if (r == 0)
+		r = graft_config(grafts, grub_id, attr, diag);
+	return r;
+}
