@@ -13,21 +13,24 @@
 int diag_set(struct diag *diag, int err, const char *path,
 	     const char *reason_fmt, ...)
 {
+	struct diag said = DIAG_INIT;
 	va_list args;
 
 	if (!diag)
 		return err;
-	diag_clear(diag);
+	/* What is said may be made of what was said before. */
 	if (path)
-		diag->path = strdup(path);
-	if (!reason_fmt) {
-		diag->reason = strdup(strerror(-err));
-		return err;
+		said.path = strdup(path);
+	if (reason_fmt) {
+		va_start(args, reason_fmt);
+		if (vasprintf(&said.reason, reason_fmt, args) < 0)
+			said.reason = NULL;
+		va_end(args);
+	} else {
+		said.reason = strdup(strerror(-err));
 	}
-	va_start(args, reason_fmt);
-	if (vasprintf(&diag->reason, reason_fmt, args) < 0)
-		diag->reason = NULL;
-	va_end(args);
+	diag_clear(diag);
+	*diag = said;
 	return err;
 }
 

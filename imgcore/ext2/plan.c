@@ -39,16 +39,13 @@ uint32_t plan_group_used(const struct ext2_plan *plan, uint32_t group)
 				 group_end(&plan->geometry, group) - g->data);
 }
 
-/* Inodes for the tree, and some for what a guest adds in the free blocks. */
-static uint32_t inodes_for(const struct ext2_demand *d, uint64_t blocks)
+/* Inodes for what a guest adds in the free blocks. */
+static uint64_t spare_inodes(const struct ext2_demand *d, uint64_t blocks)
 {
 	uint64_t used = demand_used(d);
 	uint64_t free_blocks = blocks > used ? blocks - used : 0;
-	uint64_t spare = max_u64(free_blocks / FREE_BLOCKS_PER_INODE,
-				 LEAST_FREE_INODES);
 
-	return (uint32_t)min_u64(EXT2_GOOD_OLD_FIRST_INO + d->inodes + spare,
-				 UINT32_MAX);
+	return max_u64(free_blocks / FREE_BLOCKS_PER_INODE, LEAST_FREE_INODES);
 }
 
 /*
@@ -56,12 +53,15 @@ static uint32_t inodes_for(const struct ext2_demand *d, uint64_t blocks)
  * many blocks it falls short if it does not.
  */
 static int try_size(const struct ext2_demand *d, uint64_t blocks,
-		    uint64_t free_blocks, struct geometry *ret_geometry,
-		    uint64_t *ret_short, struct diag *diag)
+		    uint64_t free_blocks, uint64_t spare,
+		    struct geometry *ret_geometry, uint64_t *ret_short,
+		    struct diag *diag)
 {
 	uint64_t need = demand_used(d) + free_blocks;
-	int r = geometry_init(ret_geometry, (uint32_t)blocks,
-			      inodes_for(d, blocks), diag);
+	uint64_t inodes = min_u64(EXT2_GOOD_OLD_FIRST_INO + d->inodes + spare,
+				  UINT32_MAX);
+	int r = geometry_init(ret_geometry, (uint32_t)blocks, (uint32_t)inodes,
+			      diag);
 
 	if (r == -ENOSPC)
 		*ret_short = max_u64(blocks / 8, LEAST_BLOCKS);
@@ -72,6 +72,28 @@ static int try_size(const struct ext2_demand *d, uint64_t blocks,
 	*ret_short = need - ret_geometry->usable;
 	geometry_release(ret_geometry);
 	return -ENOSPC;
+}
+
+/*
+ * The geometry of that many blocks. Each group rounds its inode table up, so
+ * a few blocks more than were asked for may leave fewer for data: what is
+ * short then comes off the spare inodes.
+ */
+static int choose_geometry(const struct ext2_demand *d, uint64_t blocks,
+			   uint64_t free_blocks, struct geometry *ret_geometry,
+			   struct diag *diag)
+{
+	uint64_t spare = spare_inodes(d, blocks);
+
+	for (;;) {
+		uint64_t more;
+		int r = try_size(d, blocks, free_blocks, spare, ret_geometry,
+				 &more, diag);
+
+		if (r != -ENOSPC || spare == LEAST_FREE_INODES)
+			return r;
+		spare = max_u64(spare - spare / 8 - 1, LEAST_FREE_INODES);
+	}
 }
 
 int ext2_demand_size(const struct ext2_demand *demand, uint64_t free,
@@ -87,7 +109,8 @@ int ext2_demand_size(const struct ext2_demand *demand, uint64_t free,
 	while (blocks < MAX_BLOCKS) {
 		struct geometry geo;
 		uint64_t more = 0;
-		int r = try_size(demand, blocks, free_blocks, &geo, &more,
+		int r = try_size(demand, blocks, free_blocks,
+				 spare_inodes(demand, blocks), &geo, &more,
 				 diag);
 
 		if (r == -ENOSPC) {
@@ -128,14 +151,14 @@ int ext2_plan_new(struct ext2_plan **ret_plan, struct ext2_demand *demand,
 {
 	_cleanup_free_ struct ext2_plan *plan = calloc(1, sizeof(*plan));
 	struct geometry *geo;
-	uint64_t more;
 	int r;
 
 	if (!plan)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	geo = &plan->geometry;
-	r = try_size(demand, min_u64(options->size / EXT2_BLOCK, MAX_BLOCKS),
-		     div_up(options->free, EXT2_BLOCK), geo, &more, diag);
+	r = choose_geometry(demand,
+			    min_u64(options->size / EXT2_BLOCK, MAX_BLOCKS),
+			    div_up(options->free, EXT2_BLOCK), geo, diag);
 	if (r == -ENOSPC)
 		return diag_set(diag, r, NULL,
 				"a partition of %llu bytes is too small",

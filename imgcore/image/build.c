@@ -19,8 +19,6 @@
 static const char boot_dir[] = "boot";
 static const char *const labels[2] = { "boot", "system" };
 
-DEFINE_CLEANUP(struct image, image_free)
-DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
 DEFINE_CLEANUP(struct tree_builder, tree_builder_free)
 
 /* What the phases below hand on to each other. */
@@ -202,7 +200,8 @@ static int choose_layout(struct build *b)
 		r = ext2_demand_size(b->demand[i], spare, &need[i], b->diag);
 		if (r < 0) {
 			if (b->diag && !b->diag->path)
-				b->diag->path = strdup(b->options->src_path);
+				b->diag->path =
+					strdup(layout_cause(b->options));
 			return r;
 		}
 	}
@@ -233,10 +232,26 @@ static int make_plan(struct build *b, unsigned i)
 	return r;
 }
 
+/* Holes begin and end with whole blocks: readers by blocks rely on that. */
+static int pad_head(struct build *b)
+{
+	struct image *image = b->image;
+	size_t len = round_up(image->head_len, EXT2_BLOCK);
+	uint8_t *head = realloc(image->head, len);
+
+	if (!head)
+		return fail(b, -ENOMEM);
+	memset(head + image->head_len, 0, len - image->head_len);
+	image->head = head;
+	image->head_len = len;
+	return 0;
+}
+
 static int make_head(struct build *b)
 {
 	struct boot_partition table[2];
 	uint8_t signature[16];
+	int r;
 
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t start = b->layout.partition[i].start;
@@ -246,9 +261,10 @@ static int make_head(struct build *b)
 		table[i].last_sector = end / SECTOR - 1;
 	}
 	derive(b, 5, signature);
-	return boot_mbr(b->grub, table, b->layout.size / SECTOR,
-			get_le32(signature) | 1, &b->image->head,
-			&b->image->head_len, b->diag);
+	r = boot_mbr(b->grub, table, b->layout.size / SECTOR,
+		     get_le32(signature) | 1, &b->image->head,
+		     &b->image->head_len, b->diag);
+	return r < 0 ? r : pad_head(b);
 }
 
 /* From the trees on: numbers, places, table. */

@@ -25,6 +25,9 @@ struct layout {
 int layout_choose(const struct image_options *options, const uint64_t need[2],
 		  struct layout *ret_layout, struct diag *diag);
 
+/* Who asked for a disk that is too large: an option, or the tree. */
+const char *layout_cause(const struct image_options *options);
+
 struct partition {
 	uint64_t start; /* bytes */
 	uint64_t size;

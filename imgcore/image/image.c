@@ -33,7 +33,7 @@ uint64_t image_size(const struct image *image)
 
 uint64_t image_data_size(const struct image *image)
 {
-	uint64_t size = round_up(image->head_len, SECTOR);
+	uint64_t size = image->head_len;
 
 	for (unsigned i = 0; i < 2; i++)
 		size += (uint64_t)ext2_plan_data_blocks(

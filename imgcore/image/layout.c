@@ -72,6 +72,17 @@ static void grow_size(const uint64_t need[2], struct layout *l)
 	l->size = max_u64(DISK_SIZE, end + GAP);
 }
 
+const char *layout_cause(const struct image_options *options)
+{
+	if (options->size)
+		return "--size";
+	if (options->boot_size > FIRST_SIZE)
+		return "--boot-size";
+	if (options->free > SECOND_SIZE)
+		return "--free";
+	return options->src_path;
+}
+
 int layout_choose(const struct image_options *options, const uint64_t need[2],
 		  struct layout *ret_layout, struct diag *diag)
 {

@@ -72,8 +72,9 @@ static int add_extents(struct batch *batch, struct entry *e,
 	e->n_extents = n;
 	if (vec_reserve(&batch->extents, n) < 0)
 		return -ENOMEM;
-	memcpy(batch->extents.items + batch->extents.count, file->extents,
-	       n * sizeof(*file->extents));
+	if (n > 0)
+		memcpy(batch->extents.items + batch->extents.count,
+		       file->extents, n * sizeof(*file->extents));
 	batch->extents.count += n;
 	return 0;
 }

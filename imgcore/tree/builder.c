@@ -310,6 +310,8 @@ int tree_builder_mkdirs(struct tree_builder *builder, builder_id parent,
 		}
 		if (len > 0)
 			parent = id;
+		if (!S_ISDIR(builder->items[parent].attr.mode))
+			return -ENOTDIR;
 		path += len + (path[len] == '/');
 	}
 	*ret_id = parent;
@@ -328,7 +330,8 @@ int tree_builder_set_extents(struct tree_builder *builder, builder_id file,
 
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, extents, n * sizeof(*copy));
+	if (n > 0)
+		memcpy(copy, extents, n * sizeof(*copy));
 	free(builder->items[file].extents);
 	builder->items[file].extents = copy;
 	builder->items[file].n_extents = n;

@@ -28,7 +28,11 @@ static void hash_node(XXH3_state_t *state, const struct tree *tree, tree_id id)
 	if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {
 		put_le32(record + 40, n->device.major);
 		put_le32(record + 44, n->device.minor);
+	} else if (S_ISREG(n->mode) && n->file.runs) {
+		/* Which of the extents are its own; dense is 0. */
+		put_le64(record + 40, tree->runs.items[n->file.runs - 1].n + 1);
 	}
+	put_le32(record + 48, n->flags & NODE_RESERVED);
 	XXH3_128bits_update(state, record, sizeof(record));
 	XXH3_128bits_update(state, node_name(tree, n), n->name_len);
 	if (n->inode == id && S_ISLNK(n->mode))

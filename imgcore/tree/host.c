@@ -149,6 +149,8 @@ int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
 	fd = open_scanned(tree, id);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return stale(tree, id, diag, "was removed");
+	if (fd == -ENXIO || fd == -ENODEV) /* a socket, or no one's device */
+		return stale(tree, id, diag, "was replaced");
 	if (fd < 0) {
 		_cleanup_free_ char *path = NULL;
 

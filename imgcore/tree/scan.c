@@ -165,9 +165,14 @@ static int scan_symlink(struct scan *s, const char *name, struct entry *e)
 	return 0;
 }
 
-/* Directories that are not ours to enter appear empty. */
+/*
+ * Directories that are not ours to enter appear empty, and so do files that
+ * something is mounted on: they could never be opened beneath the root.
+ */
 static bool is_closed(const struct scan *s, const struct statx *stx)
 {
+	if (!S_ISDIR(stx->stx_mode) && !S_ISREG(stx->stx_mode))
+		return false;
 	if (stx->stx_attributes & STATX_ATTR_MOUNT_ROOT)
 		return true;
 	for (size_t i = 0; i < s->options->n_prune; i++)
@@ -201,13 +206,16 @@ static int add_entry(struct scan *s, const char *name, const struct statx *stx)
 		return fail(s, name, -ENOMEM, NULL);
 	e->dev = stx_dev(stx);
 	fill_node(s->options, stx, &e->node);
+	if (is_closed(s, stx)) {
+		e->node.flags |= NODE_UNSCANNED;
+		e->node.size = 0;
+		return 0;
+	}
 	e->linked = stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode);
 	if (S_ISREG(stx->stx_mode))
 		return scan_regular(s, name, e, stx);
 	if (S_ISLNK(stx->stx_mode))
 		return scan_symlink(s, name, e);
-	if (S_ISDIR(stx->stx_mode) && is_closed(s, stx))
-		e->node.flags |= NODE_UNSCANNED;
 	return 0;
 }
 
@@ -243,7 +251,7 @@ static int scan_entry(struct scan *s, const struct dirent *d)
 		return 0;
 	if (++s->entries % 1024 == 0 && s->options->progress)
 		s->options->progress(s->options->context, s->entries);
-	if ((type == S_IFREG || (type == S_IFDIR && !is_closed(s, &stx))) &&
+	if ((type == S_IFREG || type == S_IFDIR) && !is_closed(s, &stx) &&
 	    !readable(s, d->d_name, &stx))
 		return scan_unreadable(s, d->d_name);
 	return add_entry(s, d->d_name, &stx);

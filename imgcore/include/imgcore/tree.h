@@ -116,7 +116,7 @@ int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
 /* A further name of a file that is no directory. */
 int tree_builder_add_link(struct tree_builder *builder, builder_id parent,
 			  const char *name, size_t name_len, builder_id file);
-/* The directory `path` below `parent`, made where it is missing. */
+/* The directory `path` below `parent`, made where it is missing; -ENOTDIR. */
 int tree_builder_mkdirs(struct tree_builder *builder, builder_id parent,
 			const char *path, const struct tree_attr *attr,
 			builder_id *ret_id);
@@ -169,7 +169,8 @@ struct tree_scan_options {
 /*
  * Scans the host directory `root_fd` (kept open, duplicated) to the end. No
  * symbolic link is followed, no other file system entered: what is mounted
- * below appears as an empty directory. root_path is for messages only.
+ * below appears as an empty directory, or file. root_path is for messages
+ * only.
  * grafts may be NULL; an entry of the host wins over a graft of the same path,
  * directories merge. Leaves grafts empty.
  */
