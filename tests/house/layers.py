@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which file may include which: base < tree < boot, ext2 < image < live < fs,
+tools. A layer includes itself and what stands to its left, no neighbour."""
+import re
+
+RANK = {"base": 0, "tree": 1, "boot": 2, "ext2": 2, "image": 3, "live": 4,
+        "fs": 5, "tools": 5}
+# A public header belongs to the layer of its name, but for these.
+PUBLIC = {"diag": "base", "overlay": "image"}
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
+
+
+def layer_of(path):
+    """The layer of a source, by its path in the tree; None: of no layer."""
+    if path.parts[:3] == ("imgcore", "include", "imgcore"):
+        name = PUBLIC.get(path.stem, path.stem)
+    else:
+        name = path.parts[1 if path.parts[0] == "imgcore" else 0]
+    return name if name in RANK else None
+
+
+def resolve(root, source, name):
+    """The header that an include names, by its path in the tree, or None."""
+    for base in (source.parent, root / "imgcore", root / "imgcore/include"):
+        if (base / name).is_file():
+            return (base / name).resolve().relative_to(root.resolve())
+    return None
+
+
+def fault(root, source, quote, name):
+    """What is wrong with one include, or None."""
+    header = resolve(root, source, name)
+    if header is None:
+        return "there is no such header" if quote == '"' else None
+    above, below = layer_of(source.relative_to(root)), layer_of(header)
+    if above is None or below is None:
+        return "one of them is of no layer"
+    if above != below and RANK[below] >= RANK[above]:
+        return f"{above} may not include {below}"
+    return None
+
+
+def check(root):
+    """Every fault in the tree: "FILE: HEADER: reason"."""
+    faults = []
+    for top in ("imgcore", "fs", "tools"):
+        for source in sorted((root / top).rglob("*.[ch]")):
+            text = source.read_text(encoding="utf-8")
+            for quote, name in INCLUDE.findall(text):
+                why = fault(root, source, quote, name)
+                if why:
+                    where = source.relative_to(root)
+                    faults.append(f"{where}: {name}: {why}")
+    return faults

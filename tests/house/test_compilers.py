@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The other compiler, with warnings as errors."""
+import os
+import subprocess
+
+from sources import ROOT
+
+
+def test_clang_has_nothing_to_say(tmp_path):
+    env = {**os.environ, "CC": "clang"}
+    for command in (["setup", "-Dwerror=true", "-Dtests=false", tmp_path, ROOT],
+                    ["compile", "-C", tmp_path]):
+        run = subprocess.run(["meson", *command], env=env, text=True,
+                             stdin=subprocess.DEVNULL, check=False,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert run.returncode == 0, run.stdout
