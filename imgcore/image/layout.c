@@ -26,6 +26,11 @@ static int choose_first(const struct image_options *options, uint64_t need,
 	l->partition[0].size = max_u64(FIRST_SIZE, round_up(need, MEBIBYTE));
 	if (!options->boot_size)
 		return 0;
+	if (options->boot_size / SECTOR > MAX_SECTORS)
+		return diag_set(
+			diag, -EFBIG, "--boot-size",
+			"a partition of %llu bytes; a disk with an MBR ends at 2 TiB",
+			(unsigned long long)options->boot_size);
 	if (options->boot_size < need)
 		return diag_set(
 			diag, -ENOSPC, "--boot-size",

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef FS_DISK_H
+#define FS_DISK_H
+
+/*
+ * The file disk.img: an image with what was written over it, and attributes.
+ *
+ * Errors: a negative errno that the reader or writer shall see; the reason is
+ * logged, once for each path.
+ * Threading: any number of threads.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct disk;
+struct image;
+
+/* Takes image over on success. tmp_fd: where the overlay's file will be. */
+int disk_new(struct disk **ret_disk, struct image *image, int tmp_fd);
+void disk_free(struct disk *disk);
+
+uint64_t disk_size(const struct disk *disk);
+/* All but st_ino and st_dev. */
+void disk_stat(struct disk *disk, struct stat *ret_st);
+
+/* What of an attribute is changed, and to what; the size cannot be. */
+enum {
+	DISK_MODE = 1, /* permissions, no set-id bits */
+	DISK_UID = 2,
+	DISK_GID = 4,
+	DISK_ATIME = 8,
+	DISK_MTIME = 16,
+	DISK_CTIME = 32,
+};
+void disk_change(struct disk *disk, const struct stat *st, unsigned what);
+
+/* Bytes, fewer at the end of the disk; 0 behind it. */
+ssize_t disk_read(struct disk *disk, void *buf, size_t len, uint64_t offset);
+/* Bytes, fewer at the end of the disk; -ENOSPC behind it. */
+ssize_t disk_write(struct disk *disk, const void *buf, size_t len,
+		   uint64_t offset);
+int disk_flush(struct disk *disk);
+/* As lseek with SEEK_DATA or SEEK_HOLE. */
+int disk_seek(struct disk *disk, uint64_t offset, int whence,
+	      uint64_t *ret_offset);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "channel.h"
+#include "exit_code.h"
+#include "imgcore/diag.h"
+#include "options.h"
+
+#define SECTOR 512
+
+struct launcher {
+	const struct options *options;
+	int supervisor;
+	bool terminal; /* standard error is one */
+	bool shown; /* a line of progress stands there */
+	time_t start;
+};
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void show_progress(struct launcher *launcher, uint64_t entries)
+{
+	if (!launcher->terminal || seconds() - launcher->start < 1)
+		return;
+	fprintf(stderr, "\rdirdisk: %" PRIu64 " entries scanned", entries);
+	fflush(stderr);
+	launcher->shown = true;
+}
+
+static void hide_progress(struct launcher *launcher)
+{
+	if (launcher->shown)
+		fputs("\r\033[K", stderr);
+	launcher->shown = false;
+}
+
+static void say(struct launcher *launcher, const char *text)
+{
+	hide_progress(launcher);
+	fprintf(stderr, "dirdisk: %s\n", text);
+}
+
+static int disk_path(const struct options *options, char **ret_path)
+{
+	const char *mnt = options->mnt;
+	size_t len = strlen(mnt);
+
+	while (len > 1 && mnt[len - 1] == '/')
+		len--;
+	return asprintf(ret_path, "%.*s/disk.img", (int)len, mnt) < 0 ? -ENOMEM
+								      : 0;
+}
+
+/* The disk is there when somebody else than its server can read it. */
+static int read_sector(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char sector[SECTOR];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = io_pread(fd, sector, sizeof(sector), 0);
+	if (n < 0)
+		return (int)n;
+	return n == sizeof(sector) ? 0 : -EIO;
+}
+
+static bool needs_quotes(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/._-+=:@%,";
+
+	return s[strspn(s, plain)] != '\0';
+}
+
+/* A word for the shell, in which QEMU finds every comma doubled. */
+static void print_file(const char *path)
+{
+	bool quoted = needs_quotes(path);
+
+	fputs(quoted ? "'file=" : "file=", stdout);
+	/* What stands before a colon, QEMU takes for a protocol. */
+	if (path[strcspn(path, ":/")] == ':')
+		fputs("./", stdout);
+	for (; *path; path++) {
+		if (*path == '\'')
+			fputs("'\\''", stdout);
+		else
+			putchar(*path);
+		if (*path == ',')
+			putchar(',');
+	}
+	if (quoted)
+		putchar('\'');
+}
+
+static void print_command(const char *path)
+{
+	if (!isatty(STDOUT_FILENO))
+		return;
+	fputs("qemu-system-x86_64 -drive format=raw,", stdout);
+	print_file(path);
+	puts(" -m 1G");
+	fflush(stdout);
+}
+
+static int see_disk(struct launcher *launcher)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct diag diag = DIAG_INIT;
+	int r = disk_path(launcher->options, &path);
+
+	if (r == 0)
+		r = read_sector(path);
+	if (r == 0) {
+		channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL, -1);
+		print_command(path);
+		return EXIT_OK;
+	}
+	diag_set(&diag, r, path, "mounted, but cannot be read: %s",
+		 strerror(-r));
+	text = diag_format(&diag, r);
+	diag_clear(&diag);
+	say(launcher, text ? text : "out of memory");
+	channel_send(launcher->supervisor, MESSAGE_FAIL, EXIT_RUN, NULL, -1);
+	return EXIT_RUN;
+}
+
+int launcher_wait(const struct options *options, int supervisor)
+{
+	struct launcher launcher = {
+		.options = options,
+		.supervisor = supervisor,
+		.terminal = isatty(STDERR_FILENO),
+		.start = seconds(),
+	};
+	struct message message;
+	int code = -1;
+
+	while (code < 0) {
+		if (channel_receive(supervisor, 0, &message, NULL) <= 0) {
+			say(&launcher,
+			    "ended before the disk was ready, and cannot say why");
+			code = EXIT_RUN;
+			break;
+		}
+		if (message.kind == MESSAGE_PROGRESS) {
+			show_progress(&launcher, message.value);
+		} else if (message.kind == MESSAGE_WARNING) {
+			say(&launcher, message.text);
+		} else if (message.kind == MESSAGE_FAIL) {
+			say(&launcher, message.text);
+			code = message.code;
+		} else if (message.kind == MESSAGE_READY) {
+			hide_progress(&launcher);
+			code = see_disk(&launcher);
+		}
+	}
+	close(supervisor);
+	return code;
+}

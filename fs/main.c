@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * dirdisk SRC MNT: options, then three processes.
+ *
+ *     launcher     what the user waits for; ends when disk.img can be read
+ *     supervisor   mounts, unmounts; stays
+ *     worker       scans, computes, serves; stays
+ *
+ * In the background the launcher is the process that was called and the
+ * supervisor a child that outlives it; in the foreground it is the other way
+ * round.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fuse_lowlevel.h>
+
+#include "base/cleanup.h"
+#include "channel.h"
+#include "exit_code.h"
+#include "imgcore/diag.h"
+#include "launcher.h"
+#include "log.h"
+#include "options.h"
+#include "stdio_null.h"
+#include "supervisor.h"
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_RUN;
+}
+
+static int run_background(const struct options *options)
+{
+	int ends[2];
+	int r = channel_pair(ends);
+	pid_t pid = r < 0 ? -1 : fork();
+	int code;
+
+	if (pid < 0) {
+		log_line("cannot start: %s", strerror(r < 0 ? -r : errno));
+		return EXIT_DAEMON;
+	}
+	if (pid == 0) {
+		close(ends[0]);
+		setsid();
+		return supervisor_run(options, ends[1]);
+	}
+	close(ends[1]);
+	code = launcher_wait(options, ends[0]);
+	/* After a failure it still unmounts: nothing is left when we end. */
+	if (code != EXIT_OK)
+		wait_for(pid);
+	return code;
+}
+
+static int run_foreground(const struct options *options)
+{
+	int ends[2];
+	int r = channel_pair(ends);
+	pid_t pid = r < 0 ? -1 : fork();
+	int code;
+
+	if (pid < 0) {
+		log_line("cannot start: %s", strerror(r < 0 ? -r : errno));
+		return EXIT_DAEMON;
+	}
+	if (pid == 0) {
+		close(ends[1]);
+		return launcher_wait(options, ends[0]);
+	}
+	close(ends[0]);
+	code = supervisor_run(options, ends[1]);
+	wait_for(pid);
+	return code;
+}
+
+static int run(const struct options *options)
+{
+	if (options->help) {
+		options_help(stdout);
+		return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
+	}
+	if (options->version) {
+		printf("dirdisk %s\nlibfuse %s\n", VERSION, fuse_pkgversion());
+		return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
+	}
+	if (!options->mnt) {
+		log_line("MNT: missing; usage: dirdisk [options] SRC MNT");
+		return EXIT_MOUNT_POINT;
+	}
+	return options->foreground ? run_foreground(options)
+				   : run_background(options);
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options = { 0 };
+	struct diag diag = DIAG_INIT;
+	int r = stdio_fill();
+	int code;
+
+	if (r < 0)
+		return EXIT_SETUP;
+	r = options_parse(&options, argc, argv, &diag);
+	if (r < 0) {
+		log_diag(&diag, r);
+		diag_clear(&diag);
+		return EXIT_OPTIONS;
+	}
+	code = run(&options);
+	options_clear(&options);
+	return code;
+}

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include <fuse_opt.h>
+
+#include "base/cleanup.h"
+#include "base/math.h"
+#include "imgcore/diag.h"
+#include "values.h"
+
+/*
+ * One table says all there is to say about an option: how it may be given,
+ * what it does, and its line in the help.
+ */
+enum {
+	ON_LINE = 1, /* --name */
+	IN_LIST = 2, /* -o name */
+	BOTH = ON_LINE | IN_LIST,
+};
+
+struct option_def {
+	const char *name; /* NULL: a letter only; "x-*": all that start so */
+	const char *arg; /* what the value is called; NULL: takes none */
+	/*
+	 * Does it: NULL, or what is wrong with the value. text is the entry
+	 * of the list as it stood there, escapes resolved.
+	 */
+	const char *(*set)(struct options *options,
+			   const struct option_def *def, const char *value,
+			   const char *text);
+	const char *help; /* NULL: not listed on its own */
+	size_t offset; /* of the field in struct options */
+	uint8_t where;
+	char letter; /* or 0 */
+};
+
+static void *field_of(struct options *options, const struct option_def *def)
+{
+	return (char *)options + def->offset;
+}
+
+static const char *set_flag(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text)
+{
+	*(bool *)field_of(options, def) = true;
+	return NULL;
+}
+
+static const char *set_debug(struct options *options,
+			     const struct option_def *def, const char *value,
+			     const char *text)
+{
+	options->debug = true;
+	options->foreground = true;
+	return NULL;
+}
+
+static const char *set_text(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text)
+{
+	char **field = field_of(options, def);
+	char *copy;
+
+	if (!*value)
+		return "empty; give it a value";
+	copy = strdup(value);
+	if (!copy)
+		return "out of memory";
+	free(*field);
+	*field = copy;
+	return NULL;
+}
+
+static const char *set_line(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text)
+{
+	const char *wrong = value_line(value);
+	char **field = field_of(options, def);
+
+	if (wrong)
+		return wrong;
+	if (*value)
+		return set_text(options, def, value, text);
+	free(*field);
+	*field = NULL;
+	return NULL;
+}
+
+static const char *set_size(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text)
+{
+	return value_size(value, field_of(options, def));
+}
+
+static const char *set_sectors(struct options *options,
+			       const struct option_def *def, const char *value,
+			       const char *text)
+{
+	return value_sectors(value, field_of(options, def));
+}
+
+static const char *set_timeout(struct options *options,
+			       const struct option_def *def, const char *value,
+			       const char *text)
+{
+	return value_timeout(value, &options->timeout);
+}
+
+static const char *set_console(struct options *options,
+			       const struct option_def *def, const char *value,
+			       const char *text)
+{
+	return value_console(value, &options->console);
+}
+
+static const char *set_unreadable(struct options *options,
+				  const struct option_def *def,
+				  const char *value, const char *text)
+{
+	return value_unreadable(value, &options->unreadable);
+}
+
+static const char *set_owner(struct options *options,
+			     const struct option_def *def, const char *value,
+			     const char *text)
+{
+	return value_owner(value, &options->owner, &options->uid,
+			   &options->gid);
+}
+
+/* Hands the entry on to FUSE; offset, if any, is of a flag that says so. */
+static const char *set_mount(struct options *options,
+			     const struct option_def *def, const char *value,
+			     const char *text)
+{
+	if (value && !*value)
+		return "empty; give it a value";
+	if (fuse_opt_add_opt_escaped(&options->mount, text) < 0)
+		return "out of memory";
+	return def->offset ? set_flag(options, def, value, text) : NULL;
+}
+
+/* Says something to mount(8) alone. */
+static const char *set_nothing(struct options *options,
+			       const struct option_def *def, const char *value,
+			       const char *text)
+{
+	return NULL;
+}
+
+static const char *set_list(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text);
+
+#define FIELD(f) .offset = offsetof(struct options, f)
+#define TO_MOUNT(n)                                           \
+	{                                                     \
+		.name = n, .where = IN_LIST, .set = set_mount \
+	}
+#define SWALLOWED(n)                                            \
+	{                                                       \
+		.name = n, .where = IN_LIST, .set = set_nothing \
+	}
+
+/* clang-format off */
+static const struct option_def table[] = {
+	{ "size", "SIZE", set_sectors, "size of the disk",
+	  FIELD(size), BOTH },
+	{ "boot-size", "SIZE", set_sectors, "size of partition 1",
+	  FIELD(boot_size), BOTH },
+	{ "free", "SIZE", set_size,
+	  "room for what the guest writes (16M)", FIELD(free), BOTH },
+	{ "append", "TEXT", set_line,
+	  "more words on the kernels' command lines", FIELD(append), BOTH },
+	{ "timeout", "SECONDS", set_timeout,
+	  "how long the menu waits (2); -1: for ever", .where = BOTH },
+	{ "default", "NAME", set_line,
+	  "the kernel, by name or version, to start by itself",
+	  FIELD(default_entry), BOTH },
+	{ "console", "WHERE", set_console,
+	  "both (the default), serial or vga", .where = BOTH },
+	{ "owner", "WHO", set_owner,
+	  "owner of all files: keep (the default), root or UID:GID",
+	  .where = BOTH },
+	{ "unreadable", "WHAT", set_unreadable,
+	  "at files that cannot be read: error (the default) or skip",
+	  .where = BOTH },
+	{ "grub-dir", "DIR", set_text,
+	  "GRUB's boot.img and modules (where GRUB is installed)",
+	  FIELD(grub_dir), BOTH },
+	{ "core-image", "FILE", set_text,
+	  "GRUB's core.img (made by grub-mkimage)", FIELD(core_image), BOTH },
+	{ "no-grub", NULL, set_flag, "a disk without a boot loader",
+	  FIELD(no_grub), BOTH },
+	{ "pidfile", "FILE", set_text,
+	  "holds the process id while the disk is mounted",
+	  FIELD(pidfile), BOTH },
+	{ NULL, "OPT[,OPT...]", set_list,
+	  "the options above, and those of mount(8) and FUSE",
+	  .where = ON_LINE, .letter = 'o' },
+	{ NULL, NULL, set_flag, "stay in the foreground",
+	  FIELD(foreground), ON_LINE, 'f' },
+	{ NULL, NULL, set_debug, "the same, and show every FUSE request",
+	  .where = ON_LINE, .letter = 'd' },
+	{ "help", NULL, set_flag, "this text", FIELD(help), ON_LINE, 'h' },
+	{ "version", NULL, set_flag, "the version",
+	  FIELD(version), ON_LINE, 'V' },
+
+	{ "fsname", "NAME", set_mount, NULL, FIELD(fsname), IN_LIST },
+	{ "subtype", "NAME", set_mount, NULL, FIELD(subtype), IN_LIST },
+	TO_MOUNT("allow_other"),
+	TO_MOUNT("allow_root"),
+	TO_MOUNT("auto_unmount"),
+	TO_MOUNT("ro"),
+	TO_MOUNT("rw"),
+	TO_MOUNT("suid"),
+	TO_MOUNT("nosuid"),
+	TO_MOUNT("dev"),
+	TO_MOUNT("nodev"),
+	TO_MOUNT("exec"),
+	TO_MOUNT("noexec"),
+	TO_MOUNT("async"),
+	TO_MOUNT("sync"),
+	TO_MOUNT("atime"),
+	TO_MOUNT("noatime"),
+	TO_MOUNT("dirsync"),
+	SWALLOWED("default_permissions"), /* is always on */
+	SWALLOWED("defaults"),
+	SWALLOWED("auto"),
+	SWALLOWED("noauto"),
+	SWALLOWED("user"),
+	SWALLOWED("nouser"),
+	SWALLOWED("users"),
+	SWALLOWED("_netdev"),
+	SWALLOWED("nofail"),
+	SWALLOWED("x-*"),
+};
+/* clang-format on */
+
+#define N_TABLE ARRAY_SIZE(table)
+#define LONG	256 /* getopt's value for table[i].name is LONG + i */
+
+static int fail(struct diag *diag, const char *prefix, const char *text,
+		const char *reason)
+{
+	_cleanup_free_ char *option = NULL;
+
+	if (asprintf(&option, "%s%s", prefix, text) < 0)
+		return -ENOMEM;
+	return diag_set(diag, -EINVAL, option, "%s", reason);
+}
+
+/* ---- the -o list ---- */
+
+static const struct option_def *find_in_list(const char *name, size_t len)
+{
+	for (size_t i = 0; i < N_TABLE; i++) {
+		const struct option_def *def = &table[i];
+		size_t def_len = def->name ? strlen(def->name) : 0;
+		bool open = def_len && def->name[def_len - 1] == '*';
+
+		if (!(def->where & IN_LIST))
+			continue;
+		if (open ? len >= def_len - 1 &&
+				    strncmp(name, def->name, def_len - 1) == 0
+			 : len == def_len && memcmp(name, def->name, len) == 0)
+			return def;
+	}
+	return NULL;
+}
+
+/* One entry of a list, escapes resolved: what is wrong, or NULL. */
+static const char *set_entry(struct options *options, const char *entry)
+{
+	size_t len = strcspn(entry, "=");
+	const char *value = entry[len] ? entry + len + 1 : NULL;
+	const struct option_def *def = find_in_list(entry, len);
+
+	if (!def)
+		return "unknown option; dirdisk --help lists them";
+	if (def->set == set_nothing)
+		return NULL;
+	if (def->arg && !value)
+		return "needs a value; give it as name=value";
+	if (!def->arg && value)
+		return "takes no value; leave the '=' out";
+	return def->set(options, def, value, entry);
+}
+
+static bool is_octal(const char *s)
+{
+	return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' &&
+	       s[2] >= '0' && s[2] <= '7';
+}
+
+/*
+ * Up to the next comma, escapes resolved as libfuse does: a backslash takes
+ * the meaning of what follows away, or stands before three octal digits.
+ */
+static const char *take_entry(const char *list, char *ret_entry)
+{
+	while (*list && *list != ',') {
+		if (list[0] == '\\' && list[1] && is_octal(list + 1)) {
+			*ret_entry++ = (char)((list[1] - '0') << 6 |
+					      (list[2] - '0') << 3 |
+					      (list[3] - '0'));
+			list += 4;
+			continue;
+		}
+		if (list[0] == '\\' && list[1])
+			list++;
+		*ret_entry++ = *list++;
+	}
+	*ret_entry = '\0';
+	return *list ? list + 1 : list;
+}
+
+static int parse_list(struct options *options, const char *list,
+		      struct diag *diag)
+{
+	_cleanup_free_ char *entry = malloc(strlen(list) + 1);
+
+	if (!entry)
+		return -ENOMEM;
+	while (*list) {
+		const char *wrong;
+
+		list = take_entry(list, entry);
+		if (!*entry)
+			continue;
+		wrong = set_entry(options, entry);
+		if (wrong)
+			return fail(diag, "-o ", entry, wrong);
+	}
+	return 0;
+}
+
+/* Marks the row of -o; parse_one hands its value to parse_list. */
+static const char *set_list(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text)
+{
+	return NULL;
+}
+
+/* ---- the line ---- */
+
+static int parse_one(struct options *options, const struct option_def *def,
+		     const char *value, struct diag *diag)
+{
+	_cleanup_free_ char *given = NULL;
+	const char *wrong;
+
+	if (def->set == set_list)
+		return parse_list(options, value, diag);
+	wrong = def->set(options, def, value, NULL);
+	if (!wrong)
+		return 0;
+	if (asprintf(&given, "%s=%s", def->name, value) < 0)
+		return -ENOMEM;
+	return fail(diag, "--", given, wrong);
+}
+
+static int parse_argument(struct options *options, const char *argument,
+			  struct diag *diag)
+{
+	if (!options->src)
+		options->src = argument;
+	else if (!options->mnt)
+		options->mnt = argument;
+	else
+		return fail(diag, "", argument,
+			    "one argument too many; give SRC and MNT");
+	return 0;
+}
+
+/* The row that a value of getopt's stands for. */
+static const struct option_def *find_on_line(int value)
+{
+	if (value >= LONG && value < LONG + (int)N_TABLE)
+		return &table[value - LONG];
+	for (size_t i = 0; i < N_TABLE; i++) {
+		if (value && table[i].letter == value)
+			return &table[i];
+	}
+	return NULL;
+}
+
+static int parse_failed(int what, int value, const char *word,
+			struct diag *diag)
+{
+	const struct option_def *def = find_on_line(value);
+	char letter[] = { '-', (char)value, '\0' };
+	const char *shown = value && value < LONG ? letter : word;
+
+	if (what == ':')
+		return fail(diag, "", shown, "needs a value");
+	if (def)
+		return fail(diag, "", shown, "takes no value");
+	return fail(diag, "", shown,
+		    "unknown option; dirdisk --help lists them");
+}
+
+struct syntax {
+	struct option longs[N_TABLE + 1];
+	char shorts[2 * N_TABLE + 3];
+};
+
+/* The table as getopt_long wants it. */
+static void fill_syntax(struct syntax *syntax)
+{
+	struct option *next = syntax->longs;
+	/* Arguments in their order, whatever POSIXLY_CORRECT says. */
+	char *s = stpcpy(syntax->shorts, "-:");
+
+	for (size_t i = 0; i < N_TABLE; i++) {
+		const struct option_def *def = &table[i];
+
+		if (!(def->where & ON_LINE))
+			continue;
+		if (def->name)
+			*next++ = (struct option){
+				.name = def->name,
+				.has_arg = def->arg ? required_argument
+						    : no_argument,
+				.val = LONG + (int)i,
+			};
+		if (def->letter) {
+			*s++ = def->letter;
+			if (def->arg)
+				*s++ = ':';
+		}
+	}
+	*next = (struct option){ 0 };
+	*s = '\0';
+}
+
+static int parse_line(struct options *options, int argc, char **argv,
+		      struct diag *diag)
+{
+	struct syntax syntax;
+	int r = 0;
+	int c;
+
+	fill_syntax(&syntax);
+	optind = 0; /* GNU's way to start anew */
+	opterr = 0;
+	while (r == 0 && (c = getopt_long(argc, argv, syntax.shorts,
+					  syntax.longs, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			r = parse_failed(c, optopt, argv[optind - 1], diag);
+		else if (c == 1)
+			r = parse_argument(options, optarg, diag);
+		else
+			r = parse_one(options, find_on_line(c), optarg, diag);
+	}
+	for (; r == 0 && optind < argc; optind++)
+		r = parse_argument(options, argv[optind], diag);
+	return r;
+}
+
+int options_parse(struct options *ret_options, int argc, char **argv,
+		  struct diag *diag)
+{
+	struct options options = {
+		.free = 16u << 20,
+		.timeout = 2,
+		.console = BOOT_CONSOLE_BOTH,
+	};
+	int r = parse_line(&options, argc, argv, diag);
+
+	if (r == 0 && !options.src && !options.help && !options.version)
+		r = fail(diag, "", "SRC",
+			 "missing; usage: dirdisk [options] SRC MNT");
+	if (r < 0) {
+		options_clear(&options);
+		return r;
+	}
+	*ret_options = options;
+	return 0;
+}
+
+void options_clear(struct options *options)
+{
+	free(options->grub_dir);
+	free(options->core_image);
+	free(options->append);
+	free(options->default_entry);
+	free(options->pidfile);
+	free(options->mount);
+	*options = (struct options){ 0 };
+}
+
+void options_help(FILE *out)
+{
+	fputs("Usage: dirdisk [options] SRC MNT\n"
+	      "Shows the directory SRC as the bootable disk MNT/disk.img.\n\n",
+	      out);
+	for (size_t i = 0; i < N_TABLE; i++) {
+		const struct option_def *def = &table[i];
+		char left[64];
+
+		if (!def->help)
+			continue;
+		snprintf(left, sizeof(left), "%s%c%s%s%s%s%s",
+			 def->letter ? "-" : "  ",
+			 def->letter ? def->letter : ' ',
+			 def->letter && def->name ? ", " : "",
+			 def->name ? def->letter ? "--" : " --" : "",
+			 def->name ? def->name : "",
+			 !def->arg   ? ""
+			 : def->name ? "="
+				     : " ",
+			 def->arg ? def->arg : "");
+		fprintf(out, "  %-24s %s\n", left, def->help);
+	}
+	fputs("\nSIZE: bytes, or with K, M, G, T. Every --name=value can be "
+	      "-o name=value.\nThe end: fusermount3 -u MNT\n",
+	      out);
+}

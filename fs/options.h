@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef FS_OPTIONS_H
+#define FS_OPTIONS_H
+
+/*
+ * The command line: dirdisk [options] SRC MNT. Every long option that says
+ * something about the disk can also be given as -o key=value, for fstab.
+ *
+ * Errors: -EINVAL with a diagnostic (the option as it was given, what is wrong
+ * and what to do), -ENOMEM. src and mnt point into argv, the other strings
+ * belong to the struct.
+ * Threading: one thread at a time (getopt_long has globals of its own).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "imgcore/boot.h"
+#include "imgcore/tree.h"
+
+struct diag;
+
+struct options {
+	bool help;
+	bool version;
+	bool foreground;
+	bool debug; /* foreground is set too */
+
+	const char *src; /* neither is set with help or version */
+	const char *mnt; /* NULL: was not given */
+
+	uint64_t size; /* bytes; 0: as the content needs */
+	uint64_t boot_size;
+	uint64_t free;
+	enum tree_unreadable unreadable;
+	enum tree_owner owner;
+	uint32_t uid;
+	uint32_t gid;
+
+	bool no_grub;
+	char *grub_dir;
+	char *core_image;
+	char *append;
+	char *default_entry;
+	int timeout;
+	enum boot_console console;
+
+	char *pidfile;
+	char *mount; /* for FUSE: a list as -o takes it, escaped; or NULL */
+	bool fsname; /* the list sets them */
+	bool subtype;
+};
+
+/* argv is sorted: options first. */
+int options_parse(struct options *ret_options, int argc, char **argv,
+		  struct diag *diag);
+void options_clear(struct options *options);
+
+/* The text of --help. */
+void options_help(FILE *out);
+
+#endif

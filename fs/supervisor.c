@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "channel.h"
+#include "exit_code.h"
+#include "imgcore/diag.h"
+#include "log.h"
+#include "mount.h"
+#include "mountpoint.h"
+#include "options.h"
+#include "path.h"
+#include "pidfile.h"
+#include "stdio_null.h"
+#include "worker.h"
+
+/* How long a worker may take to end before it is made to. */
+#define PATIENCE_MS 5000
+
+struct supervisor {
+	const struct options *options;
+	int launcher; /* channel; -1 once it has seen the disk */
+	int worker; /* channel */
+	int signals;
+	pid_t worker_pid; /* 0: it has ended */
+	sigset_t user_mask;
+
+	struct mountpoint mnt;
+	struct pidfile pidfile;
+	int src_fd;
+	int tmp_fd;
+	char *source;
+	char *mount_list;
+
+	bool ready; /* the launcher was told so, or is gone */
+	bool stopping;
+	struct timespec stopped; /* when the worker was last told to end */
+	bool failed; /* and code says how */
+	enum exit_code code;
+};
+
+/* ---- errors ---- */
+
+/* The first failure counts; what follows from it is not news. */
+static void supervisor_fail(struct supervisor *sup, enum exit_code code,
+			    const char *text)
+{
+	if (sup->failed)
+		return;
+	sup->failed = true;
+	sup->code = code;
+	if (sup->launcher >= 0 && !sup->ready)
+		channel_send(sup->launcher, MESSAGE_FAIL, (int)code, text, -1);
+	else
+		log_line("%s", text);
+}
+
+static void supervisor_fail_diag(struct supervisor *sup, enum exit_code code,
+				 struct diag *diag, int err)
+{
+	_cleanup_free_ char *text = diag_format(diag, err);
+
+	diag_clear(diag);
+	supervisor_fail(sup, code, text ? text : "out of memory");
+}
+
+/* ---- before there is a worker ---- */
+
+static int open_signals(struct supervisor *sup)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &mask, &sup->user_mask) < 0)
+		return -errno;
+	/* A parent that ignored it would have it reaped unseen. */
+	signal(SIGCHLD, SIG_DFL);
+	sup->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return sup->signals < 0 ? -errno : 0;
+}
+
+static int open_source(struct supervisor *sup, struct diag *diag)
+{
+	const char *src = sup->options->src;
+	struct stat st;
+	int r;
+
+	sup->src_fd = open(src, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (sup->src_fd < 0 && errno == ENOENT)
+		return diag_set(diag, -ENOENT, src,
+				"no such directory; give the tree to show");
+	if (sup->src_fd < 0 && errno == ENOTDIR)
+		return diag_set(diag, -ENOTDIR, src,
+				"not a directory; give the tree to show");
+	if (sup->src_fd < 0)
+		return diag_set(diag, -errno, src, NULL);
+	if (fstat(sup->src_fd, &st) < 0)
+		return diag_set(diag, -errno, src, NULL);
+	if (st.st_nlink == 0)
+		return diag_set(diag, -ENOENT, src, "has been removed");
+	r = path_of_fd(sup->src_fd, src, &sup->source);
+	if (r < 0)
+		return diag_set(diag, r, src, NULL);
+	return 0;
+}
+
+/* Where the overlay's file will be, should the guest write. */
+static int open_tmp(void)
+{
+	const char *const candidates[] = { getenv("TMPDIR"), "/tmp", "/var/tmp",
+					   "/" };
+	int fd = -1;
+
+	for (size_t i = 0; fd < 0 && i < sizeof(candidates) / sizeof(char *);
+	     i++) {
+		if (candidates[i] && *candidates[i])
+			fd = open(candidates[i],
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return fd;
+}
+
+static int check_apart(struct supervisor *sup, struct diag *diag)
+{
+	struct stat st;
+
+	if (fstat(sup->src_fd, &st) < 0)
+		return diag_set(diag, -errno, sup->options->src, NULL);
+	if (st.st_dev == sup->mnt.dev && st.st_ino == sup->mnt.ino)
+		return diag_set(diag, -EINVAL, sup->options->mnt,
+				"is SRC itself; give another directory");
+	return mountpoint_claim(&sup->mnt, sup->options->mnt, diag);
+}
+
+/* Everything that is named by the user is opened here, before any mount. */
+static int supervisor_open(struct supervisor *sup, struct diag *diag,
+			   enum exit_code *ret_code)
+{
+	int r;
+
+	*ret_code = EXIT_SIGNALS;
+	r = open_signals(sup);
+	if (r < 0)
+		return r;
+	*ret_code = EXIT_MOUNT_POINT;
+	r = mountpoint_open(&sup->mnt, sup->options->mnt, diag);
+	if (r < 0)
+		return r;
+	*ret_code = EXIT_SETUP;
+	r = open_source(sup, diag);
+	if (r < 0)
+		return r;
+	*ret_code = EXIT_MOUNT_POINT;
+	r = check_apart(sup, diag);
+	if (r < 0)
+		return r;
+	*ret_code = EXIT_SETUP;
+	sup->tmp_fd = open_tmp();
+	r = pidfile_open(&sup->pidfile, sup->options->pidfile, diag);
+	if (r < 0)
+		return r;
+	return mount_options(sup->options, sup->source, &sup->mount_list);
+}
+
+/* ---- the worker ---- */
+
+static int worker_main(struct supervisor *sup, int channel, pid_t supervisor)
+{
+	struct worker worker = {
+		.options = sup->options,
+		.supervisor = supervisor,
+		.channel = channel,
+		.src_fd = sup->src_fd,
+		.source = sup->source,
+		.tmp_fd = sup->tmp_fd,
+		.mnt = { .dev = sup->mnt.dev, .ino = sup->mnt.ino },
+		.mount_list = sup->mount_list,
+	};
+
+	/* Ends of channels that stay open would hide the other side's end. */
+	close(sup->launcher);
+	close(sup->worker);
+	close(sup->signals);
+	base_closep(&sup->pidfile.dir_fd);
+	base_closep(&sup->mnt.lock_fd);
+	sigprocmask(SIG_SETMASK, &sup->user_mask, NULL);
+	return worker_run(&worker);
+}
+
+static int start_worker(struct supervisor *sup)
+{
+	pid_t self = getpid();
+	int ends[2];
+	int r = channel_pair(ends);
+
+	if (r < 0)
+		return r;
+	sup->worker = ends[0];
+	fflush(NULL);
+	sup->worker_pid = fork();
+	if (sup->worker_pid < 0) {
+		r = -errno;
+		sup->worker_pid = 0;
+		close(ends[1]);
+		return r;
+	}
+	if (sup->worker_pid == 0)
+		exit(worker_main(sup, ends[1], self));
+	close(ends[1]);
+	/* What only the worker needs would only keep file systems busy here. */
+	base_closep(&sup->src_fd);
+	base_closep(&sup->tmp_fd);
+	sup->src_fd = sup->tmp_fd = -1;
+	return chdir("/") < 0 ? -errno : 0;
+}
+
+/* Unmounts first: then nobody can begin to wait for a dying worker. */
+static void supervisor_stop(struct supervisor *sup)
+{
+	struct diag diag = DIAG_INIT;
+	int r = mountpoint_unmount(&sup->mnt, &diag);
+
+	if (r < 0)
+		supervisor_fail_diag(sup, EXIT_RUN, &diag, r);
+	if (sup->worker_pid)
+		kill(sup->worker_pid, SIGTERM);
+	sup->stopping = true;
+	clock_gettime(CLOCK_MONOTONIC, &sup->stopped);
+}
+
+static void worker_killed(struct supervisor *sup, int status)
+{
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (WIFSIGNALED(status))
+		r = asprintf(
+			&text,
+			"%s: the process that serves it was killed by signal %d (%s); mount it again",
+			sup->mnt.path, WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
+	else
+		r = asprintf(
+			&text,
+			"%s: the process that serves it ended with status %d; mount it again",
+			sup->mnt.path, WEXITSTATUS(status));
+	supervisor_fail(sup, EXIT_RUN, r < 0 ? "out of memory" : text);
+}
+
+static void worker_ended(struct supervisor *sup, int status)
+{
+	bool wanted = (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+		      (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+
+	sup->worker_pid = 0;
+	if (sup->stopping || sup->failed)
+		return;
+	/* The mount is gone, or everybody was asked to end: an ordinary end. */
+	if (!wanted)
+		worker_killed(sup, status);
+	else if (!sup->ready)
+		supervisor_fail(sup, EXIT_RUN,
+				"ended before the disk was ready");
+}
+
+/* ---- the mount ---- */
+
+static void supervisor_mount(struct supervisor *sup)
+{
+	_cleanup_close_ int fd = -1;
+	struct diag diag = DIAG_INIT;
+	int r = mount_disk(sup->mnt.path, sup->mount_list, &fd, &diag);
+
+	if (r == 0)
+		r = mountpoint_adopt(&sup->mnt, &diag);
+	if (r == 0)
+		r = channel_send(sup->worker, MESSAGE_MOUNTED, 0, NULL, fd);
+	if (r == 0)
+		return;
+	supervisor_fail_diag(sup, EXIT_MOUNT, &diag, r);
+	supervisor_stop(sup);
+}
+
+static void supervisor_serving(struct supervisor *sup)
+{
+	struct diag diag = DIAG_INIT;
+	int r = pidfile_write(&sup->pidfile, &diag);
+
+	if (r < 0) {
+		supervisor_fail_diag(sup, EXIT_SETUP, &diag, r);
+		supervisor_stop(sup);
+		return;
+	}
+	if (sup->launcher >= 0)
+		channel_send(sup->launcher, MESSAGE_READY, 0, NULL, -1);
+}
+
+/* ---- events ---- */
+
+static void on_worker_message(struct supervisor *sup,
+			      const struct message *message)
+{
+	switch (message->kind) {
+	case MESSAGE_PROGRESS:
+		if (sup->launcher >= 0)
+			channel_try(sup->launcher, MESSAGE_PROGRESS,
+				    message->value, NULL);
+		break;
+	case MESSAGE_WARNING:
+		if (sup->launcher >= 0)
+			channel_send(sup->launcher, MESSAGE_WARNING, 0,
+				     message->text, -1);
+		break;
+	case MESSAGE_FAIL:
+		if (!sup->stopping)
+			supervisor_fail(sup, (enum exit_code)message->code,
+					message->text);
+		break;
+	case MESSAGE_BUILT:
+		if (!sup->stopping)
+			supervisor_mount(sup);
+		break;
+	case MESSAGE_SERVING:
+		if (!sup->stopping)
+			supervisor_serving(sup);
+		break;
+	case MESSAGE_LOG:
+		log_line("%s", message->text);
+		break;
+	}
+}
+
+/* Everything that has come from the worker. */
+static void on_worker(struct supervisor *sup)
+{
+	struct message message;
+	int r;
+
+	while ((r = channel_receive(sup->worker, MSG_DONTWAIT, &message,
+				    NULL)) > 0)
+		on_worker_message(sup, &message);
+	if (r == 0) {
+		close(sup->worker);
+		sup->worker = -1;
+	}
+}
+
+/* From now on there is nobody to talk to but the system's log. */
+static void supervisor_detach(struct supervisor *sup)
+{
+	sup->ready = true;
+	if (sup->options->foreground)
+		return;
+	log_to_syslog();
+	stdio_to_null();
+}
+
+/* The launcher gave up, and has said why if there is anything to say. */
+static void launcher_failed(struct supervisor *sup, enum exit_code code)
+{
+	if (sup->ready || sup->stopping)
+		return;
+	sup->failed = true;
+	sup->code = code;
+	supervisor_stop(sup);
+}
+
+static void on_launcher(struct supervisor *sup)
+{
+	struct message message;
+	int r = channel_receive(sup->launcher, MSG_DONTWAIT, &message, NULL);
+
+	if (r > 0 && message.kind == MESSAGE_SEEN)
+		supervisor_detach(sup);
+	else if (r > 0 && message.kind == MESSAGE_FAIL)
+		launcher_failed(sup, (enum exit_code)message.code);
+	if (r != 0)
+		return;
+	close(sup->launcher);
+	sup->launcher = -1;
+	/* Interrupted, then. */
+	launcher_failed(sup, EXIT_SIGNALS);
+}
+
+static void reap(struct supervisor *sup)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != sup->worker_pid)
+			continue;
+		/* Its last words come before its end. */
+		if (sup->worker >= 0)
+			on_worker(sup);
+		worker_ended(sup, status);
+	}
+}
+
+static void on_signal(struct supervisor *sup)
+{
+	struct signalfd_siginfo info;
+
+	while (read(sup->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			reap(sup);
+			continue;
+		}
+		if (sup->stopping)
+			continue;
+		if (!sup->ready)
+			supervisor_fail(
+				sup, EXIT_SIGNALS,
+				"ended by a signal before the disk was ready");
+		supervisor_stop(sup);
+	}
+}
+
+/* Milliseconds until patience with the worker ends; -1: no hurry. */
+static int time_left(const struct supervisor *sup)
+{
+	struct timespec now;
+	int64_t ms;
+
+	if (!sup->stopping)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (int64_t)(now.tv_sec - sup->stopped.tv_sec) * 1000 +
+	     (now.tv_nsec - sup->stopped.tv_nsec) / 1000000;
+	return ms >= PATIENCE_MS ? 0 : (int)(PATIENCE_MS - ms);
+}
+
+static void supervisor_loop(struct supervisor *sup)
+{
+	bool forced = false;
+
+	while (sup->worker_pid) {
+		struct pollfd fds[] = {
+			{ .fd = sup->signals, .events = POLLIN },
+			{ .fd = sup->worker, .events = POLLIN },
+			{ .fd = sup->launcher, .events = POLLIN },
+		};
+		int n = poll(fds, 3, time_left(sup));
+
+		if (n == 0) {
+			/* One that even this does not end hangs in the host. */
+			if (forced)
+				return;
+			forced = true;
+			kill(sup->worker_pid, SIGKILL);
+			clock_gettime(CLOCK_MONOTONIC, &sup->stopped);
+		}
+		if (n <= 0)
+			continue;
+		if (fds[1].revents)
+			on_worker(sup);
+		if (fds[2].revents)
+			on_launcher(sup);
+		if (fds[0].revents)
+			on_signal(sup);
+	}
+}
+
+/* ---- the whole ---- */
+
+static void supervisor_end(struct supervisor *sup)
+{
+	struct diag diag = DIAG_INIT;
+	int r = mountpoint_unmount(&sup->mnt, &diag);
+
+	if (r < 0)
+		supervisor_fail_diag(sup, EXIT_RUN, &diag, r);
+	pidfile_end(&sup->pidfile);
+	mountpoint_clear(&sup->mnt);
+	base_closep(&sup->src_fd);
+	base_closep(&sup->tmp_fd);
+	base_closep(&sup->signals);
+	base_closep(&sup->worker);
+	base_closep(&sup->launcher);
+	free(sup->source);
+	free(sup->mount_list);
+}
+
+int supervisor_run(const struct options *options, int launcher)
+{
+	struct supervisor sup = {
+		.options = options,
+		.launcher = launcher,
+		.worker = -1,
+		.signals = -1,
+		.src_fd = -1,
+		.tmp_fd = -1,
+		.mnt = MOUNTPOINT_INIT,
+		.pidfile = PIDFILE_INIT,
+	};
+	struct diag diag = DIAG_INIT;
+	enum exit_code code;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	r = supervisor_open(&sup, &diag, &code);
+	if (r == 0) {
+		code = EXIT_DAEMON;
+		r = start_worker(&sup);
+	}
+	if (r < 0) {
+		supervisor_fail_diag(&sup, code, &diag, r);
+		if (sup.worker_pid)
+			supervisor_stop(&sup);
+	}
+	supervisor_loop(&sup);
+	supervisor_end(&sup);
+	return sup.failed ? (int)sup.code : EXIT_OK;
+}

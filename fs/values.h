@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef FS_VALUES_H
+#define FS_VALUES_H
+
+/*
+ * The values of options, taken strictly: no sign, no space, nothing behind the
+ * end, no overflow. Each returns NULL and sets its result, or says what is
+ * wrong in a phrase (a constant string) and leaves the result alone.
+ */
+
+#include <stdint.h>
+
+#include "imgcore/boot.h"
+#include "imgcore/tree.h"
+
+/* Digits with at most one of K, M, G, T: powers of 1024. */
+const char *value_size(const char *text, uint64_t *ret_bytes);
+/* The same, a positive multiple of a sector. */
+const char *value_sectors(const char *text, uint64_t *ret_bytes);
+/* Seconds; -1: for ever. */
+const char *value_timeout(const char *text, int *ret_seconds);
+/* Text that may stand on a line of a configuration file. */
+const char *value_line(const char *text);
+const char *value_console(const char *text, enum boot_console *ret_console);
+const char *value_unreadable(const char *text,
+			     enum tree_unreadable *ret_unreadable);
+/* keep, root or UID:GID; the last two set uid and gid. */
+const char *value_owner(const char *text, enum tree_owner *ret_owner,
+			uint32_t *ret_uid, uint32_t *ret_gid);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <fuse_lowlevel.h>
+
+#include "base/cleanup.h"
+#include "channel.h"
+#include "confine.h"
+#include "disk.h"
+#include "exit_code.h"
+#include "imgcore/diag.h"
+#include "imgcore/image.h"
+#include "log.h"
+#include "operations.h"
+#include "options.h"
+#include "stdio_null.h"
+
+DEFINE_CLEANUP(struct image, image_free)
+DEFINE_CLEANUP(struct disk, disk_free)
+
+/* Tells the supervisor why this is the end. */
+static int worker_fail(const struct worker *worker, struct diag *diag, int err,
+		       enum exit_code code)
+{
+	_cleanup_free_ char *text = diag_format(diag, err);
+
+	channel_send(worker->channel, MESSAGE_FAIL, (int)code,
+		     text ? text : "out of memory", -1);
+	diag_clear(diag);
+	return (int)code;
+}
+
+/* SIGTERM ends it at once, everything else that a terminal sends does not. */
+static int worker_bind(const struct worker *worker)
+{
+	sigset_t term;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &term, NULL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	/* A full file system is an error to report, not a signal. */
+	signal(SIGXFSZ, SIG_IGN);
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+		return -errno;
+	/* It may have died before that. */
+	return getppid() == worker->supervisor ? 0 : -ESRCH;
+}
+
+/* ---- the image ---- */
+
+struct progress {
+	int channel;
+	struct timespec last;
+};
+
+static void send_progress(void *context, uint64_t entries)
+{
+	struct progress *progress = context;
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	ms = (int64_t)(now.tv_sec - progress->last.tv_sec) * 1000 +
+	     (now.tv_nsec - progress->last.tv_nsec) / 1000000;
+	if (ms < 100)
+		return;
+	progress->last = now;
+	channel_try(progress->channel, MESSAGE_PROGRESS, entries, NULL);
+}
+
+static void fill_options(const struct worker *worker, struct progress *progress,
+			 struct image_options *ret_options)
+{
+	const struct options *options = worker->options;
+
+	*ret_options = (struct image_options){
+		.src_fd = worker->src_fd,
+		.src_path = worker->source,
+		.scan = {
+			.unreadable = options->unreadable,
+			.owner = options->owner,
+			.uid = options->uid,
+			.gid = options->gid,
+			.prune = &worker->mnt,
+			.n_prune = 1,
+			.progress = send_progress,
+			.context = progress,
+		},
+		.size = options->size,
+		.boot_size = options->boot_size,
+		.free = options->free,
+		.boot = {
+			.no_grub = options->no_grub,
+			.grub_dir = options->grub_dir,
+			.core_image = options->core_image,
+			.append = options->append,
+			.default_entry = options->default_entry,
+			.timeout = options->timeout,
+			.console = options->console,
+		},
+	};
+}
+
+static void warn_skipped(const struct worker *worker, const struct image *image)
+{
+	uint64_t skipped = tree_skipped(image_tree(image, 0)) +
+			   tree_skipped(image_tree(image, 1));
+	struct diag diag = DIAG_INIT;
+	_cleanup_free_ char *text = NULL;
+
+	if (!skipped)
+		return;
+	diag_set(&diag, -EACCES, worker->source,
+		 "%" PRIu64 " unreadable %s left out", skipped,
+		 skipped == 1 ? "entry is" : "entries are");
+	text = diag_format(&diag, -EACCES);
+	diag_clear(&diag);
+	if (text)
+		channel_send(worker->channel, MESSAGE_WARNING, 0, text, -1);
+}
+
+static int build_disk(const struct worker *worker, struct disk **ret_disk,
+		      struct diag *diag)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+	struct progress progress = { .channel = worker->channel };
+	struct image_options options;
+	int r;
+
+	fill_options(worker, &progress, &options);
+	r = image_build(&options, &image, diag);
+	if (r < 0)
+		return r;
+	warn_skipped(worker, image);
+	r = disk_new(ret_disk, image, worker->tmp_fd);
+	if (r == 0)
+		take_ptr(image);
+	return r;
+}
+
+/* ---- the mount ---- */
+
+/* Waits for it; -EPIPE if there will be none. */
+static int receive_mount(const struct worker *worker, int *ret_fd)
+{
+	_cleanup_free_ struct message *message = malloc(sizeof(*message));
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!message)
+		return -ENOMEM;
+	r = channel_receive(worker->channel, 0, message, &fd);
+	if (r < 0)
+		return r;
+	if (r == 0 || message->kind != MESSAGE_MOUNTED || fd < 0)
+		return -EPIPE;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int serve_disk(const struct worker *worker, struct disk *disk, int fd)
+{
+	struct fuse_session *session;
+	struct diag diag = DIAG_INIT;
+	int r;
+
+	session = operations_session(disk, worker->mount_list,
+				     worker->options->debug, fd);
+	if (!session)
+		return worker_fail(worker, &diag, -ENOMEM, EXIT_MOUNT);
+	confine_worker(worker->tmp_fd);
+	r = channel_send(worker->channel, MESSAGE_SERVING, 0, NULL, -1);
+	if (r == 0)
+		r = operations_serve(session);
+	fuse_session_destroy(session);
+	if (r < 0)
+		log_line("the FUSE connection failed: %s", strerror(-r));
+	return r < 0 ? EXIT_RUN : EXIT_OK;
+}
+
+int worker_run(const struct worker *worker)
+{
+	_cleanup_(disk_freep) struct disk *disk = NULL;
+	struct diag diag = DIAG_INIT;
+	int fd = -1;
+	int r;
+
+	r = worker_bind(worker);
+	if (r < 0)
+		return worker_fail(worker, &diag, r, EXIT_SIGNALS);
+	log_to_channel(worker->channel);
+	log_take_fuse();
+	r = build_disk(worker, &disk, &diag);
+	if (r < 0)
+		return worker_fail(worker, &diag, r, EXIT_SETUP);
+	/* From here on nothing is looked up from where the user stood. */
+	r = chdir("/") < 0 ? -errno : 0;
+	if (r == 0 && !worker->options->foreground)
+		r = stdio_to_null();
+	if (r < 0)
+		return worker_fail(worker, &diag, r, EXIT_DAEMON);
+	r = channel_send(worker->channel, MESSAGE_BUILT, 0, NULL, -1);
+	if (r == 0)
+		r = receive_mount(worker, &fd);
+	if (r < 0)
+		return EXIT_RUN;
+	return serve_disk(worker, disk, fd);
+}
