@@ -266,7 +266,7 @@ static int put_origin(struct assembly *a, const struct entry *e,
 	if (!o)
 		return -ENOMEM;
 	*o = file->origin;
-	file->origin = (struct origin){ .dirfd = -1 };
+	file->origin = (struct origin){ 0 };
 	node->file.origin = (uint32_t)a->tree->origins.count;
 	return 0;
 }

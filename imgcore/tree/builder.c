@@ -46,11 +46,7 @@ int content_new_bytes(struct content **ret_content, const void *bytes,
 
 static void node_release(struct builder_node *node)
 {
-	if (node->origin.content)
-		node->origin.content->release(node->origin.content);
-	if (node->origin.dirfd >= 0)
-		close(node->origin.dirfd);
-	free(node->origin.path);
+	origin_release(&node->origin);
 	free(node->name);
 	free(node->target);
 	free(node->extents);
@@ -68,7 +64,6 @@ static struct builder_node *node_push(struct tree_builder *builder)
 		return NULL;
 	n->first_child = n->last_child = n->next = BUILDER_NONE;
 	n->link_to = BUILDER_NONE;
-	n->origin.dirfd = -1;
 	n->dev = BUILDER_DEV;
 	n->ino = builder->count - 1;
 	return n;
@@ -95,7 +90,6 @@ void tree_builder_clear(struct tree_builder *builder)
 	builder->count = 1;
 	builder->items[0] = (struct builder_node){
 		.attr = builder->items[0].attr,
-		.origin.dirfd = -1,
 		.dev = BUILDER_DEV,
 		.first_child = BUILDER_NONE,
 		.last_child = BUILDER_NONE,
@@ -179,9 +173,34 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 	return 0;
 }
 
+/* The directory, shared with the last file added if that lies there too. */
+static int share_dir(const struct tree_builder *builder, int dirfd,
+		     struct origin_dir **ret_dir)
+{
+	struct origin_dir *dir = builder->items[builder->count - 1].origin.dir;
+	struct stat st;
+
+	if (fstat(dirfd, &st) < 0)
+		return -errno;
+	if (!dir || dir->dev != st.st_dev || dir->ino != st.st_ino) {
+		dir = malloc(sizeof(*dir));
+		if (!dir)
+			return -ENOMEM;
+		*dir = (struct origin_dir){ st.st_dev, st.st_ino, -1, 0 };
+		dir->fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+		if (dir->fd < 0) {
+			free(dir);
+			return -errno;
+		}
+	}
+	dir->users++;
+	*ret_dir = dir;
+	return 0;
+}
+
 static int add_host_node(struct tree_builder *builder, builder_id parent,
-			 const char *name, const struct stat *st, int dirfd,
-			 const char *host_path)
+			 const char *name, const struct stat *st,
+			 struct origin *origin)
 {
 	struct tree_attr attr = {
 		.mode = st->st_mode,
@@ -190,22 +209,16 @@ static int add_host_node(struct tree_builder *builder, builder_id parent,
 		.mtime = st->st_mtim.tv_sec,
 		.mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
 	};
-	_cleanup_close_ int fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	_cleanup_free_ char *path = strdup(host_path);
 	struct builder_node *n;
 	builder_id id;
-	int r;
+	int r = tree_builder_add(builder, parent, name, strlen(name), &attr,
+				 &id);
 
-	if (fd < 0)
-		return -errno;
-	if (!path)
-		return -ENOMEM;
-	r = tree_builder_add(builder, parent, name, strlen(name), &attr, &id);
 	if (r < 0)
 		return r;
 	n = &builder->items[id];
-	n->origin.dirfd = take_fd(&fd);
-	n->origin.path = take_ptr(path);
+	n->origin = *origin;
+	*origin = (struct origin){ 0 };
 	n->size = (uint64_t)st->st_size;
 	n->dev = st->st_dev;
 	n->ino = st->st_ino;
@@ -218,6 +231,7 @@ int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
 			  const char *name, int dirfd, const char *host_path,
 			  struct diag *diag)
 {
+	_cleanup_(origin_release) struct origin origin = { 0 };
 	struct stat st;
 	int r;
 
@@ -226,7 +240,10 @@ int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
 	if (!S_ISREG(st.st_mode))
 		return diag_set(diag, -EINVAL, host_path,
 				"is not a regular file");
-	r = add_host_node(builder, parent, name, &st, dirfd, host_path);
+	origin.path = strdup(host_path);
+	r = origin.path ? share_dir(builder, dirfd, &origin.dir) : -ENOMEM;
+	if (r == 0)
+		r = add_host_node(builder, parent, name, &st, &origin);
 	return r < 0 ? diag_set(diag, r, host_path, NULL) : 0;
 }
 

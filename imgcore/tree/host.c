@@ -114,10 +114,10 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 static int open_origin(const struct origin *origin)
 {
 	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	int fd = openat(origin->dirfd, origin->path, flags | O_NOATIME);
+	int fd = openat(origin->dir->fd, origin->path, flags | O_NOATIME);
 
 	if (fd < 0 && errno == EPERM)
-		fd = openat(origin->dirfd, origin->path, flags);
+		fd = openat(origin->dir->fd, origin->path, flags);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -8,6 +8,7 @@
  */
 
 #include <assert.h>
+#include <sys/types.h>
 
 #include "imgcore/tree.h"
 
@@ -52,12 +53,22 @@ struct node {
 };
 static_assert(sizeof(struct node) <= 96, "a node stays compact");
 
+/* A host directory that grafted files lie in; shared by all of them. */
+struct origin_dir {
+	dev_t dev;
+	ino_t ino;
+	int fd;
+	unsigned users;
+};
+
 /* Where the bytes of a grafted file come from: content, or a host file. */
 struct origin {
 	struct content *content;
-	char *path; /* host file: relative to dirfd */
-	int dirfd;
+	char *path; /* host file: relative to dir */
+	struct origin_dir *dir;
 };
+
+void origin_release(struct origin *origin);
 
 /* The data runs of one sparse file: tree.extents[first ... first + n - 1]. */
 struct runs {

@@ -18,19 +18,26 @@ int name_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 	return (a_len > b_len) - (a_len < b_len);
 }
 
+void origin_release(struct origin *origin)
+{
+	struct origin_dir *dir = origin->dir;
+
+	if (origin->content)
+		origin->content->release(origin->content);
+	if (dir && --dir->users == 0) {
+		close(dir->fd);
+		free(dir);
+	}
+	free(origin->path);
+	*origin = (struct origin){ 0 };
+}
+
 void tree_free(struct tree *tree)
 {
 	if (!tree)
 		return;
-	for (size_t i = 0; i < tree->origins.count; i++) {
-		struct origin *o = &tree->origins.items[i];
-
-		if (o->content)
-			o->content->release(o->content);
-		if (o->dirfd >= 0)
-			close(o->dirfd);
-		free(o->path);
-	}
+	for (size_t i = 0; i < tree->origins.count; i++)
+		origin_release(&tree->origins.items[i]);
 	vec_free(&tree->nodes);
 	vec_free(&tree->names);
 	vec_free(&tree->origins);
