@@ -121,6 +121,24 @@ static void print_command(const char *path)
 	fflush(stdout);
 }
 
+/*
+ * The disk could not be seen. If the supervisor ended it, by a signal, that is
+ * the reason, and has been said already; otherwise ours is.
+ */
+static int last_words(struct launcher *launcher, const char *text)
+{
+	struct message message;
+
+	while (channel_receive(launcher->supervisor, 0, &message, NULL) > 0) {
+		if (message.kind == MESSAGE_FAIL) {
+			say(launcher, message.text);
+			return message.code;
+		}
+	}
+	say(launcher, text);
+	return EXIT_RUN;
+}
+
 static int see_disk(struct launcher *launcher)
 {
 	_cleanup_free_ char *path = NULL;
@@ -139,9 +157,8 @@ static int see_disk(struct launcher *launcher)
 		 strerror(-r));
 	text = diag_format(&diag, r);
 	diag_clear(&diag);
-	say(launcher, text ? text : "out of memory");
 	channel_send(launcher->supervisor, MESSAGE_FAIL, EXIT_RUN, NULL, -1);
-	return EXIT_RUN;
+	return last_words(launcher, text ? text : "out of memory");
 }
 
 int launcher_wait(const struct options *options, int supervisor)

@@ -163,15 +163,17 @@ static int core_read(const char *path, uint8_t **ret_bytes, size_t *ret_len,
 	return 0;
 }
 
-static int grub_read_core(struct boot_grub *grub, const char *path,
-			  struct diag *diag)
+static int grub_read_core(struct boot_grub *grub,
+			  const struct boot_options *options, struct diag *diag)
 {
+	const char *path = options->core_image;
 	_cleanup_free_ uint8_t *bytes = NULL;
 	size_t len;
 	int r;
 
 	r = path ? core_read(path, &bytes, &len, diag)
-		 : core_make(grub->dir, grub->dir_fd, &bytes, &len, diag);
+		 : core_make(grub->dir, grub->dir_fd, options->whole_core,
+			     &bytes, &len, diag);
 	if (r < 0)
 		return r;
 	grub->core_name = strdup(path ? path : "core.img");
@@ -201,7 +203,7 @@ int boot_grub_new(struct boot_grub **ret_grub,
 	r = grub_read_boot(grub, diag);
 	if (r < 0)
 		return r;
-	r = grub_read_core(grub, options->core_image, diag);
+	r = grub_read_core(grub, options, diag);
 	if (r < 0)
 		return r;
 	*ret_grub = take_ptr(grub);

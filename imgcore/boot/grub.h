@@ -32,10 +32,11 @@ DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
 #define _cleanup_grub_ _cleanup_(boot_grub_freep)
 
 /*
- * core.img from grub-mkimage, with those of GRUB's modules that a menu needs.
- * dir_fd and dir are the directory they are in. The caller frees bytes.
+ * core.img from grub-mkimage, with all of GRUB's modules that a menu needs, or
+ * with those alone that find the others on the disk. dir_fd and dir are the
+ * directory they are in. The caller frees bytes.
  */
-int core_make(const char *dir, int dir_fd, uint8_t **ret_bytes, size_t *ret_len,
-	      struct diag *diag);
+int core_make(const char *dir, int dir_fd, bool all, uint8_t **ret_bytes,
+	      size_t *ret_len, struct diag *diag);
 
 #endif

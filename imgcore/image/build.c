@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,6 +44,18 @@ static void build_release(struct build *b)
 static int fail(struct build *b, int err)
 {
 	return diag_set(b->diag, err, b->options->src_path, NULL);
+}
+
+/* A tree that brings modules of its own may have them from another GRUB. */
+static int find_grub(struct build *b)
+{
+	struct boot_options boot = b->options->boot;
+
+	if (boot.no_grub)
+		return 0;
+	boot.whole_core |= faccessat(b->options->src_fd, "boot/grub/i386-pc",
+				     F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return boot_grub_new(&b->grub, &boot, b->diag);
 }
 
 /* ---- trees ---- */
@@ -301,11 +314,9 @@ int image_build(const struct image_options *options, struct image **ret_image,
 
 	if (r < 0)
 		return r;
-	if (!options->boot.no_grub) {
-		r = boot_grub_new(&b.grub, &options->boot, diag);
-		if (r < 0)
-			return r;
-	}
+	r = find_grub(&b);
+	if (r < 0)
+		return r;
 	r = make_trees(&b);
 	if (r < 0)
 		return r;

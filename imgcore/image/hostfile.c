@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -120,6 +121,16 @@ static int get(struct hostfiles *files, const struct tree *tree, tree_id node,
 	return 0;
 }
 
+static int fail(const struct tree *tree, tree_id node, int err,
+		const char *reason, struct diag *diag)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (diag)
+		(void)tree_host_path(tree, node, &path);
+	return diag_set(diag, err, path, "%s", reason);
+}
+
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 		   tree_id node, void *buf, size_t len, uint64_t offset,
 		   struct diag *diag)
@@ -131,15 +142,14 @@ int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 	if (r < 0)
 		return r;
 	n = io_pread(file->fd, buf, len, offset);
-	if (n < 0) {
-		_cleanup_free_ char *path = NULL;
-
-		(void)tree_host_path(tree, node, &path);
-		return diag_set(diag, (int)n, path, NULL);
-	}
+	if (n < 0)
+		return fail(tree, node, (int)n, strerror((int)-n), diag);
 	/* Only what is unchanged behind the read was unchanged before it. */
 	r = tree_verify_host(tree, node, file->fd, diag);
 	if (r < 0)
 		return r;
-	return (size_t)n == len ? 0 : diag_set(diag, -EIO, NULL, "short read");
+	return (size_t)n == len
+		       ? 0
+		       : fail(tree, node, -EIO,
+			      "gives fewer bytes than its size says", diag);
 }

@@ -195,7 +195,11 @@ static int mark_written(struct overlay *o, uint64_t block)
 	return 0;
 }
 
-/* The end of the run of blocks that are (not) written, from `block`. */
+/*
+ * The end of the run of blocks that are (not) written, from `block`. Who has
+ * asked is_written of a block goes on from the next one: asked again, it may
+ * have been written meanwhile.
+ */
 static uint64_t run_end(const struct overlay *o, uint64_t block, uint64_t limit,
 			bool written)
 {
@@ -238,7 +242,7 @@ int overlay_pread(struct overlay *overlay, void *buf, size_t len,
 	end = offset + len;
 	while (offset < end) {
 		bool written = is_written(overlay, offset / BLOCK);
-		uint64_t stop = run_end(overlay, offset / BLOCK,
+		uint64_t stop = run_end(overlay, offset / BLOCK + 1,
 					div_up(end, BLOCK), written);
 		size_t n = min_u64(stop * BLOCK, end) - offset;
 		int r = written ? read_written(overlay, p, n, offset, diag)
@@ -361,7 +365,7 @@ uint64_t overlay_next_data(struct overlay *overlay, uint64_t offset)
 		return overlay->size;
 	if (is_written(overlay, offset / BLOCK))
 		return offset;
-	block = run_end(overlay, offset / BLOCK,
+	block = run_end(overlay, offset / BLOCK + 1,
 			min_u64(limit, div_up(data, BLOCK)), false);
 	return min_u64(data, block * BLOCK);
 }
@@ -375,14 +379,15 @@ uint64_t overlay_next_hole(struct overlay *overlay, uint64_t offset)
 
 		if (!is_written(overlay, block)) {
 			uint64_t hole = image_next_hole(overlay->image, offset);
-			uint64_t stop = run_end(overlay, block, limit, false) *
-					BLOCK;
+			uint64_t stop = BLOCK * run_end(overlay, block + 1,
+							limit, false);
 
 			if (hole < stop)
 				return min_u64(hole, overlay->size);
 			offset = stop;
 		} else {
-			offset = run_end(overlay, block, limit, true) * BLOCK;
+			offset = BLOCK *
+				 run_end(overlay, block + 1, limit, true);
 		}
 	}
 	return overlay->size;

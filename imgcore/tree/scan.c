@@ -25,6 +25,7 @@ struct scan {
 	struct diag *diag;
 	uint64_t entries;
 	tree_id dir; /* being read */
+	uid_t euid;
 	int dirfd;
 };
 
@@ -93,7 +94,7 @@ static bool readable(const struct scan *s, const char *name,
 	bool dir = S_ISDIR(stx->stx_mode);
 	unsigned want = dir ? 0500 : 0400;
 
-	if (stx->stx_uid == geteuid() && (stx->stx_mode & want) == want)
+	if (stx->stx_uid == s->euid && (stx->stx_mode & want) == want)
 		return true;
 	return faccessat(s->dirfd, name, dir ? R_OK | X_OK : R_OK,
 			 AT_EACCESS) == 0;
@@ -374,6 +375,7 @@ int tree_scan(int root_fd, const char *root_path,
 	      struct diag *diag)
 {
 	_cleanup_(scan_release) struct scan s = { .options = options,
+						  .euid = geteuid(),
 						  .diag = diag };
 	int r = scan_begin(&s, root_fd, root_path, grafts);
 

@@ -29,6 +29,8 @@ struct boot_options {
 	bool no_grub; /* a disk without a boot loader */
 	const char *grub_dir; /* NULL: where GRUB is installed */
 	const char *core_image; /* NULL: made with grub-mkimage */
+	/* A made one has all modules in it: the disk's are not this GRUB's. */
+	bool whole_core;
 	const char *append; /* more kernel command line, or NULL */
 	const char *default_entry; /* a kernel's name or version, or NULL */
 	int timeout; /* of the menu, seconds; -1: wait for ever */

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wrong input is a message that names it, an exit status, and nothing more."""
+
+import os
+import re
+
+import pytest
+
+from support import judges, sources, trees
+from support.sandbox import NOBODY
+
+OPTIONS, MOUNT_POINT, SETUP, MOUNT = 1, 2, 3, 4
+
+
+@pytest.fixture
+def src(box):
+    return sources.small(box.dir("src"))
+
+
+@pytest.fixture
+def mnt(box):
+    return box.dir("mnt")
+
+
+@pytest.fixture
+def refused(box, dirdisk):
+    """refused(arguments, exit status, words...): all that a refusal is."""
+
+    def check(arguments, status, *words, **more):
+        before, running = box.mounts(), box.processes()
+        done = dirdisk.run(*arguments, check=False, **more)
+        assert done.returncode == status, (done.returncode, done.text)
+        assert re.fullmatch(r"dirdisk: [^\n]*\n", done.text), done.text
+        # path or option, reason
+        assert re.match(r"dirdisk: .*\S: \S", done.text), done.text
+        for word in words:
+            assert str(word) in done.text, done.text
+        box.wait_no_process(running)
+        assert box.mounts() == before
+        return done.text
+
+    return check
+
+
+# ---- SRC ----
+
+
+def test_source_missing(refused, box, mnt):
+    path = box.root / "nowhere"
+    refused([path, mnt], SETUP, path, "o such ")
+
+
+def test_source_not_a_directory(refused, src, mnt):
+    path = src / "kernels" / "README"
+    refused([path, mnt], SETUP, path, "irectory")
+
+
+def test_source_unreadable(refused, box):
+    src = sources.small(box.dir("src"))
+    src.chmod(0o700)
+    mnt = box.dir("mnt", NOBODY)
+    refused([src, mnt], SETUP, src, "ermission", user=NOBODY)
+
+
+def test_source_with_a_newline_is_named_on_one_line(refused, box, mnt):
+    path = box.root / "no\nwhere\x1b"
+    text = refused([path, mnt], SETUP, "where")
+    assert "\x1b" not in text
+
+
+# ---- MNT ----
+
+
+def test_mount_point_missing(refused, box, src):
+    path = box.root / "nowhere"
+    refused([src, path], MOUNT_POINT, path, "o such ")
+
+
+def test_mount_point_not_empty(refused, box, src):
+    mnt = box.dir("mnt")
+    (mnt / "something").touch()
+    refused([src, mnt], MOUNT_POINT, mnt, "empty")
+
+
+def test_mount_point_is_a_file(refused, box, src):
+    path = box.root / "file"
+    path.touch()
+    refused([src, path], MOUNT_POINT, path, "irectory")
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_mount_point_equal_to_source(refused, box, empty):
+    src = box.dir("src")
+    if not empty:
+        sources.small(src)
+    refused([src, src], MOUNT_POINT, src)
+
+
+def test_mount_point_equal_to_source_by_another_name(refused, box):
+    src = box.dir("src")
+    link = box.root / "link"
+    link.symlink_to(src)
+    refused([src, link], MOUNT_POINT, box.root)
+    refused([f"{src}/", f"{src}/."], MOUNT_POINT, src)
+
+
+def test_mount_point_already_mounted(refused, dirdisk, src, mnt):
+    disk = dirdisk(src, mnt)
+    refused([src, mnt], MOUNT_POINT, mnt, "mounted")
+    # The first one has not noticed.
+    assert disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()
+
+
+def test_mount_point_not_ours(refused, src, box):
+    """An ordinary user, and a directory that belongs to root."""
+    mnt = box.dir("mnt")
+    done = refused([src, mnt], MOUNT, mnt, user=NOBODY)
+    assert "ermission" in done or "ermitted" in done or "write access" in done
+
+
+# ---- options ----
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--bogus", "-Z", "--bogus=1", "-obogus", "-oro,bogus=1", "-omax_read=1"],
+)
+def test_unknown_option(refused, src, mnt, option):
+    name = re.sub(r"^-o(ro,)?", "", option).split("=")[0]
+    refused([option, src, mnt], OPTIONS, name, "unknown option")
+
+
+def test_too_few_arguments(refused, src):
+    refused([], OPTIONS, "SRC")
+    refused([src], MOUNT_POINT, "MNT")
+
+
+def test_too_many_arguments(refused, src, mnt):
+    refused([src, mnt, "more"], OPTIONS, "more")
+
+
+def test_value_missing(refused, src, mnt):
+    refused([src, mnt, "--size"], OPTIONS, "--size")
+    refused(["-o", "size", src, mnt], OPTIONS, "size")
+
+
+BAD_SIZES = ["-1", "9E", "abc", "", "1M1", " 1M", "0x200", "99999999999999T"]
+
+
+@pytest.mark.parametrize("value", BAD_SIZES)
+@pytest.mark.parametrize("option", ["size", "boot-size", "free"])
+def test_size_that_is_none(refused, src, mnt, option, value):
+    refused([f"--{option}={value}", src, mnt], OPTIONS, f"--{option}={value}")
+
+
+@pytest.mark.parametrize("option", ["size", "boot-size"])
+def test_size_that_is_no_multiple(refused, src, mnt, option):
+    given = f"--{option}=5000000"
+    refused([given, src, mnt], OPTIONS, given, "512")
+
+
+@pytest.mark.parametrize("value", ["-1", "9E", "5000000"])
+def test_size_in_other_spellings(refused, src, mnt, value):
+    refused(["--size", value, src, mnt], OPTIONS, f"--size={value}")
+    refused(["-o", f"size={value}", src, mnt], OPTIONS, f"size={value}")
+
+
+def needed(text):
+    """The size that a message asks for, in bytes."""
+    amounts = re.findall(r"\b(\d+)([KMGT]?)\b", text)
+    unit = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    return max(int(digits) * unit[letter] for digits, letter in amounts)
+
+
+def test_size_too_small_says_what_is_needed(refused, box, dirdisk, mnt):
+    """And what it says is enough, and no more than that."""
+    src = sources.small(box.dir("a"))
+    sources.write(src, "data", bytes(range(256)) * 4096 * 4)
+    text = refused(["--size=1M", src, mnt], SETUP, "--size").replace(
+        "--size=1M", ""
+    )
+    enough = needed(text)
+    disk = dirdisk(src, mnt, f"--size={enough}")
+    assert disk.size == enough
+    judges.assert_whole_disk(box, disk.image, src)
+    disk.unmount()
+    refused([f"--size={enough - (2 << 20)}", src, mnt], SETUP, "--size")
+
+
+def test_boot_size_too_small(refused, box, src, mnt):
+    sources.write(src, "boot/large", bytes(range(256)) * 4096 * 8)
+    refused(["--boot-size=4M", src, mnt], SETUP, "--boot-size")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "timeout=abc",
+        "timeout=-2",
+        "timeout=",
+        "console=both,vga",
+        "console=tty",
+    ]
+    + ["owner=me", "owner=1", "owner=1:", "owner=-1:0", "owner=1:2:3"]
+    + ["owner=4294967296:0", "unreadable=maybe", "append=a\nb"],
+)
+def test_other_bad_values(refused, src, mnt, option):
+    refused([f"--{option}", src, mnt], OPTIONS, "--" + option.split("=")[0])
+
+
+def test_default_that_is_no_kernel(refused, src, mnt):
+    refused(["--default=none-such", src, mnt], SETUP, "--default", "none-such")
+
+
+def test_pidfile_that_cannot_be(refused, box, src, mnt):
+    path = box.root / "nowhere" / "pid"
+    text = refused([f"--pidfile={path}", src, mnt], SETUP, path)
+    assert "o such " in text
+
+
+def test_allow_other_refused(refused, src, box):
+    """Only where /etc/fuse.conf does not allow it; so one of our own."""
+    conf = box.root / "fuse.conf"
+    conf.write_text("# nothing\n")
+    box.mount("--bind", conf, "/etc/fuse.conf")
+    mnt = box.dir("mnt", NOBODY)
+    try:
+        refused(
+            ["-o", "allow_other", src, mnt],
+            MOUNT,
+            "user_allow_other",
+            "/etc/fuse.conf",
+            user=NOBODY,
+        )
+    finally:
+        box.umount("/etc/fuse.conf")
+
+
+def test_fusermount3_missing(refused, src, box):
+    """An ordinary user cannot mount without it; the message says so."""
+    mnt = box.dir("mnt", NOBODY)
+    empty = box.dir("empty")
+    over = box.root / "not-executable"
+    over.write_text("")
+    box.mount("--bind", over, "/usr/bin/fusermount3")
+    try:
+        refused(
+            ["--no-grub", src, mnt],
+            MOUNT,
+            "fusermount3",
+            env=box.environment(PATH=f"{empty}:/usr/bin"),
+            user=NOBODY,
+        )
+    finally:
+        box.umount("/usr/bin/fusermount3")
+
+
+# ---- GRUB ----
+
+
+def test_grub_modules_missing(refused, box, dirdisk, src, mnt):
+    empty = box.dir("empty")
+    options = [f"--grub-dir={empty}"]
+    refused([*options, src, mnt], SETUP, "grub-pc-bin", "--no-grub")
+    disk = dirdisk(src, mnt, "--no-grub", *options)
+    assert disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()
+
+
+def test_grub_mkimage_missing(refused, box, dirdisk, src, mnt):
+    env = box.environment(PATH=str(box.dir("empty")))
+    refused([src, mnt], SETUP, "grub-common", "--no-grub", env=env)
+    disk = dirdisk(src, mnt, "--no-grub", env=env)
+    assert disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()
+
+
+def test_grub_mkimage_fails(refused, box, src, mnt):
+    """What it says reaches the one who must mend it."""
+    tools = box.dir("tools")
+    fake = sources.write(tools, "grub-mkimage")
+    with open(fake, "w") as file:
+        file.write("#!/bin/sh\necho the moon is wrong >&2\nexit 9\n")
+    os.chmod(fake, 0o755)
+    env = box.environment(PATH=f"{tools}:{os.environ['PATH']}")
+    refused([src, mnt], SETUP, "grub-mkimage", env=env)
+
+
+def test_core_image_missing_or_none(refused, box, src, mnt):
+    path = box.root / "core.img"
+    refused([f"--core-image={path}", src, mnt], SETUP, path, "o such ")
+    path.write_bytes(b"")
+    refused([f"--core-image={path}", src, mnt], SETUP, path)
+
+
+# ---- what a tree holds ----
+
+HARD_NAMES = [b"n" * 255, b"\xff\xfe\x80", b"new\nline\x01\x1b[0m\x7f"]
+
+
+@pytest.mark.parametrize("name", HARD_NAMES, ids=["long", "bytes", "control"])
+def test_hard_names_work(box, dirdisk, src, mnt, name):
+    for part in ("kernels", "boot", "."):
+        sources.write(src, os.path.join(os.fsencode(part), name), name)
+    disk = dirdisk(src, mnt)
+    judges.assert_whole_disk(box, disk.image, src)
+    disk.unmount()
+
+
+def test_file_over_2_tib(refused, box, mnt):
+    src = box.tmpfs("huge")
+    sources.sparse(src, "sub/too-large", (2 << 40) + 1)
+    refused([src, mnt], SETUP, src / "sub" / "too-large")
+
+
+def test_file_just_below_2_tib(box, dirdisk, mnt):
+    """Sparse, so it needs no room; its last bytes are there."""
+    src = box.tmpfs("huge")
+    size = (2 << 40) - (4 << 30)
+    sources.sparse(src, "large", size, [(0, b"begin"), (size - 3, b"end")])
+    disk = dirdisk(src, mnt)
+    with judges.partition_device(box, disk.image, 2) as device:
+        judges.assert_fsck(box, device)
+    with judges.partition_mount(box, disk.image, 2) as point:
+        with open(point / "large", "rb") as file:
+            assert os.fstat(file.fileno()).st_size == size
+            assert file.read(6) == b"begin\0"
+            file.seek(size - 5)
+            assert file.read() == b"\0\0end"
+            file.seek(size // 2)
+            assert file.read(4096) == bytes(4096)
+    disk.unmount()
+
+
+@pytest.mark.parametrize(
+    "option", ["--size=3T", "--free=2T", "--boot-size=2T"]
+)
+def test_disk_past_2_tib(refused, src, mnt, option):
+    name = option.split("=")[0]
+    refused([option, src, mnt], SETUP, name)
+
+
+def test_tree_past_2_tib(refused, box, mnt):
+    """Two files, neither too large alone. ramfs tells of no hole."""
+    src = box.dir("src")
+    box.mount("-t", "ramfs", "ramfs", src)
+    for name in ("one", "two"):
+        sources.sparse(src, f"sub/{name}", 3 << 39)
+    refused([src, mnt], SETUP, src)
+
+
+def unreadable_tree(box):
+    src = box.dir("src")
+    sources.write(src, "kernels/README", b"readable\n")
+    sources.write(src, "sub/secret", b"secret\n", 0o000)
+    sources.write(src, "sub/open", b"open\n")
+    os.mkdir(src / "closed")
+    sources.write(src, "closed/inside", b"inside\n")
+    os.chmod(src / "closed", 0o700)
+    return src
+
+
+def test_unreadable_file_is_an_error(refused, box):
+    src = box.dir("src")
+    sources.write(src, "sub/secret", b"secret\n", 0o000)
+    mnt = box.dir("mnt", NOBODY)
+    for more in ([], ["--unreadable=error"]):
+        refused(
+            [*more, src, mnt],
+            SETUP,
+            src / "sub" / "secret",
+            "ermission",
+            user=NOBODY,
+        )
+
+
+def test_unreadable_directory_is_an_error(refused, box):
+    src = box.dir("src")
+    sources.write(src, "closed/inside", b"inside\n")
+    os.chmod(src / "closed", 0o700)
+    mnt = box.dir("mnt", NOBODY)
+    refused([src, mnt], SETUP, src / "closed", "ermission", user=NOBODY)
+
+
+def test_unreadable_is_skipped_on_request(box, dirdisk):
+    src = unreadable_tree(box)
+    mnt = box.dir("mnt", NOBODY)
+    disk = dirdisk(src, mnt, "--unreadable=skip", user=NOBODY)
+    assert re.fullmatch(r"dirdisk: [^\n]*\b2\b[^\n]*\n", disk.launcher.text)
+    # Nobody else, not even root, may look at a user's mount.
+    copy = box.root / "copy.img"
+    with open(copy, "wb") as out:
+        box.run(["cat", disk.image], user=NOBODY, stdout=out)
+    for number in (1, 2):
+        with judges.partition_device(box, copy, number) as device:
+            judges.assert_fsck(box, device)
+    with judges.partition_mount(box, copy, 2) as point:
+        seen = trees.snapshot(point)
+        assert sorted(path for path in seen if b"lost" not in path) == [
+            b"",
+            b"kernels",
+            b"kernels/README",
+            b"sub",
+            b"sub/open",
+        ]
+    disk.unmount("fusermount3", "-u", user=NOBODY)

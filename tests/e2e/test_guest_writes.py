@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest writes: it finds its data, and the source never does."""
+
+import errno
+import hashlib
+import mmap
+import os
+import random
+
+import pytest
+
+from support import judges, sources, trees
+from support.machine import Machine, article_line, virtio_line
+
+WRITTEN = (b"dirdisk\n" * (10485760 // 8 + 1))[:10485760]
+
+
+@pytest.fixture
+def source(box, guest):
+    return guest.add(sources.small(box.dir("src")))
+
+
+@pytest.mark.timeout(400)
+def test_guest_finds_what_it_wrote(box, dirdisk, source):
+    """In its own boot, in the next one, and seen from the host."""
+    before = trees.fingerprint(source)
+    disk = dirdisk(source, None, "--append=dirdisk.run=write")
+    with Machine(box, article_line(disk.image)) as qemu:
+        qemu.expect("DIRDISK-WRITE-(OK|FAILED)")
+        assert qemu.child.match[1] == "OK"
+        qemu.shell()
+        qemu.shell("mount /dev/sda2 /mnt && mv /mnt/written /mnt/kept")
+        qemu.shell("umount /mnt")
+    with Machine(box, virtio_line(disk.image)) as qemu:
+        qemu.expect("DIRDISK-WRITE-(OK|FAILED)")
+        assert qemu.child.match[1] == "OK"
+        qemu.shell()
+        seen = qemu.shell("mount /dev/vda2 /mnt; sha256sum /mnt/kept/file")
+        assert hashlib.sha256(WRITTEN).hexdigest() in seen
+    with judges.partition_mount(box, disk.image, 2) as point:
+        assert (point / "kept" / "file").read_bytes() == WRITTEN
+        assert (point / "written" / "file").read_bytes() == WRITTEN
+    disk.unmount()
+    assert trees.fingerprint(source) == before
+
+    disk = dirdisk(source, disk.mnt)
+    with judges.partition_mount(box, disk.image, 2) as point:
+        assert sorted(os.listdir(point)) == ["kernels", "lost+found"]
+    disk.unmount()
+    assert trees.fingerprint(source) == before
+
+
+def test_kernel_of_the_host_writes(box, dirdisk):
+    """Linux writes through a loop device; e2fsck is content afterwards."""
+    src = sources.small(box.dir("src"))
+    data = random.Random(3).randbytes(3_000_001)
+    sources.write(src, "old", data)
+    before = trees.fingerprint(src)
+    disk = dirdisk(src)
+    with judges.partition_mount(box, disk.image, 2, writable=True) as point:
+        (point / "new").mkdir()
+        (point / "new" / "file").write_bytes(data)
+        os.rename(point / "old", point / "new" / "moved")
+        os.remove(point / "kernels" / "README")
+        for n in range(400):
+            (point / "new" / f"many-{n}").touch()
+    for number in (1, 2):
+        with judges.partition_device(box, disk.image, number) as device:
+            judges.assert_fsck(box, device)
+    with judges.partition_mount(box, disk.image, 2) as point:
+        assert (point / "new" / "file").read_bytes() == data
+        assert (point / "new" / "moved").read_bytes() == data
+        assert len(os.listdir(point / "new")) == 402
+        assert os.listdir(point / "kernels") == []
+    disk.unmount()
+    assert trees.fingerprint(src) == before
+
+
+def test_writes_of_any_size_and_place(box, dirdisk):
+    """Random writes read back as they would from a plain file."""
+    dice = random.Random(20190103)
+    disk = dirdisk(sources.small(box.dir("src")))
+    plain = box.root / "plain.img"
+    box.run(["cp", "--sparse=always", disk.image, plain])
+    with open(disk.image, "r+b", 0) as one, open(plain, "r+b", 0) as two:
+        for _ in range(400):
+            length = dice.choice(
+                (1, 511, 512, 4095, 4096, 4097, 70000, 1 << 20)
+            )
+            offset = dice.randrange(disk.size - length + 1)
+            if dice.random() < 0.5:
+                offset -= offset % 4096
+            data = dice.randbytes(length)
+            for file in (one, two):
+                assert os.pwrite(file.fileno(), data, offset) == length
+        os.fsync(one.fileno())
+    box.run(["cmp", disk.image, plain])
+    box.run(
+        ["qemu-img", "compare", "-f", "raw", "-F", "raw", disk.image, plain]
+    )
+    box.run(
+        [
+            "dd",
+            f"if={disk.image}",
+            f"of={box.root}/copy",
+            "bs=1M",
+            "iflag=direct",
+        ]
+    )
+    box.run(["cmp", box.root / "copy", plain])
+    disk.unmount()
+
+
+def test_two_handles_see_one_disk(box, dirdisk):
+    disk = dirdisk(sources.small(box.dir("src")))
+    with open(disk.image, "r+b", 0) as one, open(disk.image, "rb", 0) as two:
+        os.pwrite(one.fileno(), b"seen", 1_000_000)
+        assert os.pread(two.fileno(), 4, 1_000_000) == b"seen"
+    assert disk.read(1_000_000, 4) == b"seen"
+    disk.unmount()
+
+
+def test_fsync_and_shared_mapping(box, dirdisk):
+    """The barriers a guest sends, and a write through a mapping."""
+    disk = dirdisk(sources.small(box.dir("src")))
+    with open(disk.image, "r+b", 0) as file:
+        os.pwrite(file.fileno(), b"a" * 8192, 4096)
+        os.fsync(file.fileno())
+        os.fdatasync(file.fileno())
+        with mmap.mmap(file.fileno(), 1 << 20) as shared:
+            shared[12345:12350] = b"below"
+            shared.flush()
+    fd = os.open(disk.image, os.O_RDWR | os.O_DSYNC)
+    os.pwrite(fd, b"dsync", 999)
+    os.close(fd)
+    assert disk.read(12345, 5) == b"below" and disk.read(999, 5) == b"dsync"
+    disk.unmount()
+
+
+def test_the_disk_keeps_its_size(box, dirdisk):
+    """No write behind the end, no truncation: it is a disk."""
+    disk = dirdisk(sources.small(box.dir("src")))
+    size = disk.size
+    with open(disk.image, "r+b", 0) as file:
+        for offset in (size, size + 1, size + (1 << 30)):
+            with pytest.raises(OSError) as error:
+                os.pwrite(file.fileno(), b"x", offset)
+            assert error.value.errno in (errno.ENOSPC, errno.EFBIG, errno.EIO)
+        with pytest.raises(OSError):
+            os.ftruncate(file.fileno(), size // 2)
+        with pytest.raises(OSError):
+            os.ftruncate(file.fileno(), size + 4096)
+    assert disk.size == size
+    # QEMU and shells open with O_TRUNC at times; that must not end the disk.
+    with pytest.raises(OSError):
+        open(disk.image, "wb").close()
+    assert disk.size == size and disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()
+
+
+def test_full_temporary_directory(box, dirdisk, program):
+    """ENOSPC to the writer; the daemon lives, and what was written stays."""
+    tiny = box.tmpfs("tiny", "size=1m")
+    disk = dirdisk(
+        sources.small(box.dir("src")),
+        env=box.environment(TMPDIR=str(tiny)),
+    )
+    start = disk.read(0, 4096)
+    written = 0
+    with open(disk.image, "r+b", 0) as file:
+        with pytest.raises(OSError) as error:
+            for n in range(1000):
+                offset = (60000 + n * 16) * 512
+                os.pwrite(file.fileno(), bytes([n % 255 + 1]) * 8192, offset)
+                written += 1
+        assert error.value.errno == errno.ENOSPC
+        assert 0 < written < 129
+        for n in range(written):
+            data = os.pread(file.fileno(), 8192, (60000 + n * 16) * 512)
+            assert data == bytes([n % 255 + 1]) * 8192
+        assert os.pread(file.fileno(), 4096, 0) == start
+        # What has its place already can still be written.
+        os.pwrite(file.fileno(), b"again", 60000 * 512)
+    assert disk.read(60000 * 512, 5) == b"again"
+    assert trees.digest(disk.image, trust_holes=False)
+    disk.unmount()
+
+
+def test_read_only_temporary_directory(box, dirdisk):
+    """Reads work; a write is an error, and the daemon lives on."""
+    box.read_only(box.tmp)
+    disk = dirdisk(sources.small(box.dir("src")))
+    with open(disk.image, "r+b", 0) as file:
+        for _ in range(2):
+            with pytest.raises(OSError) as error:
+                os.pwrite(file.fileno(), b"x" * 4096, 1 << 20)
+            assert error.value.errno in (errno.EROFS, errno.EIO)
+    assert disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()

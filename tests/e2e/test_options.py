@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options in all their spellings; users and places."""
+
+import os
+import re
+import signal
+
+import pytest
+
+from support import judges, procs, sources, trees
+from support.sandbox import NOBODY
+
+
+@pytest.fixture
+def src(box):
+    return sources.small(box.dir("src"))
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help(dirdisk, option):
+    said = dirdisk.run(option).text
+    options = "size boot-size free append timeout default console owner"
+    options += " pidfile unreadable grub-dir core-image no-grub"
+    for name in options.split():
+        assert f"--{name}" in said
+    assert "SRC MNT" in said
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version(dirdisk, option):
+    said = dirdisk.run(option).text
+    assert re.match(r"dirdisk \d+\.\d+\.\d+\n", said)
+
+
+def test_long_options_and_list_say_the_same(box, dirdisk, src, guest):
+    """Every long option, as -o, makes the same disk, to the byte."""
+    guest.add(src)
+    core = box.root / "core.img"
+    box.run(
+        ["grub-mkimage", "-O", "i386-pc", "-o", core]
+        + ["-p", "(,msdos1)/boot/grub"]
+        + ["biosdisk", "part_msdos", "ext2", "normal"]
+    )
+    options = {
+        "size": "300M",
+        "boot-size": "30M",
+        "free": "20M",
+        "append": "one two,three",
+        "timeout": "7",
+        "default": guest.version,
+        "console": "serial",
+        "owner": "5:6",
+        "unreadable": "skip",
+        "grub-dir": judges.GRUB_DIR,
+        "core-image": str(core),
+        "pidfile": str(box.root / "pid"),
+    }
+    escaped = [
+        f"{key}={value}".replace(",", "\\,") for key, value in options.items()
+    ]
+    spellings = [
+        [f"--{key}={value}" for key, value in options.items()],
+        [word for k, v in options.items() for word in (f"--{k}", v)],
+        ["-o", ",".join(escaped)],
+        [word for item in escaped for word in ("-o", item)],
+    ]
+    plain = dirdisk(src, box.dir("plain"))
+    digests = [trees.digest(plain.image)]
+    plain.unmount()
+    for number, spelling in enumerate(spellings):
+        disk = dirdisk(src, box.dir(f"mnt{number}"), *spelling)
+        assert (box.root / "pid").exists()
+        digests.append(trees.digest(disk.image))
+        if number == 0:
+            with judges.partition_mount(box, disk.image, 1) as point:
+                menu = (point / "boot/grub/grub.cfg").read_text()
+                assert "one two,three" in menu and "timeout=7" in menu
+        disk.unmount()
+    assert len(set(digests[1:])) == 1 and digests[0] != digests[1]
+
+
+def test_no_grub_in_the_list(dirdisk, src):
+    disk = dirdisk(src, None, "-o", "no-grub")
+    assert disk.read(0, 440) == bytes(440)
+    disk.unmount()
+
+
+def test_fstab_line(box, dirdisk, program, src):
+    """mount(8) finds dirdisk where programs are, with what fstab may hold."""
+    mnt = box.dir("mnt")
+    options = "ro,noauto,user,nofail,_netdev,x-systemd.automount"
+    options += ",size=1G,no-grub"
+    fstab = box.root / "fstab"
+    fstab.write_text(f"{src} {mnt} fuse.dirdisk {options} 0 0\n")
+    box.mount("--bind", program.parent, "/usr/local/sbin")
+    try:
+        for arguments in (
+            ["-t", "fuse.dirdisk", src, mnt, "-o", options],
+            ["-T", fstab, mnt],
+        ):
+            box.mount(*arguments)
+            assert os.stat(mnt / "disk.img").st_size == 1 << 30
+            (mount,) = box.mounts()
+            assert mount.fstype == "fuse.dirdisk"
+            assert "ro" in mount.options.split(",")
+            with pytest.raises(OSError):
+                open(mnt / "disk.img", "r+b").close()
+            box.umount(mnt)
+            box.assert_nothing_left()
+    finally:
+        box.umount("/usr/local/sbin")
+
+
+def test_fuse_options_arrive(dirdisk, src):
+    options = "allow_other,nosuid,nodev,noexec,noatime,fsname=mine"
+    disk = dirdisk(src, None, "-o", options)
+    (mount,) = disk.box_mounts()
+    given = mount.options.split(",")
+    assert mount.source == "mine"
+    for name in ("allow_other", "nosuid", "nodev", "noexec", "noatime"):
+        assert name in given
+    disk.unmount()
+
+
+def test_debug_shows_requests(dirdisk, src):
+    disk = dirdisk.foreground(src, None, "-d")
+    assert disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()
+    assert "LOOKUP" in disk.process.log.read_text(errors="replace")
+
+
+# ---- users and places ----
+
+
+def test_ordinary_user(box, dirdisk, src):
+    mnt = box.dir("mnt", NOBODY)
+    disk = dirdisk(src, mnt, user=NOBODY)
+    shown = box.run(["stat", "-c", "%u:%g %a %s", disk.image], user=NOBODY)
+    assert shown.text == f"{NOBODY}:{NOBODY} 644 {409600 * 512}\n"
+    copy = box.root / "copy.img"
+    with open(copy, "wb") as out:
+        box.run(["cat", disk.image], user=NOBODY, stdout=out)
+    # Other users, root among them, stay outside.
+    with pytest.raises(PermissionError):
+        os.stat(disk.image)
+    disk.unmount("fusermount3", "-u", user=NOBODY)
+    judges.assert_whole_disk(box, copy, src)
+
+
+def test_ordinary_user_ends_it_by_signal(box, dirdisk, src):
+    disk = dirdisk(src, box.dir("mnt", NOBODY), user=NOBODY)
+    disk.signal(signal.SIGTERM)
+    disk.assert_ended(0)
+
+
+def test_ordinary_user_killed_worker(box, dirdisk, src):
+    disk = dirdisk(src, box.dir("mnt", NOBODY), user=NOBODY)
+    disk.kill_worker()
+    disk.assert_ended(7)
+
+
+def test_mount_point_inside_source(box, dirdisk, src):
+    """It shows as an empty directory, and nobody waits for himself."""
+    mnt = src / "sub" / "mnt"
+    mnt.mkdir(parents=True)
+    other = src / "other"
+    other.mkdir()
+    expected = trees.snapshot(src)
+    box.mount("-t", "tmpfs", "tmpfs", other)
+    sources.write(other, "hidden", b"of another file system\n")
+    disk = dirdisk(src, mnt)
+    with judges.partition_mount(box, disk.image, 2) as point:
+        assert os.listdir(point / "sub" / "mnt") == []
+        assert os.listdir(point / "other") == []
+        seen = trees.snapshot(point)
+        assert set(trees.split(expected)[1]) < set(seen)
+    disk.unmount()
+
+
+def test_relative_paths(box, dirdisk, src):
+    box.dir("mnt")
+    before = set(procs.alive())
+    done = dirdisk.run("src", "mnt", cwd=box.root)
+    assert done.text == "" and len(set(procs.alive()) - before) >= 2
+    assert (box.root / "mnt" / "disk.img").stat().st_size == 409600 * 512
+    with judges.partition_mount(
+        box, box.root / "mnt" / "disk.img", 2
+    ) as point:
+        text = (point / "kernels" / "README").read_text()
+        assert text == "no kernel here\n"
+    box.run(["fusermount3", "-u", "mnt"], cwd=box.root)
+    box.assert_nothing_left()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space", "new\nline", "comma,s", "back\\slash", "b\udcff", "-dash"],
+)
+def test_odd_paths(box, dirdisk, name):
+    src = sources.small(box.dir(f"src/{name}"))
+    disk = dirdisk(src, box.dir(f"mnt/{name}"), f"--pidfile={box.root}/{name}")
+    (mount,) = disk.box_mounts()
+    assert mount.source == str(src)
+    assert disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()
+
+
+def test_option_like_names_behind_two_dashes(box, dirdisk):
+    sources.small(box.dir("-f"))
+    box.dir("-o")
+    dirdisk.run("--", "-f", "-o", cwd=box.root)
+    assert (box.root / "-o" / "disk.img").exists()
+    box.run(["fusermount3", "-u", "./-o"], cwd=box.root)
+    box.assert_nothing_left()
+
+
+def test_source_is_changed_under_the_mount(box, dirdisk, src):
+    """Bytes of two moments never mix: an error, and the rest still reads."""
+    sources.write(src, "data", b"a" * 2_000_000)
+    disk = dirdisk(src)
+    sources.write(src, "data", b"b" * 2_000_000)
+    with judges.partition_mount(box, disk.image, 2) as point:
+        with pytest.raises(OSError) as error:
+            (point / "data").read_bytes()
+        assert error.value.errno == 5
+        assert (point / "kernels" / "README").read_bytes()
+    disk.unmount()

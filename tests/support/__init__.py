@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The harness of the front-end tests.
+
+sandbox   a private directory, and an end to everything that lives in it
+daemon    dirdisk, started, watched and ended
+sources   host trees to show
+trees     what a tree looks like to the one who walks it
+judges    programs of others that say whether a disk is right
+run       the program that runs a test file
+fixtures  what pytest gives the tests
+machine   QEMU and its serial line
+guest     a kernel and an initramfs that say when they are up
+"""

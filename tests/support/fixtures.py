@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pytest fixtures and hooks that all front-end tests share (-p)."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+for name in ("daemon", "judges", "machine", "procs", "sandbox", "trees"):
+    pytest.register_assert_rewrite(f"support.{name}")
+
+from support import procs  # noqa: E402
+from support.daemon import Launcher  # noqa: E402
+from support.guest import Guest  # noqa: E402
+from support.sandbox import Deadline, Sandbox  # noqa: E402
+
+TIMEOUT = 120
+
+
+def pytest_configure(config):
+    if "DIRDISK_TEST_ROOT" not in os.environ:
+        raise pytest.UsageError("run these tests by tests/support/run.py")
+    procs.become_subreaper()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """On failure, shows what the programs said; a skip is a failure."""
+    report = (yield).get_result()
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped: {report.longrepr}"
+    box = item.funcargs.get("box") if hasattr(item, "funcargs") else None
+    if report.failed and box is not None:
+        report.sections += box.logged()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    # A file whose tests were all deselected or lost has shown nothing.
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def work_root():
+    """The directory of this run; support/run.py makes and removes it."""
+    return pathlib.Path(os.environ["DIRDISK_TEST_ROOT"])
+
+
+@pytest.fixture(scope="session")
+def program(work_root):
+    """The daemon under test, where an ordinary user can run it too."""
+    built = os.environ.get("DIRDISK")
+    assert built, "DIRDISK must name the program to test"
+    path = work_root / "bin" / "dirdisk"
+    path.parent.mkdir()
+    shutil.copy(built, path)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def box(work_root, request):
+    """A Sandbox; whatever the test leaves in it is ended and removed."""
+    marker = request.node.get_closest_marker("timeout")
+    parent = tempfile.mkdtemp(prefix="test-", dir=work_root)
+    os.chmod(parent, 0o755)
+    box = Sandbox(os.path.join(parent, "box"))
+    deadline = Deadline(box, marker.args[0] if marker else TIMEOUT)
+    try:
+        yield box
+    finally:
+        deadline.end()
+        box.close()
+        os.rmdir(parent)
+
+
+@pytest.fixture
+def dirdisk(box, program):
+    """Starts the daemon: dirdisk(src, mnt, *options) or dirdisk.run(...)."""
+    return Launcher(box, program)
+
+
+@pytest.fixture(scope="session")
+def guest(work_root):
+    """A kernel and its initramfs, made once for the run."""
+    return Guest(work_root)

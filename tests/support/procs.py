@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes and mounts, as /proc tells of them."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import namedtuple
+
+PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+
+Mount = namedtuple("Mount", "dev point fstype source options")
+
+
+def _libc(name, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def become_subreaper():
+    """Whatever a test starts stays a descendant of ours, daemon or not."""
+    _libc("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def leave_mount_namespace():
+    """Mounts made from now on are seen by us and our descendants alone."""
+    _libc("unshare", CLONE_NEWNS)
+    subprocess.check_call(["mount", "--make-rprivate", "/"])
+
+
+def _stat(pid):
+    """(parent, state) of a process, or None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(fields[1]), fields[0].decode()
+
+
+def descendants(root=None):
+    """{pid: (parent, state)} of everything below root (this process)."""
+    root = os.getpid() if root is None else root
+    table = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            found = _stat(int(name))
+            if found:
+                table[int(name)] = found
+    below = {}
+    grown = True
+    while grown:
+        grown = False
+        for pid, found in table.items():
+            if pid not in below and (found[0] == root or found[0] in below):
+                below[pid] = found
+                grown = True
+    return below
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().rstrip(b"\0").split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return " ".join(os.fsdecode(word) for word in words)
+
+
+def alive(keep=()):
+    """The living descendants that are not in keep."""
+    return [
+        pid
+        for pid, (_, state) in descendants().items()
+        if state not in "ZX" and pid not in keep
+    ]
+
+
+def reap(keep=()):
+    """Takes the exit status of orphans that came to us."""
+    me = os.getpid()
+    for pid, (parent, state) in descendants().items():
+        if parent == me and state == "Z" and pid not in keep:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
+def kill_all(keep=(), patience=10.0):
+    """SIGKILL to every descendant, until none is left; says which stay."""
+    end = time.monotonic() + patience
+    while True:
+        left = alive(keep)
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        reap(keep)
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.05)
+
+
+def _unescape(text):
+    return re.sub(
+        rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), text
+    )
+
+
+def mounts_below(root):
+    """The mounts on root or below it, innermost first."""
+    root = os.fsencode(root)
+    found = []
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            left, _, right = line.rstrip(b"\n").partition(b" - ")
+            fields = left.split(b" ")
+            fstype, source, options = right.split(b" ")[:3]
+            point = _unescape(fields[4])
+            if point == root or point.startswith(root.rstrip(b"/") + b"/"):
+                found.append(
+                    Mount(
+                        fields[2].decode(),
+                        os.fsdecode(point),
+                        fstype.decode(),
+                        os.fsdecode(_unescape(source)),
+                        fields[5].decode() + "," + options.decode(),
+                    )
+                )
+    return found[::-1]
+
+
+def fuse_abort(mounts, scratch):
+    """Cuts off FUSE connections: what waits for a dead server wakes up."""
+    minors = [m.dev.split(":")[1] for m in mounts if "fuse" in m.fstype]
+    if not minors:
+        return
+    control = "/sys/fs/fuse/connections"
+    mounted = False
+    if not os.listdir(control):
+        control = os.path.join(scratch, "fusectl")
+        os.makedirs(control, exist_ok=True)
+        command = ["mount", "-t", "fusectl", "none", control]
+        mounted = subprocess.call(command) == 0
+    for minor in minors:
+        try:
+            with open(f"{control}/{minor}/abort", "w") as file:
+                file.write("1")
+        except OSError:
+            pass
+    if mounted:
+        subprocess.call(["umount", "-l", control])
+
+
+def loops_below(root):
+    """Loop devices whose file lies (or lay) below root."""
+    found = []
+    for name in os.listdir("/sys/block"):
+        try:
+            with open(f"/sys/block/{name}/loop/backing_file", "rb") as file:
+                backing = os.fsdecode(file.read().rstrip(b"\n"))
+        except OSError:
+            continue
+        if backing.startswith(os.path.join(root, "")):
+            found.append("/dev/" + name)
+    return found
+
+
+def sweep(root, keep=(), loops=()):
+    """Ends everything that lives in root: processes, loops, mounts.
+
+    A loop device is found by its file's path, which goes with the mount that
+    the file is on: so those first, and those that the caller knows of.
+    """
+    root = str(root)
+    fuse_abort(mounts_below(root), root)
+    left = kill_all(keep)
+    for loop in {*loops_below(root), *loops}:
+        subprocess.call(["losetup", "-d", loop], stderr=subprocess.DEVNULL)
+    for _ in range(20):
+        mounts = mounts_below(root)
+        for mount in mounts:
+            subprocess.call(
+                ["umount", "-l", mount.point], stderr=subprocess.DEVNULL
+            )
+        if not mounts:
+            break
+        time.sleep(0.1)
+    return left + kill_all(keep)
+
+
+def remove_tree(root):
+    """rm -r, never into another file system."""
+    subprocess.call(["rm", "-rf", "--one-file-system", str(root)])
