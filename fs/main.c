@@ -51,7 +51,12 @@ static int run_background(const struct options *options)
 		return EXIT_DAEMON;
 	}
 	if (pid == 0) {
-		close(ends[0]);
+		/*
+		 * What the caller has open is not ours to hold on to: a lock,
+		 * or a pipe that someone waits for the end of.
+		 */
+		close_range(STDERR_FILENO + 1, (unsigned)ends[1] - 1, 0);
+		close_range((unsigned)ends[1] + 1, ~0U, 0);
 		setsid();
 		return supervisor_run(options, ends[1]);
 	}

@@ -95,6 +95,19 @@ static void keep(struct hostfiles *files, struct hostfile *file)
 	hostfile_put(old);
 }
 
+/* Closes all files that nobody reads at the moment. */
+static void drop(struct hostfiles *files)
+{
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct hostfile *file;
+
+		pthread_mutex_lock(&files->lock);
+		file = take_ptr(files->slots[i]);
+		pthread_mutex_unlock(&files->lock);
+		hostfile_put(file);
+	}
+}
+
 static int get(struct hostfiles *files, const struct tree *tree, tree_id node,
 	       struct hostfile **ret_file, struct diag *diag)
 {
@@ -107,6 +120,10 @@ static int get(struct hostfiles *files, const struct tree *tree, tree_id node,
 		return 0;
 	}
 	r = tree_open_host(tree, node, &fd, diag);
+	if (r == -EMFILE || r == -ENFILE) {
+		drop(files);
+		r = tree_open_host(tree, node, &fd, diag);
+	}
 	if (r < 0)
 		return r;
 	file = malloc(sizeof(*file));

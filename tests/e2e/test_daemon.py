@@ -4,6 +4,7 @@
 import os
 import signal
 import stat
+import subprocess
 import time
 
 import pexpect
@@ -119,6 +120,28 @@ def test_started_with_signals_ignored(box, dirdisk, src):
     )
     assert (mnt / "disk.img").exists()
     os.kill(int(pidfile.read_text()), signal.SIGTERM)
+    box.assert_nothing_left()
+
+
+def test_holds_nothing_that_its_caller_had_open(box, program, src):
+    """A script's lock goes with the script."""
+    lock, mnt = box.root / "lock", box.dir("mnt")
+    script = 'exec 9>"$1"; flock 9; shift; "$@"'
+    box.run(["sh", "-c", script, "sh", lock, program, src, mnt])
+    box.run(["flock", "--nonblock", lock, "true"])
+    box.run(["fusermount3", "-u", mnt])
+    box.assert_nothing_left()
+
+
+def test_few_descriptors_are_enough(box, program):
+    """More files than descriptors, all of them read."""
+    src, mnt = box.dir("src"), box.dir("mnt")
+    for number in range(200):
+        sources.write(src, f"files/{number}", b"%d\n" % number * 2000)
+    script = 'ulimit -n 48; exec "$@"'
+    box.run(["sh", "-c", script, "sh", program, src, mnt])
+    box.run(["cat", mnt / "disk.img"], stdout=subprocess.DEVNULL)
+    box.run(["fusermount3", "-u", mnt])
     box.assert_nothing_left()
 
 
