@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UNIT_SUPPORT_H
+#define UNIT_SUPPORT_H
+
+/*
+ * What several of these programs need: random numbers from a seed that is
+ * printed, directories of the host that go with the test, small trees.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/math.h"
+#include "imgcore/diag.h"
+#include "imgcore/tree.h"
+
+DEFINE_CLEANUP(struct tree, tree_free)
+DEFINE_CLEANUP(struct tree_builder, tree_builder_free)
+
+#define _cleanup_tree_	  _cleanup_(tree_freep)
+#define _cleanup_builder_ _cleanup_(tree_builder_freep)
+#define _cleanup_diag_	  _cleanup_(diag_clear)
+
+/* A call that must succeed; what it says if it does not. */
+#define assert_ok(call)                                           \
+	do {                                                      \
+		int _r = (call);                                  \
+		if (_r < 0)                                       \
+			fail_msg("%s: %s", #call, strerror(-_r)); \
+	} while (0)
+
+/* The same for a call that sets errno. */
+#define assert_sys(call)                                            \
+	do {                                                        \
+		if ((call) < 0)                                     \
+			fail_msg("%s: %s", #call, strerror(errno)); \
+	} while (0)
+
+static inline void assert_contains(const char *text, const char *part)
+{
+	if (!text || !strstr(text, part))
+		fail_msg("\"%s\" does not say \"%s\"", text ? text : "", part);
+}
+
+/* ---- random numbers ---- */
+
+/* A seed for a whole program; DIRDISK_SEED repeats one. */
+static inline uint64_t random_begin(void)
+{
+	const char *text = getenv("DIRDISK_SEED");
+	uint32_t seed;
+
+	if (text)
+		seed = (uint32_t)strtoul(text, NULL, 0);
+	else if (getrandom(&seed, sizeof(seed), 0) < 0)
+		abort();
+	printf("# DIRDISK_SEED=%u\n", seed);
+	fflush(stdout);
+	return seed;
+}
+
+/* splitmix64 */
+static inline uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+static inline uint64_t random_below(uint64_t *state, uint64_t n)
+{
+	return random_next(state) % n;
+}
+
+/* ---- directories of the host ---- */
+
+struct temp {
+	char path[64];
+	int fd;
+};
+
+static inline int temp_make(void **state)
+{
+	struct temp *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -1;
+	strcpy(t->path, "/tmp/dirdisk-unit-XXXXXX");
+	if (!mkdtemp(t->path) || chmod(t->path, 0755) < 0) {
+		free(t);
+		return -1;
+	}
+	t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*state = t;
+	return t->fd < 0 ? -1 : 0;
+}
+
+/* By descriptors, since a path may be longer than a call takes. */
+static inline void temp_empty(int fd)
+{
+	DIR *dir = fdopendir(fd);
+	const struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		int sub;
+
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (unlinkat(fd, d->d_name, 0) == 0)
+			continue;
+		sub = openat(fd, d->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+		if (sub >= 0)
+			temp_empty(sub);
+		unlinkat(fd, d->d_name, AT_REMOVEDIR);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static inline int temp_remove(void **state)
+{
+	struct temp *t = *state;
+
+	temp_empty(t->fd);
+	rmdir(t->path);
+	free(t);
+	return 0;
+}
+
+#define temp_test(function) \
+	cmocka_unit_test_setup_teardown(function, temp_make, temp_remove)
+
+static inline void put_bytes(int dir, const char *name, const void *bytes,
+			     size_t len)
+{
+	_cleanup_close_ int fd = openat(
+		dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_sys(fd);
+	assert_ok(io_pwrite(fd, bytes, len, 0));
+}
+
+static inline void put_text(int dir, const char *name, const char *text)
+{
+	put_bytes(dir, name, text, strlen(text));
+}
+
+/*
+ * Runs a function in a process of its own, which may change what it likes;
+ * what it returns is its exit code.
+ */
+static inline int run_apart(int (*function)(void *context), void *context)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_sys(pid);
+	if (pid == 0)
+		_exit(function(context));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* ---- trees ---- */
+
+static const struct tree_attr dir_attr = { .mode = S_IFDIR | 0755 };
+static const struct tree_attr file_attr = { .mode = S_IFREG | 0644 };
+static const struct tree_attr link_attr = { .mode = S_IFLNK | 0777 };
+
+/* A builder of a root and lost+found. */
+static inline struct tree_builder *builder_new(void)
+{
+	struct tree_builder *b;
+	struct tree_attr attr = dir_attr;
+	builder_id id;
+
+	attr.mode = S_IFDIR | 0700;
+	assert_ok(tree_builder_new(&b, &dir_attr));
+	assert_ok(tree_builder_add(b, 0, "lost+found", 10, &attr, &id));
+	tree_builder_reserve(b, id);
+	return b;
+}
+
+static inline struct tree *builder_tree(struct tree_builder *builder)
+{
+	struct tree *tree;
+
+	assert_ok(tree_build(builder, &tree, NULL));
+	return tree;
+}
+
+/* A file of `size` bytes that reads as zeroes. */
+static inline int zero_pread(struct content *content, void *buf, size_t len,
+			     uint64_t offset)
+{
+	memset(buf, 0, len);
+	return 0;
+}
+
+static inline void zero_release(struct content *content)
+{
+}
+
+static struct content zero_content = { zero_pread, zero_release };
+
+static inline builder_id add_file(struct tree_builder *builder,
+				  builder_id parent, const char *name,
+				  uint64_t size)
+{
+	builder_id id;
+
+	assert_ok(tree_builder_add_content(builder, parent, name, &file_attr,
+					   &zero_content, size, &id));
+	return id;
+}
+
+static inline builder_id add_dir(struct tree_builder *builder,
+				 builder_id parent, const char *name)
+{
+	builder_id id;
+
+	assert_ok(tree_builder_add(builder, parent, name, strlen(name),
+				   &dir_attr, &id));
+	return id;
+}
+
+static inline tree_id must_find(const struct tree *tree, const char *path)
+{
+	tree_id id = tree_find(tree, path);
+
+	if (id == TREE_NONE)
+		fail_msg("there is no %s", path);
+	return id;
+}
+
+static inline void get_info(const struct tree *tree, const char *path,
+			    struct tree_info *ret_info)
+{
+	tree_get(tree, must_find(tree, path), ret_info);
+}
+
+/* ---- scans ---- */
+
+static const struct tree_scan_options scan_all = { 0 };
+
+static inline struct tree *scan(int fd, const struct tree_scan_options *options,
+				struct tree_builder *grafts)
+{
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	struct tree *tree;
+	int r = tree_scan(fd, "/src", options, grafts, &tree, &diag);
+
+	if (r < 0)
+		fail_msg("%s: %s", diag.path, diag.reason);
+	return tree;
+}
+
+static inline void assert_children(const struct tree *tree, const char *dir,
+				   const char *names)
+{
+	char is[4096] = "";
+	struct tree_info info, child;
+
+	get_info(tree, dir, &info);
+	assert_true(S_ISDIR(info.attr.mode));
+	for (uint32_t i = 0; i < info.n_children; i++) {
+		tree_get(tree, info.first_child + i, &child);
+		strncat(is, child.name, child.name_len);
+		strcat(is, " ");
+	}
+	assert_string_equal(is, names);
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef UNIT_SUPPORT_EXT2_H
+#define UNIT_SUPPORT_EXT2_H
+
+/* Plans of small trees, and their blocks as a driver reads them. */
+
+#include "support.h"
+
+#include "base/le.h"
+#include "ext2/plan.h"
+
+DEFINE_CLEANUP(struct ext2_plan, ext2_plan_free)
+#define _cleanup_plan_ _cleanup_(ext2_plan_freep)
+
+#define MEBI (UINT64_C(1) << 20)
+
+static inline int try_plan(const struct tree *tree, uint64_t size,
+			   uint64_t free, struct ext2_plan **ret_plan,
+			   struct diag *diag)
+{
+	static const uint8_t uuid[16] = { 1, 2, 3 };
+	static const uint8_t hash[16] = { 4, 5, 6 };
+	const struct ext2_options options = {
+		.size = size,
+		.free = free,
+		.uuid = uuid,
+		.seed = hash,
+		.label = "test",
+	};
+	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	int r = ext2_demand_new(&demand, tree, diag);
+
+	if (r == 0)
+		r = ext2_plan_new(ret_plan, demand, &options, diag);
+	if (r == 0)
+		demand = NULL;
+	return r;
+}
+
+/* A plan of a size, or as large as it must be. */
+static inline struct ext2_plan *plan_of(const struct tree *tree, uint64_t size)
+{
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	struct ext2_plan *plan = NULL;
+
+	if (size == 0) {
+		_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+
+		assert_ok(ext2_demand_new(&demand, tree, NULL));
+		assert_ok(ext2_demand_size(demand, 0, &size, NULL));
+	}
+	if (try_plan(tree, size, 0, &plan, &diag) < 0)
+		fail_msg("%s: %s", diag.path ? diag.path : "", diag.reason);
+	return plan;
+}
+
+/* What the limits of the format say to a tree. */
+static inline int demand_error(const struct tree *tree, struct diag *diag)
+{
+	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+
+	return ext2_demand_new(&demand, tree, diag);
+}
+
+static inline void read_inode(const struct ext2_plan *plan, uint32_t ino,
+			      struct ext2_inode_large *ret)
+{
+	const struct geometry *geo = &plan->geometry;
+	uint32_t g = (ino - 1) / geo->inodes_per_group;
+	uint32_t i = (ino - 1) % geo->inodes_per_group;
+	uint8_t buf[EXT2_BLOCK];
+
+	ext2_render(plan, geo->groups[g].inode_table + i / 16, buf);
+	memcpy(ret, buf + i % 16 * 256, sizeof(*ret));
+}
+
+static inline void read_node(const struct ext2_plan *plan, const char *path,
+			     struct ext2_inode_large *ret)
+{
+	const struct tree *tree = plan->demand->tree;
+
+	read_inode(plan, demand_inode(plan->demand, must_find(tree, path)),
+		   ret);
+}
+
+/* The block that holds block `at` of a file, as a driver finds it; 0: a hole.
+ */
+static inline uint32_t walk_inode(const struct ext2_plan *plan,
+				  const struct ext2_inode_large *inode,
+				  uint64_t at)
+{
+	uint64_t covered = 1;
+	uint32_t block;
+	int level = 0;
+
+	if (at < 12)
+		return le32toh(inode->i_block[at]);
+	at -= 12;
+	do {
+		covered *= 1024;
+		level++;
+		if (at < covered)
+			break;
+		at -= covered;
+	} while (level < 3);
+	block = le32toh(inode->i_block[11 + level]);
+	for (; level > 0 && block != 0; level--) {
+		uint8_t buf[EXT2_BLOCK];
+
+		covered /= 1024;
+		ext2_render(plan, block, buf);
+		block = get_le32(buf + at / covered % 1024 * 4);
+	}
+	return block;
+}
+
+#endif

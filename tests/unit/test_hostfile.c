@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The cache of open host files: many threads and more files than it has room
+ * for, and never a byte of a file that is no longer the one scanned.
+ */
+#include "support.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "image/hostfile.h"
+
+#define FILES	500
+#define THREADS 8
+#define SIZE	10000u
+
+struct cache {
+	struct tree *tree;
+	struct hostfiles *files;
+	tree_id nodes[FILES];
+};
+
+static uint64_t seed;
+
+static uint8_t byte_at(unsigned file, uint64_t offset)
+{
+	return (uint8_t)(file * 31 + offset * 7 + offset / 256);
+}
+
+static void fill(unsigned file, uint8_t *buf, uint64_t offset, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		buf[i] = byte_at(file, offset + i);
+}
+
+static void tick(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+}
+
+/* Scanned a while after they were written: clocks tick slowly. */
+static void cache_init(struct cache *c, int dir, unsigned files)
+{
+	uint8_t buf[SIZE];
+	char name[16];
+
+	for (unsigned i = 0; i < files; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		fill(i, buf, 0, SIZE);
+		put_bytes(dir, name, buf, SIZE);
+	}
+	tick();
+	c->tree = scan(dir, &scan_all, NULL);
+	assert_ok(hostfiles_new(&c->files));
+	for (unsigned i = 0; i < files; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		c->nodes[i] = must_find(c->tree, name);
+	}
+}
+
+static void cache_release(struct cache *c)
+{
+	hostfiles_free(c->files);
+	tree_free(c->tree);
+}
+
+#define _cleanup_cache_ _cleanup_(cache_release)
+
+static int read_of(const struct cache *c, unsigned file, void *buf, size_t len,
+		   uint64_t offset, struct diag *diag)
+{
+	return hostfiles_read(c->files, c->tree, c->nodes[file], buf, len,
+			      offset, diag);
+}
+
+static int count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* ---- threads: they return what they found wrong ---- */
+
+struct reader {
+	const struct cache *cache;
+	uint64_t seed;
+	unsigned files;
+	unsigned reads;
+	atomic_bool *stop;
+	unsigned stale;
+	const char *problem;
+};
+
+/* One random read: 0, -ESTALE, or a message. */
+static int read_random(struct reader *r, unsigned *ret_file)
+{
+	unsigned file = (unsigned)random_below(&r->seed, r->files);
+	uint64_t offset = random_below(&r->seed, SIZE);
+	size_t len = 1 + random_below(&r->seed, SIZE - offset);
+	uint8_t buf[SIZE], expected[SIZE];
+	int e = read_of(r->cache, file, buf, len, offset, NULL);
+
+	*ret_file = file;
+	if (e < 0)
+		return e;
+	fill(file, expected, offset, len);
+	return memcmp(buf, expected, len) == 0 ? 0 : -EILSEQ;
+}
+
+static void *read_many(void *context)
+{
+	struct reader *r = context;
+	unsigned file;
+
+	for (unsigned i = 0; i < r->reads; i++)
+		if (read_random(r, &file) < 0)
+			r->problem = "a read failed, or gave other bytes";
+	return NULL;
+}
+
+static void run_readers(struct reader readers[THREADS],
+			void *(*function)(void *))
+{
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++) {
+		readers[i].seed = random_next(&seed);
+		assert_int_equal(pthread_create(&threads[i], NULL, function,
+						&readers[i]),
+				 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		if (readers[i].problem)
+			fail_msg("%s", readers[i].problem);
+	}
+}
+
+static void more_files_than_slots(void **state)
+{
+	const struct temp *t = *state;
+	int before = count_descriptors();
+
+	{
+		_cleanup_cache_ struct cache c = { 0 };
+		struct reader readers[THREADS];
+
+		cache_init(&c, t->fd, FILES);
+		for (int i = 0; i < THREADS; i++)
+			readers[i] = (struct reader){ .cache = &c,
+						      .files = FILES,
+						      .reads = 1500 };
+		run_readers(readers, read_many);
+		/* The tree's root, and what the cache holds open. */
+		assert_true(count_descriptors() <= before + 1 + 128);
+		assert_true(count_descriptors() > before + 50);
+	}
+	assert_int_equal(count_descriptors(), before);
+}
+
+/* Every thread wants the same few files at once. */
+static void few_files(void **state)
+{
+	const struct temp *t = *state;
+
+	for (int round = 0; round < 8; round++) {
+		_cleanup_cache_ struct cache c = { 0 };
+		struct reader readers[THREADS];
+
+		cache_init(&c, t->fd, 2);
+		for (int i = 0; i < THREADS; i++)
+			readers[i] = (struct reader){ .cache = &c,
+						      .files = 2,
+						      .reads = 50 };
+		run_readers(readers, read_many);
+	}
+}
+
+/* ---- files that change ---- */
+
+static void *read_until_stale(void *context)
+{
+	struct reader *r = context;
+
+	while (!atomic_load(r->stop)) {
+		unsigned file;
+		int e = read_random(r, &file);
+
+		if (e == -ESTALE)
+			r->stale++;
+		else if (e < 0)
+			r->problem = "bytes of two moments, or another error";
+	}
+	return NULL;
+}
+
+struct writer {
+	int dir;
+	unsigned files;
+	atomic_bool *stop;
+	bool failed;
+};
+
+/* Writes to every file in place, one after the other, and says when done. */
+static void *write_all(void *context)
+{
+	struct writer *w = context;
+	uint8_t other[SIZE];
+
+	memset(other, 0xee, sizeof(other));
+	for (unsigned i = 0; i < w->files; i++) {
+		char name[16];
+		int fd;
+
+		snprintf(name, sizeof(name), "f%u", i);
+		fd = openat(w->dir, name, O_WRONLY);
+		if (fd < 0 || io_pwrite(fd, other, SIZE, 0) < 0)
+			w->failed = true;
+		close(fd);
+		nanosleep(&(struct timespec){ .tv_nsec = 500000 }, NULL);
+	}
+	atomic_store(w->stop, true);
+	return NULL;
+}
+
+static void written_while_they_are_read(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_cache_ struct cache c = { 0 };
+	atomic_bool stop = false;
+	struct writer writer = { t->fd, FILES, &stop, false };
+	struct reader readers[THREADS];
+	unsigned stale = 0;
+	pthread_t thread;
+
+	cache_init(&c, t->fd, FILES);
+	for (int i = 0; i < THREADS; i++)
+		readers[i] = (struct reader){ .cache = &c,
+					      .files = FILES,
+					      .stop = &stop };
+	assert_int_equal(pthread_create(&thread, NULL, write_all, &writer), 0);
+	run_readers(readers, read_until_stale);
+	pthread_join(thread, NULL);
+	assert_false(writer.failed);
+	for (int i = 0; i < THREADS; i++)
+		stale += readers[i].stale;
+	assert_true(stale > 0);
+	for (unsigned i = 0; i < FILES; i++)
+		assert_int_equal(read_of(&c, i, &(uint8_t){ 0 }, 1, 0, NULL),
+				 -ESTALE);
+}
+
+/* In the cache or not, the path is named. */
+static void stale_names_the_path(void **state)
+{
+	const struct temp *t = *state;
+
+	for (int cached = 0; cached < 2; cached++) {
+		_cleanup_cache_ struct cache c = { 0 };
+		_cleanup_diag_ struct diag diag = DIAG_INIT;
+		uint8_t byte = 0;
+
+		cache_init(&c, t->fd, 1);
+		if (cached)
+			assert_ok(read_of(&c, 0, &byte, 1, 0, NULL));
+		put_text(t->fd, "f0", "short");
+		assert_int_equal(read_of(&c, 0, &byte, 1, 0, &diag), -ESTALE);
+		assert_string_equal(diag.path, "/src/f0");
+		assert_contains(diag.reason, "size");
+		assert_int_equal(read_of(&c, 0, &byte, 1, 9000, &diag),
+				 -ESTALE);
+	}
+}
+
+/* It stays stale, whatever is put there. */
+static void replaced_and_put_back(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_cache_ struct cache c = { 0 };
+	uint8_t byte;
+
+	cache_init(&c, t->fd, 1);
+	assert_ok(read_of(&c, 0, &byte, 1, 0, NULL));
+	assert_sys(renameat(t->fd, "f0", t->fd, "away"));
+	put_text(t->fd, "f0", "other");
+	assert_int_equal(read_of(&c, 0, &byte, 1, 0, NULL), -ESTALE);
+	assert_sys(renameat(t->fd, "away", t->fd, "f0"));
+	assert_int_equal(read_of(&c, 0, &byte, 1, 0, NULL), -ESTALE);
+}
+
+/*
+ * A file whose size promises more than a read gives, as in sysfs: an error
+ * that names it, not zeroes.
+ */
+static void less_than_its_size(void **state)
+{
+	static const char name[] = "fscaps";
+	_cleanup_close_ int dir = open("/sys/kernel", O_RDONLY | O_DIRECTORY);
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_cache_ struct cache c = { 0 };
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	uint8_t buf[4096];
+
+	if (faccessat(dir, name, R_OK, 0) < 0)
+		skip();
+	assert_ok(tree_builder_add_host(b, 0, "short", dir, name, NULL));
+	c.tree = builder_tree(b);
+	assert_ok(hostfiles_new(&c.files));
+	c.nodes[0] = must_find(c.tree, "short");
+	assert_int_equal(read_of(&c, 0, buf, 4096, 0, &diag), -EIO);
+	assert_contains(diag.path, "short");
+	assert_contains(diag.reason, "fewer bytes");
+}
+
+static void nothing_to_free(void **state)
+{
+	hostfiles_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		temp_test(more_files_than_slots),
+		temp_test(few_files),
+		temp_test(written_while_they_are_read),
+		temp_test(stale_names_the_path),
+		temp_test(replaced_and_put_back),
+		cmocka_unit_test(less_than_its_size),
+		cmocka_unit_test(nothing_to_free),
+	};
+
+	seed = random_begin();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Where the bytes of a file that comes from us are: memory, or a host file. */
+#include "support.h"
+
+struct counted {
+	struct content content;
+	int *released;
+};
+
+static void counted_release(struct content *content)
+{
+	++*((struct counted *)content)->released;
+	free(content);
+}
+
+static struct content *counted_new(int *released)
+{
+	struct counted *c = calloc(1, sizeof(*c));
+
+	*c = (struct counted){ { zero_pread, counted_release }, released };
+	return &c->content;
+}
+
+static void contents_are_released_once(void **state)
+{
+	struct tree_builder *b = builder_new();
+	struct tree *tree = NULL;
+	int released = 0;
+	builder_id id;
+
+	assert_ok(tree_builder_add_content(b, 0, "a", &file_attr,
+					   counted_new(&released), 9, &id));
+	assert_ok(tree_builder_add_link(b, 0, "b", 1, id));
+	tree = builder_tree(b);
+	tree_builder_free(b);
+	assert_int_equal(released, 0);
+	tree_free(tree);
+	assert_int_equal(released, 1);
+	tree_free(NULL);
+	tree_builder_free(NULL);
+}
+
+static void contents_of_a_builder_that_made_nothing(void **state)
+{
+	struct tree_builder *b = builder_new();
+	struct tree *tree = NULL;
+	int released = 0;
+
+	for (int i = 0; i < 2; i++)
+		assert_ok(tree_builder_add_content(b, 0, "same", &file_attr,
+						   counted_new(&released), 9,
+						   NULL));
+	assert_int_equal(tree_build(b, &tree, NULL), -EEXIST);
+	tree_builder_free(b);
+	assert_int_equal(released, 2);
+}
+
+static void content_is_replaced(void **state)
+{
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_tree_ struct tree *tree = NULL;
+	struct content *bytes;
+	int released = 0;
+	struct tree_info info;
+	char buf[5] = "";
+	tree_id id;
+
+	assert_ok(tree_builder_add_content(b, 0, "cfg", &file_attr,
+					   counted_new(&released), 9, NULL));
+	tree = builder_tree(b);
+	id = must_find(tree, "cfg");
+	assert_ok(content_new_bytes(&bytes, "hello", 5));
+	assert_int_equal(tree_set_content(tree, TREE_ROOT, bytes, 5), -EINVAL);
+	assert_ok(tree_set_content(tree, id, bytes, 5));
+	assert_int_equal(released, 1);
+	get_info(tree, "cfg", &info);
+	assert_int_equal(info.size, 5);
+	assert_ptr_equal(tree_content(tree, id), bytes);
+	assert_ok(bytes->pread(bytes, buf, 3, 2));
+	assert_string_equal(buf, "llo");
+}
+
+/* ---- files of the host ---- */
+
+static void host_files(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_tree_ struct tree *tree = NULL;
+	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int none = -1;
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	struct tree_info info;
+	char buf[8] = "";
+
+	put_text(t->fd, "real", "bytes");
+	assert_sys(symlinkat("real", t->fd, "link"));
+	assert_ok(tree_builder_add_host(b, 0, "mod", t->fd, "link", NULL));
+	assert_int_equal(
+		tree_builder_add_host(b, 0, "x", t->fd, "missing", &diag),
+		-ENOENT);
+	assert_string_equal(diag.path, "missing");
+	assert_int_equal(tree_builder_add_host(b, 0, "x", t->fd, ".", &diag),
+			 -EINVAL);
+	tree = builder_tree(b);
+	get_info(tree, "mod", &info);
+	assert_int_equal(info.size, 5);
+	assert_int_equal(info.attr.mode, S_IFREG | 0644);
+	assert_null(tree_content(tree, must_find(tree, "mod")));
+	assert_ok(tree_open_host(tree, must_find(tree, "mod"), &fd, NULL));
+	assert_int_equal(io_pread(fd, buf, sizeof(buf), 0), 5);
+	assert_string_equal(buf, "bytes");
+	put_text(t->fd, "real", "other");
+	assert_int_equal(
+		tree_open_host(tree, must_find(tree, "mod"), &none, &diag),
+		-ESTALE);
+	assert_sys(unlinkat(t->fd, "real", 0));
+	assert_int_equal(
+		tree_open_host(tree, must_find(tree, "mod"), &none, &diag),
+		-ESTALE);
+	assert_contains(diag.path, "mod");
+	assert_int_equal(none, -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(contents_are_released_once),
+		cmocka_unit_test(contents_of_a_builder_that_made_nothing),
+		cmocka_unit_test(content_is_replaced),
+		temp_test(host_files),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
