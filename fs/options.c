@@ -107,6 +107,17 @@ static const char *set_sectors(struct options *options,
 	return value_sectors(value, field_of(options, def));
 }
 
+static const char *set_uuid(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text)
+{
+	const char *wrong = value_uuid(value, options->uuid);
+
+	if (!wrong)
+		options->has_uuid = true;
+	return wrong;
+}
+
 static const char *set_timeout(struct options *options,
 			       const struct option_def *def, const char *value,
 			       const char *text)
@@ -178,6 +189,9 @@ static const struct option_def table[] = {
 	  FIELD(boot_size), BOTH },
 	{ "free", "SIZE", set_size,
 	  "room for what the guest writes (16M)", FIELD(free), BOTH },
+	{ "uuid", "UUID", set_uuid,
+	  "of the file system on partition 2 (made from the content)",
+	  .where = BOTH },
 	{ "append", "TEXT", set_line,
 	  "more words on the kernels' command lines", FIELD(append), BOTH },
 	{ "timeout", "SECONDS", set_timeout,
@@ -467,6 +481,21 @@ static int parse_line(struct options *options, int argc, char **argv,
 	return r;
 }
 
+/* https://reproducible-builds.org/specs/source-date-epoch/ */
+static int parse_environment(struct options *options, struct diag *diag)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	const char *wrong;
+
+	if (!epoch)
+		return 0;
+	wrong = value_epoch(epoch, &options->latest_time);
+	if (wrong)
+		return fail(diag, "SOURCE_DATE_EPOCH=", epoch, wrong);
+	options->clamp_time = true;
+	return 0;
+}
+
 int options_parse(struct options *ret_options, int argc, char **argv,
 		  struct diag *diag)
 {
@@ -477,6 +506,8 @@ int options_parse(struct options *ret_options, int argc, char **argv,
 	};
 	int r = parse_line(&options, argc, argv, diag);
 
+	if (r == 0)
+		r = parse_environment(&options, diag);
 	if (r == 0 && !options.src && !options.help && !options.version)
 		r = fail(diag, "", "SRC",
 			 "missing; usage: dirdisk [options] SRC MNT");

@@ -38,6 +38,11 @@ struct options {
 	uint32_t uid;
 	uint32_t gid;
 
+	bool has_uuid;
+	uint8_t uuid[16];
+	bool clamp_time; /* SOURCE_DATE_EPOCH was set */
+	int64_t latest_time;
+
 	bool no_grub;
 	char *grub_dir;
 	char *core_image;

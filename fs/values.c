@@ -61,6 +61,47 @@ const char *value_sectors(const char *text, uint64_t *ret_bytes)
 	return NULL;
 }
 
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char *d = c ? strchr(digits, c) : NULL;
+
+	return d ? (int)(d - digits) % 16 : -1;
+}
+
+const char *value_uuid(const char *text, uint8_t ret_uuid[16])
+{
+	static const char form[] = "00000000-0000-0000-0000-000000000000";
+	static const char wrong[] = "not a UUID; give one as uuidgen prints it";
+	uint8_t uuid[16] = { 0 };
+	unsigned n = 0;
+
+	if (strlen(text) != strlen(form))
+		return wrong;
+	for (size_t i = 0; form[i]; i++) {
+		int digit = hex_digit(text[i]);
+
+		if (form[i] == '-' ? text[i] != '-' : digit < 0)
+			return wrong;
+		if (form[i] == '-')
+			continue;
+		uuid[n / 2] = (uint8_t)(uuid[n / 2] << 4 | digit);
+		n++;
+	}
+	memcpy(ret_uuid, uuid, sizeof(uuid));
+	return NULL;
+}
+
+const char *value_epoch(const char *text, int64_t *ret_seconds)
+{
+	uint64_t seconds;
+
+	if (!take_number(&text, &seconds) || *text || seconds > INT64_MAX)
+		return "not a number of seconds since 1970; set it so, or unset it";
+	*ret_seconds = (int64_t)seconds;
+	return NULL;
+}
+
 const char *value_timeout(const char *text, int *ret_seconds)
 {
 	uint64_t seconds;

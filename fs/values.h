@@ -17,6 +17,10 @@
 const char *value_size(const char *text, uint64_t *ret_bytes);
 /* The same, a positive multiple of a sector. */
 const char *value_sectors(const char *text, uint64_t *ret_bytes);
+/* Five groups of hexadecimal digits, as RFC 9562 writes them. */
+const char *value_uuid(const char *text, uint8_t ret_uuid[16]);
+/* Seconds since 1970, not before. */
+const char *value_epoch(const char *text, int64_t *ret_seconds);
 /* Seconds; -1: for ever. */
 const char *value_timeout(const char *text, int *ret_seconds);
 /* Text that may stand on a line of a configuration file. */

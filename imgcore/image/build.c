@@ -162,13 +162,20 @@ static int make_trees(struct build *b)
 
 /* ---- places ---- */
 
-/* The same tree with the same options gives the same names to everything. */
+/*
+ * The same tree with the same options gives the same names to everything. With
+ * a UUID that was asked for, they stay when the tree changes.
+ */
 static void make_digest(struct build *b)
 {
 	const struct image_options *o = b->options;
 	XXH128_canonical_t canonical;
 	uint8_t record[56];
 
+	if (o->uuid) {
+		memcpy(b->digest, o->uuid, sizeof(b->digest));
+		return;
+	}
 	tree_digest(b->image->partition[0].tree, record);
 	tree_digest(b->image->partition[1].tree, record + 16);
 	put_le64(record + 32, o->size);
@@ -236,6 +243,8 @@ static int make_plan(struct build *b, unsigned i)
 	int r;
 
 	derive_uuid(b, 1 + i, uuid);
+	if (i == 1 && b->options->uuid)
+		memcpy(uuid, b->options->uuid, sizeof(uuid));
 	derive_uuid(b, 3 + i, seed);
 	p->start = b->layout.partition[i].start;
 	p->size = b->layout.partition[i].size;

@@ -16,12 +16,14 @@ static void hash_node(XXH3_state_t *state, const struct tree *tree, tree_id id)
 {
 	const struct node *n = &tree->nodes.items[id];
 	uint8_t record[64] = { 0 };
+	struct tree_info info;
 
 	put_le32(record, n->mode | (uint32_t)n->name_len << 16);
 	put_le32(record + 4, n->uid);
 	put_le32(record + 8, n->gid);
-	put_le32(record + 12, n->mtime_ns);
-	put_le64(record + 16, (uint64_t)n->mtime);
+	tree_get(tree, id, &info);
+	put_le32(record + 12, info.attr.mtime_ns);
+	put_le64(record + 16, (uint64_t)info.attr.mtime);
 	put_le64(record + 24, n->size);
 	put_le32(record + 32, n->inode);
 	put_le32(record + 36, n->parent);

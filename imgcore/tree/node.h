@@ -102,6 +102,8 @@ struct tree {
 		size_t count, size;
 	} devices;
 	uint64_t skipped;
+	bool clamp_time; /* later times are shown as latest_time */
+	int64_t latest_time;
 	char *root_path; /* NULL: not from a host */
 	int root_fd;
 };

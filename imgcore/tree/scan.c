@@ -361,6 +361,8 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path,
 	if (r < 0)
 		return diag_set(s->diag, r, root_path, NULL);
 	t = s->assembly.tree;
+	t->clamp_time = s->options->clamp_time;
+	t->latest_time = s->options->latest_time;
 	t->root_path = strdup(root_path);
 	t->root_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
 	if (!t->root_path || t->root_fd < 0)

@@ -60,7 +60,17 @@ uint64_t tree_skipped(const struct tree *tree)
 	return tree->skipped;
 }
 
-static void get_attr(const struct node *node, struct tree_attr *attr)
+/* Nodes keep the host's time, which proves what file it is. */
+static void clamp_time(const struct tree *tree, struct tree_attr *attr)
+{
+	if (!tree->clamp_time || attr->mtime < tree->latest_time)
+		return;
+	attr->mtime = tree->latest_time;
+	attr->mtime_ns = 0;
+}
+
+static void get_attr(const struct tree *tree, const struct node *node,
+		     struct tree_attr *attr)
 {
 	*attr = (struct tree_attr){
 		.mode = node->mode,
@@ -73,6 +83,7 @@ static void get_attr(const struct node *node, struct tree_attr *attr)
 		attr->major = node->device.major;
 		attr->minor = node->device.minor;
 	}
+	clamp_time(tree, attr);
 }
 
 void tree_get(const struct tree *tree, tree_id id, struct tree_info *info)
@@ -88,7 +99,7 @@ void tree_get(const struct tree *tree, tree_id id, struct tree_info *info)
 		.nlink = node->nlink,
 		.reserved = node->flags & NODE_RESERVED,
 	};
-	get_attr(node, &info->attr);
+	get_attr(tree, node, &info->attr);
 	if (S_ISDIR(node->mode)) {
 		info->first_child = node->dir.first;
 		info->n_children = node->dir.count;

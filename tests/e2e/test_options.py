@@ -20,7 +20,7 @@ def src(box):
 def test_help(dirdisk, option):
     said = dirdisk.run(option).text
     options = "size boot-size free append timeout default console owner"
-    options += " pidfile unreadable grub-dir core-image no-grub"
+    options += " uuid pidfile unreadable grub-dir core-image no-grub"
     for name in options.split():
         assert f"--{name}" in said
     assert "SRC MNT" in said
@@ -45,6 +45,7 @@ def test_long_options_and_list_say_the_same(box, dirdisk, src, guest):
         "size": "300M",
         "boot-size": "30M",
         "free": "20M",
+        "uuid": "01234567-89ab-cdef-fedc-ba9876543210",
         "append": "one two,three",
         "timeout": "7",
         "default": guest.version,
@@ -77,6 +78,48 @@ def test_long_options_and_list_say_the_same(box, dirdisk, src, guest):
                 assert "one two,three" in menu and "timeout=7" in menu
         disk.unmount()
     assert len(set(digests[1:])) == 1 and digests[0] != digests[1]
+
+
+def identifiers(box, disk):
+    """UUIDs of both file systems, and the signature of the disk."""
+    table = box.run(["sfdisk", "--disk-id", disk.image]).text.split()
+    for number in (1, 2):
+        with judges.partition_device(box, disk.image, number) as device:
+            said = box.run(["dumpe2fs", "-h", device]).text
+            table += re.findall(r"Filesystem UUID: *(\S+)", said)
+    return table
+
+
+def test_identifiers_follow_the_content(box, dirdisk, src):
+    """A changed tree has others, unless one is asked for."""
+    uuid = "01234567-89ab-cdef-fedc-ba9876543210"
+    seen = {option: [] for option in ("--free=16M", f"--uuid={uuid}")}
+    for _ in range(2):
+        for option, found in seen.items():
+            disk = dirdisk(src, box.dir(f"mnt{option}{len(found)}"), option)
+            found.append(identifiers(box, disk))
+            disk.unmount()
+        sources.write(src, "one/more", b"file\n")
+    made, asked = seen.values()
+    assert not set(made[0]) & set(made[1])
+    assert asked[0] == asked[1] and asked[0][2] == uuid
+    assert len(set(made[0] + made[1] + asked[0])) == 9
+
+
+def test_source_date_epoch(box, dirdisk, src):
+    """Later times are shown as that one; the files still read."""
+    for path, time in (("early", 1e9), ("late", 2e9)):
+        sources.write(src, path, path.encode())
+        os.utime(os.path.join(src, path), (time, time + 0.5))
+    env = dirdisk.environment(SOURCE_DATE_EPOCH="1700000000")
+    disk = dirdisk(src, None, env=env)
+    with judges.partition_mount(box, disk.image, 2) as point:
+        times = {
+            name: os.stat(point / name).st_mtime for name in ("early", "late")
+        }
+        assert times == {"early": 1e9 + 0.5, "late": 17e8}
+        assert (point / "late").read_bytes() == b"late"
+    disk.unmount()
 
 
 def test_no_grub_in_the_list(dirdisk, src):

@@ -212,6 +212,34 @@ static void test_swallowed(void **state)
 	assert_null(o.mount);
 }
 
+static void test_uuid(void **state)
+{
+	static const uint8_t want[16] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab,
+					  0xcd, 0xef, 0xFE, 0xDC, 0xba, 0x98,
+					  0x76, 0x54, 0x32, 0x10 };
+	_cleanup_options_ struct options o = { 0 };
+
+	assert_parses(&o, WORDS("--uuid=01234567-89ab-cdef-FEDC-ba9876543210",
+				"s", "m"));
+	assert_true(o.has_uuid);
+	assert_memory_equal(o.uuid, want, sizeof(want));
+}
+
+static void test_source_date_epoch(void **state)
+{
+	_cleanup_options_ struct options o = { 0 };
+
+	setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
+	assert_parses(&o, WORDS("s", "m"));
+	assert_true(o.clamp_time);
+	assert_int_equal(o.latest_time, 1700000000);
+	setenv("SOURCE_DATE_EPOCH", "yesterday", 1);
+	assert_refused(WORDS("s", "m"), "SOURCE_DATE_EPOCH=yesterday");
+	setenv("SOURCE_DATE_EPOCH", "-1", 1);
+	assert_refused(WORDS("s", "m"), "SOURCE_DATE_EPOCH=-1");
+	unsetenv("SOURCE_DATE_EPOCH");
+}
+
 static void test_unknown(void **state)
 {
 	assert_refused(WORDS("--nosuch", "s", "m"), "--nosuch");
@@ -241,11 +269,25 @@ static void test_value_or_none(void **state)
 static void test_bad_values_are_named(void **state)
 {
 	static const char *const bad[] = {
-		"size=-1",    "size=abc",	  "size=9E",
-		"size=",      "size=5000000",	  "size=0",
-		"size=1 M",   "boot-size=1",	  "free=-0",
-		"timeout=-2", "timeout=1.5",	  "console=tty",
-		"owner=me",   "unreadable=maybe", "append=a\nb",
+		"uuid=",
+		"uuid=01234567-89ab-cdef-FEDC-ba987654321",
+		"uuid=01234567-89ab-cdef-FEDC-ba987654321g",
+		"uuid=0123456789ab-cdef-FEDC-ba987654321000",
+		"size=-1",
+		"size=abc",
+		"size=9E",
+		"size=",
+		"size=5000000",
+		"size=0",
+		"size=1 M",
+		"boot-size=1",
+		"free=-0",
+		"timeout=-2",
+		"timeout=1.5",
+		"console=tty",
+		"owner=me",
+		"unreadable=maybe",
+		"append=a\nb",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -419,6 +461,8 @@ int main(void)
 		cmocka_unit_test(test_mount_options),
 		cmocka_unit_test(test_octal_escape),
 		cmocka_unit_test(test_swallowed),
+		cmocka_unit_test(test_uuid),
+		cmocka_unit_test(test_source_date_epoch),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_value_or_none),
 		cmocka_unit_test(test_bad_values_are_named),

@@ -35,6 +35,11 @@ struct image_options {
 	uint64_t size;
 	uint64_t boot_size; /* partition 1, likewise */
 	uint64_t free; /* bytes that a guest can still write */
+	/*
+	 * 16 bytes for the file system on partition 2; all other identifiers
+	 * follow from them. NULL: all follow from the content.
+	 */
+	const uint8_t *uuid;
 	struct boot_options boot;
 };
 

@@ -152,6 +152,9 @@ struct tree_scan_options {
 	enum tree_owner owner;
 	uint32_t uid;
 	uint32_t gid;
+	/* Times after this one, in seconds, are shown as this one. */
+	bool clamp_time;
+	int64_t latest_time;
 	/* The whole directory, or one of its two halves. */
 	enum tree_part part;
 	const char *subdir;
