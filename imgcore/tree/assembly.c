@@ -13,6 +13,7 @@
 void batch_clear(struct batch *batch)
 {
 	batch->entries.count = 0;
+	batch->order.count = 0;
 	batch->names.count = 0;
 	batch->extents.count = 0;
 }
@@ -20,6 +21,7 @@ void batch_clear(struct batch *batch)
 void batch_release(struct batch *batch)
 {
 	vec_free(&batch->entries);
+	vec_free(&batch->order);
 	vec_free(&batch->names);
 	vec_free(&batch->extents);
 }
@@ -48,7 +50,92 @@ struct entry *batch_add(struct batch *batch, const char *name, size_t len)
 	e->node.name = offset;
 	e->node.name_len = (uint8_t)len;
 	e->graft = BUILDER_NONE;
+	batch->order.count = 0;
 	return e;
+}
+
+/* ---- the order of a batch ---- */
+
+static const char *entry_name(const struct batch *batch, const struct entry *e)
+{
+	return batch->names.items + e->node.name;
+}
+
+/* How many bytes all names begin with. */
+static size_t common_length(const struct batch *batch)
+{
+	const struct entry *first = batch->entries.items;
+	const char *name = entry_name(batch, first);
+	size_t len = first->node.name_len;
+
+	for (size_t i = 1; i < batch->entries.count && len > 0; i++) {
+		const struct entry *e = first + i;
+		const char *other = entry_name(batch, e);
+		size_t same = 0;
+
+		if (e->node.name_len < len)
+			len = e->node.name_len;
+		while (same < len && name[same] == other[same])
+			same++;
+		len = same;
+	}
+	return len;
+}
+
+/* Bytes as a number that compares as they do; no name has a NUL. */
+static uint64_t key_of(const char *bytes, size_t len)
+{
+	uint64_t key = 0;
+
+	for (size_t i = 0; i < 8; i++)
+		key = key << 8 | (i < len ? (uint8_t)bytes[i] : 0);
+	return key;
+}
+
+/* By name; of two of one name the host's first, and the first that came. */
+static int order_compare(const void *pa, const void *pb, void *context)
+{
+	const struct batch *batch = context;
+	const struct batch_key *ka = pa;
+	const struct batch_key *kb = pb;
+	const struct entry *a = &batch->entries.items[ka->entry];
+	const struct entry *b = &batch->entries.items[kb->entry];
+	int c;
+
+	if (ka->key != kb->key)
+		return ka->key < kb->key ? -1 : 1;
+	c = name_compare(entry_name(batch, a), a->node.name_len,
+			 entry_name(batch, b), b->node.name_len);
+	if (c == 0)
+		c = (a->node.flags & NODE_GRAFT) - (b->node.flags & NODE_GRAFT);
+	return c ? c : (ka->entry > kb->entry) - (ka->entry < kb->entry);
+}
+
+int batch_sort(struct batch *batch)
+{
+	size_t n = batch->entries.count;
+	size_t common;
+
+	if (batch->order.count == n)
+		return 0;
+	if (n > UINT32_MAX)
+		return -EFBIG;
+	if (vec_reserve(&batch->order, n) < 0)
+		return -ENOMEM;
+	common = common_length(batch);
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *e = &batch->entries.items[i];
+
+		batch->order.items[i] = (struct batch_key){
+			.key = key_of(entry_name(batch, e) + common,
+				      e->node.name_len - common),
+			.entry = (uint32_t)i,
+		};
+	}
+	batch->order.count = n;
+	qsort_r(batch->order.items, n, sizeof(*batch->order.items),
+		order_compare, batch);
+	return 0;
 }
 
 /* ---- grafts ---- */
@@ -141,26 +228,15 @@ static int add_grafts(struct assembly *a, tree_id dir, struct batch *batch)
 
 /* ---- a batch into the tree ---- */
 
-/* By name; of two of one name the host's first. */
-static int entry_compare(const void *pa, const void *pb, void *names)
+static bool same_name(const struct batch *batch, const struct batch_key *a,
+		      const struct batch_key *b)
 {
-	const struct entry *a = pa;
-	const struct entry *b = pb;
-	int c = name_compare(
-		(const char *)names + a->node.name, a->node.name_len,
-		(const char *)names + b->node.name, b->node.name_len);
+	const struct entry *x = &batch->entries.items[a->entry];
+	const struct entry *y = &batch->entries.items[b->entry];
 
-	if (c != 0)
-		return c;
-	return (a->node.flags & NODE_GRAFT) - (b->node.flags & NODE_GRAFT);
-}
-
-static bool same_name(const struct batch *batch, const struct entry *a,
-		      const struct entry *b)
-{
-	return name_compare(batch->names.items + a->node.name, a->node.name_len,
-			    batch->names.items + b->node.name,
-			    b->node.name_len) == 0;
+	return a->key == b->key &&
+	       name_compare(entry_name(batch, x), x->node.name_len,
+			    entry_name(batch, y), y->node.name_len) == 0;
 }
 
 /*
@@ -178,29 +254,27 @@ static int merge(struct entry *kept, const struct entry *graft)
 	return 0;
 }
 
-static int sort_and_merge(struct batch *batch, struct diag *diag)
+static int merge_same(struct batch *batch, struct diag *diag)
 {
-	struct entry *items = batch->entries.items;
+	struct batch_key *order = batch->order.items;
 	size_t kept = 0;
 
-	if (batch->entries.count > 1)
-		qsort_r(items, batch->entries.count, sizeof(*items),
-			entry_compare, batch->names.items);
-	for (size_t i = 0; i < batch->entries.count; i++) {
-		if (kept > 0 && same_name(batch, &items[kept - 1], &items[i])) {
-			int r = merge(&items[kept - 1], &items[i]);
+	for (size_t i = 0; i < batch->order.count; i++) {
+		const struct entry *e = &batch->entries.items[order[i].entry];
+		int r;
 
-			if (r < 0)
-				return diag_set(diag, r, NULL,
-						"two entries of the name %.*s",
-						(int)items[i].node.name_len,
-						batch->names.items +
-							items[i].node.name);
+		if (kept == 0 ||
+		    !same_name(batch, &order[kept - 1], &order[i])) {
+			order[kept++] = order[i];
 			continue;
 		}
-		items[kept++] = items[i];
+		r = merge(&batch->entries.items[order[kept - 1].entry], e);
+		if (r < 0)
+			return diag_set(
+				diag, r, NULL, "two entries of the name %.*s",
+				(int)e->node.name_len, entry_name(batch, e));
 	}
-	batch->entries.count = kept;
+	batch->order.count = kept;
 	return 0;
 }
 
@@ -213,22 +287,28 @@ static int put_name(struct tree *tree, const char *bytes, size_t len,
 	return 0;
 }
 
-static int intern_device(struct tree *tree, uint64_t dev, uint32_t *ret_index)
+static int intern_device(struct assembly *a, uint64_t dev, uint32_t *ret_index)
 {
+	struct tree *t = a->tree;
+	uint32_t next = (uint32_t)t->devices.count;
 	uint64_t *d;
+	int r;
 
 	/* Nearly always the last one seen. */
-	for (size_t i = tree->devices.count; i-- > 0;) {
-		if (tree->devices.items[i] == dev) {
-			*ret_index = (uint32_t)i;
-			return 0;
-		}
+	if (next > 0 && t->devices.items[a->last_device] == dev) {
+		*ret_index = a->last_device;
+		return 0;
 	}
-	d = vec_push(&tree->devices);
+	r = links_intern(&a->devices, 0, dev, next, &a->last_device);
+	if (r < 0)
+		return r;
+	*ret_index = a->last_device;
+	if (a->last_device != next)
+		return 0;
+	d = vec_push(&t->devices);
 	if (!d)
 		return -ENOMEM;
 	*d = dev;
-	*ret_index = (uint32_t)(tree->devices.count - 1);
 	return 0;
 }
 
@@ -325,7 +405,7 @@ static int put_entry(struct assembly *a, tree_id dir, const struct batch *batch,
 	n->inode = id;
 	put_name(t, batch->names.items + e->node.name, n->name_len, &offset);
 	n->name = offset;
-	r = intern_device(t, e->dev, &n->dev);
+	r = intern_device(a, e->dev, &n->dev);
 	if (r < 0)
 		return r;
 	if (e->linked) {
@@ -341,12 +421,12 @@ static int put_entry(struct assembly *a, tree_id dir, const struct batch *batch,
 static int reserve(struct tree *tree, const struct batch *batch,
 		   struct diag *diag)
 {
-	if (batch->entries.count >= TREE_NONE - tree->nodes.count)
+	if (batch->order.count >= TREE_NONE - tree->nodes.count)
 		return diag_set(
 			diag, -EFBIG, tree->root_path,
 			"more than %u entries; no file system of 32-bit inode numbers holds them",
 			TREE_NONE - 1);
-	if (vec_reserve(&tree->nodes, batch->entries.count) < 0 ||
+	if (vec_reserve(&tree->nodes, batch->order.count) < 0 ||
 	    vec_reserve(&tree->names, batch->names.count) < 0)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	return 0;
@@ -363,14 +443,18 @@ int assembly_append(struct assembly *assembly, tree_id dir, struct batch *batch,
 	r = add_grafts(assembly, dir, batch);
 	if (r < 0)
 		return diag_set(diag, r, NULL, NULL);
-	r = sort_and_merge(batch, diag);
+	r = batch_sort(batch);
+	if (r < 0)
+		return diag_set(diag, r, NULL, NULL);
+	r = merge_same(batch, diag);
 	if (r < 0)
 		return r;
 	r = reserve(t, batch, diag);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < batch->entries.count; i++) {
-		const struct entry *e = &batch->entries.items[i];
+	for (size_t i = 0; i < batch->order.count; i++) {
+		const struct entry *e =
+			&batch->entries.items[batch->order.items[i].entry];
 
 		subdirs += S_ISDIR(e->node.mode);
 		r = put_entry(assembly, dir, batch, e);
@@ -378,7 +462,7 @@ int assembly_append(struct assembly *assembly, tree_id dir, struct batch *batch,
 			return diag_set(diag, r, NULL, NULL);
 	}
 	t->nodes.items[dir].dir.first = first;
-	t->nodes.items[dir].dir.count = (uint32_t)batch->entries.count;
+	t->nodes.items[dir].dir.count = (uint32_t)batch->order.count;
 	t->nodes.items[dir].size = subdirs;
 	return 0;
 }
@@ -405,7 +489,7 @@ int assembly_begin(struct assembly *assembly, const struct node *root,
 			return -ENOMEM;
 		*g = (struct graft_dir){ TREE_ROOT, 0 };
 	}
-	return intern_device(t, root_dev, &n->dev);
+	return intern_device(assembly, root_dev, &n->dev);
 }
 
 struct tree *assembly_end(struct assembly *assembly)
@@ -424,6 +508,7 @@ void assembly_release(struct assembly *assembly)
 {
 	tree_free(assembly->tree);
 	links_release(&assembly->links);
+	links_release(&assembly->devices);
 	vec_free(&assembly->graft_dirs);
 	*assembly = (struct assembly){ 0 };
 }

@@ -34,6 +34,14 @@ struct batch {
 		struct entry *items;
 		size_t count, size;
 	} entries;
+	/* The entries by name, once sorted: as many, or none. */
+	struct {
+		struct batch_key {
+			uint64_t key; /* what the names differ in first */
+			uint32_t entry;
+		} * items;
+		size_t count, size;
+	} order;
 	struct {
 		char *items;
 		size_t count, size;
@@ -52,10 +60,15 @@ struct entry *batch_add(struct batch *batch, const char *name, size_t len);
 int batch_put(struct batch *batch, const char *bytes, size_t len,
 	      uint64_t *ret_offset);
 
+/* Puts the entries in order; does nothing where they are. 0 or an error. */
+int batch_sort(struct batch *batch);
+
 struct assembly {
 	struct tree *tree;
 	struct tree_builder *grafts; /* or NULL */
 	struct links links;
+	struct links devices; /* device -> index in tree.devices */
+	uint32_t last_device;
 	/* Directories that grafts go into, by node, and where to go on. */
 	struct {
 		struct graft_dir {
@@ -70,7 +83,10 @@ struct assembly {
 /* Starts a tree with its root alone. */
 int assembly_begin(struct assembly *assembly, const struct node *root,
 		   uint64_t root_dev, struct tree_builder *grafts);
-/* The children of `dir`, in the order of the directories' nodes. */
+/*
+ * The children of `dir`, in the order of the directories' nodes. Sorts the
+ * batch where that was not done before.
+ */
 int assembly_append(struct assembly *assembly, tree_id dir, struct batch *batch,
 		    struct diag *diag);
 /* Hands the tree out and empties the grafts. */

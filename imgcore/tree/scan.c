@@ -1,346 +1,286 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/vec.h"
-#include "imgcore/diag.h"
+#include "base/math.h"
 #include "tree/assembly.h"
-#include "tree/host.h"
+#include "tree/scan_dir.h"
 
 /*
- * The host is read one directory at a time, each opened anew by its path from
- * the root: two descriptors are enough, however deep the tree.
+ * The queue of directories is the tree itself: a thread claims the next
+ * directory in the order of nodes, scans it into a slot without any lock, and
+ * whoever holds the earliest claim appends its entries, which are the next
+ * directories to claim. Claims are numbered and appended in that order, so the
+ * tree is the same for any number of threads, and so is the error: that of the
+ * first directory in order, whichever thread met one first.
+ *
+ *     nodes   | appended .............. | scanned, or being scanned | to claim
+ *     claims                            ^ turn                      ^ claims
+ *
+ * Each directory is opened anew by its path from the root: a thread takes two
+ * descriptors, however deep the tree.
  */
-struct scan {
-	const struct tree_scan_options *options;
-	struct assembly assembly;
-	struct batch batch;
-	struct diag *diag;
-	uint64_t entries;
-	tree_id dir; /* being read */
-	uid_t euid;
-	int dirfd;
+
+#define MAX_THREADS 16u
+/* How far the claims may run ahead of a directory that takes its time ... */
+#define WINDOW 64u
+/* ... and how many entries may wait for it. */
+#define MAX_WAITING  65536u
+#define REPORT_EVERY 1024u
+
+struct slot {
+	struct dir_scan scan;
+	tree_id dir;
+	char *path;
+	bool on_host;
+	bool done;
+	int error;
 };
 
-static void closedirp(DIR **dir)
+struct scan {
+	const struct tree_scan_options *options;
+	uid_t euid;
+
+	/* The lock holds for all that follows. */
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	struct assembly assembly;
+	struct diag *diag; /* of error */
+	int error; /* the scan's: no more is appended */
+	bool stop; /* a directory failed: no more are claimed */
+	tree_id next; /* to claim, or before it */
+	uint64_t claims;
+	uint64_t turn;
+	size_t waiting; /* entries scanned out of turn */
+	struct slot slots[WINDOW]; /* of claims turn ... claims - 1 */
+	pthread_t threads[MAX_THREADS];
+	unsigned n_threads; /* started, but for the caller's */
+	unsigned max_threads;
+
+	pthread_mutex_t count_mutex;
+	uint64_t entries;
+};
+
+/* ---- threads ---- */
+
+static void *scan_work(void *context);
+
+static unsigned count_cores(void)
 {
-	if (*dir)
-		closedir(*dir);
+	cpu_set_t set;
+
+	/* -EINVAL where there are more than a set holds: plenty. */
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return MAX_THREADS;
+	return (unsigned)CPU_COUNT(&set);
 }
+
+/* One thread more; if none can be had, those that run do all of it. */
+static void scan_start_thread(struct scan *s)
+{
+	sigset_t all;
+	sigset_t before;
+
+	/* Signals are for the caller's threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&s->threads[s->n_threads], NULL, scan_work, s) == 0)
+		s->n_threads++;
+	else
+		s->max_threads = 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void scan_join(struct scan *s)
+{
+	/* No thread starts others behind the last claim. */
+	for (unsigned i = 0; i < s->n_threads; i++)
+		pthread_join(s->threads[i], NULL);
+}
+
+static void report(void *context, uint64_t entries)
+{
+	struct scan *s = context;
+	uint64_t before;
+
+	pthread_mutex_lock(&s->count_mutex);
+	before = s->entries;
+	s->entries += entries;
+	if (before / REPORT_EVERY != s->entries / REPORT_EVERY)
+		s->options->progress(s->options->context, s->entries);
+	pthread_mutex_unlock(&s->count_mutex);
+}
+
+/* ---- claims ---- */
+
+static struct slot *scan_slot(struct scan *s, uint64_t claim)
+{
+	return &s->slots[claim % WINDOW];
+}
+
+/* Whether there is a directory to claim. */
+static bool scan_has_next(struct scan *s)
+{
+	const struct tree *t = s->assembly.tree;
+
+	while (s->next < t->nodes.count &&
+	       !S_ISDIR(t->nodes.items[s->next].mode))
+		s->next++;
+	return s->next < t->nodes.count;
+}
+
+static bool scan_has_room(const struct scan *s)
+{
+	return s->claims == s->turn ||
+	       (s->claims - s->turn < WINDOW && s->waiting < MAX_WAITING);
+}
+
+/* What the scan of a directory must know, since nodes move. */
+static void slot_fill(struct scan *s, struct slot *slot, tree_id id)
+{
+	const struct tree *t = s->assembly.tree;
+	const struct node *n = &t->nodes.items[id];
+
+	slot->dir = id;
+	slot->on_host = !(n->flags & (NODE_GRAFT | NODE_UNSCANNED));
+	if (!slot->on_host)
+		return;
+	slot->error = tree_path(t, id, &slot->path);
+	slot->scan.options = s->options;
+	slot->scan.root_fd = t->root_fd;
+	slot->scan.root_path = t->root_path;
+	slot->scan.path = slot->path;
+	slot->scan.dev = t->devices.items[n->dev];
+	slot->scan.ino = n->ino;
+	slot->scan.euid = s->euid;
+	slot->scan.count = s->options->progress ? report : NULL;
+	slot->scan.context = s;
+}
+
+static void slot_clear(struct slot *slot)
+{
+	dir_scan_clear(&slot->scan);
+	free(slot->path);
+	slot->path = NULL;
+	slot->done = false;
+	slot->error = 0;
+}
+
+/* The next directory; NULL: there will be none any more. */
+static struct slot *scan_claim(struct scan *s)
+{
+	struct slot *slot = NULL;
+
+	pthread_mutex_lock(&s->mutex);
+	while (!s->stop) {
+		bool has_next = scan_has_next(s);
+
+		if (has_next && scan_has_room(s)) {
+			slot = scan_slot(s, s->claims++);
+			slot_fill(s, slot, s->next++);
+			if (s->n_threads + 1 < s->max_threads &&
+			    scan_has_next(s))
+				scan_start_thread(s);
+			break;
+		}
+		if (!has_next && s->claims == s->turn)
+			break;
+		pthread_cond_wait(&s->changed, &s->mutex);
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return slot;
+}
+
+/* Appends the slot whose turn it is. */
+static int scan_append(struct scan *s, struct slot *slot)
+{
+	if (slot->error < 0) {
+		if (s->diag) {
+			diag_clear(s->diag);
+			*s->diag = slot->scan.diag;
+			slot->scan.diag = (struct diag)DIAG_INIT;
+		}
+		return slot->error;
+	}
+	s->assembly.tree->skipped += slot->scan.skipped;
+	return assembly_append(&s->assembly, slot->dir, &slot->scan.batch,
+			       s->diag);
+}
+
+/* Hands a slot in, and appends all whose turn has come. */
+static void scan_hand_in(struct scan *s, struct slot *slot)
+{
+	pthread_mutex_lock(&s->mutex);
+	slot->done = true;
+	s->waiting += slot->scan.batch.entries.count;
+	if (slot->error < 0)
+		s->stop = true;
+	while (!s->error && s->turn < s->claims &&
+	       (slot = scan_slot(s, s->turn))->done) {
+		s->waiting -= slot->scan.batch.entries.count;
+		s->error = scan_append(s, slot);
+		slot_clear(slot);
+		s->turn++;
+	}
+	if (s->error)
+		s->stop = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+static void *scan_work(void *context)
+{
+	struct scan *s = context;
+	struct slot *slot;
+
+	while ((slot = scan_claim(s))) {
+		if (slot->on_host && slot->error == 0)
+			slot->error = dir_scan_run(&slot->scan);
+		scan_hand_in(s, slot);
+	}
+	return NULL;
+}
+
+/* ---- the whole ---- */
 
 static void scan_release(struct scan *s)
 {
 	assembly_release(&s->assembly);
-	batch_release(&s->batch);
-}
-
-/* err, said of an entry of the directory at hand (NULL: of itself). */
-static int fail(struct scan *s, const char *name, int err, const char *reason)
-{
-	_cleanup_free_ char *dir = NULL;
-	_cleanup_free_ char *path = NULL;
-
-	if (tree_host_path(s->assembly.tree, s->dir, &dir) < 0)
-		return -ENOMEM;
-	if (name && asprintf(&path, "%s/%s", dir, name) < 0)
-		return -ENOMEM;
-	if (!reason)
-		return diag_set(s->diag, err, name ? path : dir, NULL);
-	return diag_set(s->diag, err, name ? path : dir, "%s", reason);
-}
-
-/* ---- one entry ---- */
-
-static uint64_t stx_dev(const struct statx *stx)
-{
-	return makedev(stx->stx_dev_major, stx->stx_dev_minor);
-}
-
-static void fill_node(const struct tree_scan_options *options,
-		      const struct statx *stx, struct node *n)
-{
-	bool keep = options->owner == TREE_OWNER_KEEP;
-
-	n->ino = stx->stx_ino;
-	n->mode = stx->stx_mode;
-	n->uid = keep ? stx->stx_uid : options->uid;
-	n->gid = keep ? stx->stx_gid : options->gid;
-	n->mtime = stx->stx_mtime.tv_sec;
-	n->mtime_ns = stx->stx_mtime.tv_nsec;
-	n->ctime = stx->stx_ctime.tv_sec;
-	n->ctime_ns = stx->stx_ctime.tv_nsec;
-	if (S_ISREG(stx->stx_mode)) {
-		n->size = stx->stx_size;
-	} else if (S_ISCHR(stx->stx_mode) || S_ISBLK(stx->stx_mode)) {
-		n->device.major = stx->stx_rdev_major;
-		n->device.minor = stx->stx_rdev_minor;
+	for (size_t i = 0; i < WINDOW; i++) {
+		slot_clear(&s->slots[i]);
+		dir_scan_release(&s->slots[i].scan);
 	}
+	pthread_mutex_destroy(&s->mutex);
+	pthread_mutex_destroy(&s->count_mutex);
+	pthread_cond_destroy(&s->changed);
+	free(s);
 }
 
-/*
- * Whether we may read it. Its owner is asked by the mode alone: that is exact,
- * with ACLs too, and saves a call for nearly every file.
- */
-static bool readable(const struct scan *s, const char *name,
-		     const struct statx *stx)
+DEFINE_CLEANUP(struct scan, scan_release)
+
+static struct scan *scan_new(const struct tree_scan_options *options,
+			     struct diag *diag)
 {
-	bool dir = S_ISDIR(stx->stx_mode);
-	unsigned want = dir ? 0500 : 0400;
+	struct scan *s = calloc(1, sizeof(*s));
+	unsigned threads = options->threads ? options->threads : count_cores();
 
-	if (stx->stx_uid == s->euid && (stx->stx_mode & want) == want)
-		return true;
-	return faccessat(s->dirfd, name, dir ? R_OK | X_OK : R_OK,
-			 AT_EACCESS) == 0;
-}
-
-/* Adds the data runs of an open file; none where it is all data. */
-static int scan_extents(struct batch *batch, struct entry *e, int fd,
-			uint64_t size)
-{
-	size_t first = batch->extents.count;
-	off_t at = 0;
-
-	while ((uint64_t)at < size) {
-		struct tree_extent *x;
-		off_t start = lseek(fd, at, SEEK_DATA);
-		off_t end;
-
-		if (start < 0 && errno == ENXIO)
-			break;
-		end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
-		if (end < 0) /* no such notion here: all data */
-			return 0;
-		if ((uint64_t)start >= size)
-			break;
-		x = vec_push(&batch->extents);
-		if (!x)
-			return -ENOMEM;
-		x->start = (uint64_t)start;
-		x->end = (uint64_t)end < size ? (uint64_t)end : size;
-		at = end;
-	}
-	e->first_extent = first;
-	e->n_extents = batch->extents.count - first;
-	e->sparse = true;
-	return 0;
-}
-
-static int scan_regular(struct scan *s, const char *name, struct entry *e,
-			const struct statx *stx)
-{
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (stx->stx_size == 0 ||
-	    stx->stx_blocks >= (stx->stx_size + 511) / 512)
-		return 0;
-	fd = host_open_beneath(s->dirfd, name,
-			       O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return fail(s, name, fd, NULL);
-	r = scan_extents(&s->batch, e, fd, stx->stx_size);
-	return r < 0 ? fail(s, name, r, NULL) : 0;
-}
-
-static int scan_symlink(struct scan *s, const char *name, struct entry *e)
-{
-	char target[PATH_MAX];
-	ssize_t len = readlinkat(s->dirfd, name, target, sizeof(target));
-	uint64_t offset;
-
-	if (len < 0)
-		return fail(s, name, -errno, NULL);
-	if ((size_t)len == sizeof(target))
-		return fail(s, name, -ENAMETOOLONG, NULL);
-	if (batch_put(&s->batch, target, (size_t)len, &offset) < 0)
-		return fail(s, name, -ENOMEM, NULL);
-	e->node.target = offset;
-	e->node.size = (uint64_t)len;
-	return 0;
-}
-
-/*
- * Directories that are not ours to enter appear empty, and so do files that
- * something is mounted on: they could never be opened beneath the root.
- */
-static bool is_closed(const struct scan *s, const struct statx *stx)
-{
-	if (!S_ISDIR(stx->stx_mode) && !S_ISREG(stx->stx_mode))
-		return false;
-	if (stx->stx_attributes & STATX_ATTR_MOUNT_ROOT)
-		return true;
-	for (size_t i = 0; i < s->options->n_prune; i++)
-		if (s->options->prune[i].dev == stx_dev(stx) &&
-		    s->options->prune[i].ino == stx->stx_ino)
-			return true;
-	return false;
-}
-
-static bool is_left_out(const struct scan *s, const char *name, bool is_dir)
-{
-	bool split = s->dir == TREE_ROOT && is_dir && s->options->subdir &&
-		     strcmp(name, s->options->subdir) == 0;
-
-	switch (s->options->part) {
-	case TREE_PART_ALL:
-		return false;
-	case TREE_PART_SUBDIR:
-		return s->dir == TREE_ROOT && !split;
-	case TREE_PART_WITHOUT:
-		return split;
-	}
-	return false;
-}
-
-static int add_entry(struct scan *s, const char *name, const struct statx *stx)
-{
-	struct entry *e = batch_add(&s->batch, name, strlen(name));
-
-	if (!e)
-		return fail(s, name, -ENOMEM, NULL);
-	e->dev = stx_dev(stx);
-	fill_node(s->options, stx, &e->node);
-	if (is_closed(s, stx)) {
-		e->node.flags |= NODE_UNSCANNED;
-		e->node.size = 0;
-		return 0;
-	}
-	e->linked = stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode);
-	if (S_ISREG(stx->stx_mode))
-		return scan_regular(s, name, e, stx);
-	if (S_ISLNK(stx->stx_mode))
-		return scan_symlink(s, name, e);
-	return 0;
-}
-
-static int scan_unreadable(struct scan *s, const char *name)
-{
-	if (s->options->unreadable == TREE_UNREADABLE_SKIP) {
-		s->assembly.tree->skipped++;
-		return 0;
-	}
-	return fail(
-		s, name, -EACCES,
-		"permission denied; make it readable, or leave such files out with --unreadable=skip");
-}
-
-static int scan_entry(struct scan *s, const struct dirent *d)
-{
-	/*
-	 * What is mounted on a directory may be slow, or be ourselves: then
-	 * nothing but the kernel may answer.
-	 */
-	int sync = d->d_type == DT_DIR || d->d_type == DT_UNKNOWN
-			   ? AT_STATX_DONT_SYNC
-			   : AT_STATX_SYNC_AS_STAT;
-	struct statx stx;
-	mode_t type;
-
-	if (statx(s->dirfd, d->d_name,
-		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | sync,
-		  STATX_BASIC_STATS, &stx) < 0)
-		return errno == ENOENT ? 0 : fail(s, d->d_name, -errno, NULL);
-	type = stx.stx_mode & S_IFMT;
-	if (is_left_out(s, d->d_name, type == S_IFDIR))
-		return 0;
-	if (++s->entries % 1024 == 0 && s->options->progress)
-		s->options->progress(s->options->context, s->entries);
-	if ((type == S_IFREG || type == S_IFDIR) && !is_closed(s, &stx) &&
-	    !readable(s, d->d_name, &stx))
-		return scan_unreadable(s, d->d_name);
-	return add_entry(s, d->d_name, &stx);
-}
-
-/* ---- directories ---- */
-
-static int read_entries(struct scan *s, DIR *dir)
-{
-	for (;;) {
-		const struct dirent *d;
-		int r;
-
-		errno = 0;
-		d = readdir(dir);
-		if (!d)
-			return errno ? fail(s, NULL, -errno, NULL) : 0;
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-			continue;
-		r = scan_entry(s, d);
-		if (r < 0)
-			return r;
-	}
-}
-
-/* Whether fd is the directory that its parent showed. */
-static bool is_same(const struct tree *tree, tree_id id, int fd)
-{
-	const struct node *n = &tree->nodes.items[id];
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && st.st_ino == n->ino &&
-	       st.st_dev == tree->devices.items[n->dev];
-}
-
-static int scan_directory(struct scan *s, tree_id id)
-{
-	const struct tree *t = s->assembly.tree;
-	_cleanup_free_ char *path = NULL;
-	_cleanup_(closedirp) DIR *dir = NULL;
-	_cleanup_close_ int fd = -1;
-	int r = tree_path(t, id, &path);
-
-	s->dir = id;
-	if (r < 0)
-		return fail(s, NULL, r, NULL);
-	fd = host_open_beneath(t->root_fd, path, O_RDONLY | O_DIRECTORY);
-	if (fd == -EXDEV) /* mounted on since its parent was read */
-		return 0;
-	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ||
-	    (fd >= 0 && !is_same(t, id, fd)))
-		return fail(
-			s, NULL, -EAGAIN,
-			"was replaced while it was read; try again when the tree is at rest");
-	if (fd < 0)
-		return fail(s, NULL, fd, NULL);
-	dir = fdopendir(fd);
-	if (!dir)
-		return fail(s, NULL, -errno, NULL);
-	s->dirfd = take_fd(&fd);
-	return read_entries(s, dir);
-}
-
-static bool is_on_host(const struct node *n)
-{
-	return !(n->flags & (NODE_GRAFT | NODE_UNSCANNED));
-}
-
-static int scan_all(struct scan *s)
-{
-	struct tree *t = s->assembly.tree;
-
-	for (tree_id id = 0; id < t->nodes.count; id++) {
-		int r;
-
-		if (!S_ISDIR(t->nodes.items[id].mode))
-			continue;
-		batch_clear(&s->batch);
-		if (is_on_host(&t->nodes.items[id])) {
-			r = scan_directory(s, id);
-			if (r < 0)
-				return r;
-		}
-		r = assembly_append(&s->assembly, id, &s->batch, s->diag);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (!s)
+		return NULL;
+	s->options = options;
+	s->diag = diag;
+	s->euid = geteuid();
+	s->max_threads = threads < MAX_THREADS ? threads : MAX_THREADS;
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_mutex_init(&s->count_mutex, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	return s;
 }
 
 static int scan_begin(struct scan *s, int root_fd, const char *root_path,
@@ -356,8 +296,8 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path,
 	if (!S_ISDIR(stx.stx_mode))
 		return diag_set(s->diag, -ENOTDIR, root_path,
 				"is not a directory");
-	fill_node(s->options, &stx, &root);
-	r = assembly_begin(&s->assembly, &root, stx_dev(&stx), grafts);
+	scan_fill_node(s->options, &stx, &root);
+	r = assembly_begin(&s->assembly, &root, scan_device(&stx), grafts);
 	if (r < 0)
 		return diag_set(s->diag, r, root_path, NULL);
 	t = s->assembly.tree;
@@ -376,16 +316,18 @@ int tree_scan(int root_fd, const char *root_path,
 	      struct tree_builder *grafts, struct tree **ret_tree,
 	      struct diag *diag)
 {
-	_cleanup_(scan_release) struct scan s = { .options = options,
-						  .euid = geteuid(),
-						  .diag = diag };
-	int r = scan_begin(&s, root_fd, root_path, grafts);
+	_cleanup_(scan_releasep) struct scan *s = scan_new(options, diag);
+	int r;
 
+	if (!s)
+		return diag_set(diag, -ENOMEM, root_path, NULL);
+	r = scan_begin(s, root_fd, root_path, grafts);
 	if (r < 0)
 		return r;
-	r = scan_all(&s);
-	if (r < 0)
-		return r;
-	*ret_tree = assembly_end(&s.assembly);
+	scan_work(s);
+	scan_join(s);
+	if (s->error)
+		return s->error;
+	*ret_tree = assembly_end(&s->assembly);
 	return 0;
 }

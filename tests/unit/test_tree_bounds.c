@@ -261,7 +261,9 @@ static int scan_with(const struct temp *t, void (*make)(int fd),
 		     struct tree **ret_tree, struct diag *diag)
 {
 	struct change change = { t->fd, make, 0 };
-	const struct tree_scan_options options = { .progress = change_now,
+	/* Several threads could be at z before a is done. */
+	const struct tree_scan_options options = { .threads = 1,
+						   .progress = change_now,
 						   .context = &change };
 	int r;
 

@@ -164,13 +164,19 @@ struct tree_scan_options {
 		uint64_t ino;
 	} * prune;
 	size_t n_prune;
-	/* Called now and then, from the scanning thread; may be NULL. */
+	/* At most so many threads; 0: as many as there are cores. */
+	unsigned threads;
+	/*
+	 * Called now and then, from one thread at a time, not always the
+	 * caller's; may be NULL.
+	 */
 	void (*progress)(void *context, uint64_t entries);
 	void *context;
 };
 
 /*
- * Scans the host directory `root_fd` (kept open, duplicated) to the end. No
+ * Scans the host directory `root_fd` (kept open, duplicated) to the end, with
+ * several threads; tree and error are the same for any number of them. No
  * symbolic link is followed, no other file system entered: what is mounted
  * below appears as an empty directory, or file. root_path is for messages
  * only.

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/scan_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "tree/host.h"
+
+#define COUNT_EVERY  1024u
+#define KEEP_ENTRIES 4096u
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static bool is_root(const struct dir_scan *s)
+{
+	return *s->path == '\0';
+}
+
+/*
+ * err, said of an entry of the directory (NULL: of itself), unless one of a
+ * lesser name has failed before: the order in which a host lists its entries
+ * shall not show.
+ */
+static int fail(struct dir_scan *s, const char *name, int err,
+		const char *reason)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (name && s->error && strcmp(s->failed, name) <= 0)
+		return err;
+	s->error = err;
+	strncpy(s->failed, name ? name : "", sizeof(s->failed) - 1);
+	if (asprintf(&path, "%s%s%s%s%s", s->root_path, is_root(s) ? "" : "/",
+		     s->path, name ? "/" : "", name ? name : "") < 0)
+		return diag_set(&s->diag, err, NULL, NULL);
+	if (!reason)
+		return diag_set(&s->diag, err, path, NULL);
+	return diag_set(&s->diag, err, path, "%s", reason);
+}
+
+/* ---- one entry ---- */
+
+uint64_t scan_device(const struct statx *stx)
+{
+	return makedev(stx->stx_dev_major, stx->stx_dev_minor);
+}
+
+void scan_fill_node(const struct tree_scan_options *options,
+		    const struct statx *stx, struct node *n)
+{
+	bool keep = options->owner == TREE_OWNER_KEEP;
+
+	n->ino = stx->stx_ino;
+	n->mode = stx->stx_mode;
+	n->uid = keep ? stx->stx_uid : options->uid;
+	n->gid = keep ? stx->stx_gid : options->gid;
+	n->mtime = stx->stx_mtime.tv_sec;
+	n->mtime_ns = stx->stx_mtime.tv_nsec;
+	n->ctime = stx->stx_ctime.tv_sec;
+	n->ctime_ns = stx->stx_ctime.tv_nsec;
+	if (S_ISREG(stx->stx_mode)) {
+		n->size = stx->stx_size;
+	} else if (S_ISCHR(stx->stx_mode) || S_ISBLK(stx->stx_mode)) {
+		n->device.major = stx->stx_rdev_major;
+		n->device.minor = stx->stx_rdev_minor;
+	}
+}
+
+/*
+ * Whether we may read it. Its owner is asked by the mode alone: that is exact,
+ * with ACLs too, and saves a call for nearly every file.
+ */
+static bool readable(const struct dir_scan *s, const char *name,
+		     const struct statx *stx)
+{
+	bool dir = S_ISDIR(stx->stx_mode);
+	unsigned want = dir ? 0500 : 0400;
+
+	if (stx->stx_uid == s->euid && (stx->stx_mode & want) == want)
+		return true;
+	return faccessat(s->dirfd, name, dir ? R_OK | X_OK : R_OK,
+			 AT_EACCESS) == 0;
+}
+
+/* Adds the data runs of an open file; none where it is all data. */
+static int scan_extents(struct batch *batch, struct entry *e, int fd,
+			uint64_t size)
+{
+	size_t first = batch->extents.count;
+	off_t at = 0;
+
+	while ((uint64_t)at < size) {
+		struct tree_extent *x;
+		off_t start = lseek(fd, at, SEEK_DATA);
+		off_t end;
+
+		if (start < 0 && errno == ENXIO)
+			break;
+		end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
+		if (end < 0) /* no such notion here: all data */
+			return 0;
+		if ((uint64_t)start >= size)
+			break;
+		x = vec_push(&batch->extents);
+		if (!x)
+			return -ENOMEM;
+		x->start = (uint64_t)start;
+		x->end = (uint64_t)end < size ? (uint64_t)end : size;
+		at = end;
+	}
+	e->first_extent = first;
+	e->n_extents = batch->extents.count - first;
+	e->sparse = true;
+	return 0;
+}
+
+static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
+			const struct statx *stx)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (stx->stx_size == 0 ||
+	    stx->stx_blocks >= (stx->stx_size + 511) / 512)
+		return 0;
+	fd = host_open_beneath(s->dirfd, name,
+			       O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fail(s, name, fd, NULL);
+	r = scan_extents(&s->batch, e, fd, stx->stx_size);
+	return r < 0 ? fail(s, name, r, NULL) : 0;
+}
+
+static int scan_symlink(struct dir_scan *s, const char *name, struct entry *e)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(s->dirfd, name, target, sizeof(target));
+	uint64_t offset;
+
+	if (len < 0)
+		return fail(s, name, -errno, NULL);
+	if ((size_t)len == sizeof(target))
+		return fail(s, name, -ENAMETOOLONG, NULL);
+	if (batch_put(&s->batch, target, (size_t)len, &offset) < 0)
+		return fail(s, name, -ENOMEM, NULL);
+	e->node.target = offset;
+	e->node.size = (uint64_t)len;
+	return 0;
+}
+
+/*
+ * Directories that are not ours to enter appear empty, and so do files that
+ * something is mounted on: they could never be opened beneath the root.
+ */
+static bool is_closed(const struct dir_scan *s, const struct statx *stx)
+{
+	if (!S_ISDIR(stx->stx_mode) && !S_ISREG(stx->stx_mode))
+		return false;
+	if (stx->stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return true;
+	for (size_t i = 0; i < s->options->n_prune; i++)
+		if (s->options->prune[i].dev == scan_device(stx) &&
+		    s->options->prune[i].ino == stx->stx_ino)
+			return true;
+	return false;
+}
+
+static bool is_left_out(const struct dir_scan *s, const char *name, bool is_dir)
+{
+	bool split = is_root(s) && is_dir && s->options->subdir &&
+		     strcmp(name, s->options->subdir) == 0;
+
+	switch (s->options->part) {
+	case TREE_PART_ALL:
+		return false;
+	case TREE_PART_SUBDIR:
+		return is_root(s) && !split;
+	case TREE_PART_WITHOUT:
+		return split;
+	}
+	return false;
+}
+
+static int add_entry(struct dir_scan *s, const char *name,
+		     const struct statx *stx)
+{
+	struct entry *e = batch_add(&s->batch, name, strlen(name));
+
+	if (!e)
+		return fail(s, name, -ENOMEM, NULL);
+	e->dev = scan_device(stx);
+	scan_fill_node(s->options, stx, &e->node);
+	if (is_closed(s, stx)) {
+		e->node.flags |= NODE_UNSCANNED;
+		e->node.size = 0;
+		return 0;
+	}
+	e->linked = stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode);
+	if (S_ISREG(stx->stx_mode))
+		return scan_regular(s, name, e, stx);
+	if (S_ISLNK(stx->stx_mode))
+		return scan_symlink(s, name, e);
+	return 0;
+}
+
+static int scan_unreadable(struct dir_scan *s, const char *name)
+{
+	if (s->options->unreadable == TREE_UNREADABLE_SKIP) {
+		s->skipped++;
+		return 0;
+	}
+	return fail(
+		s, name, -EACCES,
+		"permission denied; make it readable, or leave such files out with --unreadable=skip");
+}
+
+static void count_entry(struct dir_scan *s)
+{
+	if (++s->uncounted < COUNT_EVERY || !s->count)
+		return;
+	s->count(s->context, s->uncounted);
+	s->uncounted = 0;
+}
+
+static int scan_entry(struct dir_scan *s, const char *name,
+		      unsigned char d_type)
+{
+	/*
+	 * What is mounted on a directory may be slow, or be ourselves: then
+	 * nothing but the kernel may answer.
+	 */
+	int sync = d_type == DT_DIR || d_type == DT_UNKNOWN
+			   ? AT_STATX_DONT_SYNC
+			   : AT_STATX_SYNC_AS_STAT;
+	struct statx stx;
+	mode_t type;
+
+	if (statx(s->dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | sync,
+		  STATX_BASIC_STATS, &stx) < 0)
+		return errno == ENOENT ? 0 : fail(s, name, -errno, NULL);
+	type = stx.stx_mode & S_IFMT;
+	if (is_left_out(s, name, type == S_IFDIR))
+		return 0;
+	count_entry(s);
+	if ((type == S_IFREG || type == S_IFDIR) && !is_closed(s, &stx) &&
+	    !readable(s, name, &stx))
+		return scan_unreadable(s, name);
+	return add_entry(s, name, &stx);
+}
+
+/* ---- the directory ---- */
+
+/* An entry that fails does not end it: one of a lesser name may fail too. */
+static int read_entries(struct dir_scan *s, DIR *dir)
+{
+	for (;;) {
+		const struct dirent *d;
+
+		errno = 0;
+		d = readdir(dir);
+		if (!d)
+			return errno ? fail(s, NULL, -errno, NULL) : s->error;
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			(void)scan_entry(s, d->d_name, d->d_type);
+	}
+}
+
+/* Whether fd is the directory that its parent showed. */
+static bool is_same(const struct dir_scan *s, int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == s->ino &&
+	       st.st_dev == s->dev;
+}
+
+static int read_directory(struct dir_scan *s)
+{
+	_cleanup_(closedirp) DIR *dir = NULL;
+	_cleanup_close_ int fd = -1;
+
+	fd = host_open_beneath(s->root_fd, s->path, O_RDONLY | O_DIRECTORY);
+	if (fd == -EXDEV) /* mounted on since its parent was read */
+		return 0;
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ||
+	    (fd >= 0 && !is_same(s, fd)))
+		return fail(
+			s, NULL, -EAGAIN,
+			"was replaced while it was read; try again when the tree is at rest");
+	if (fd < 0)
+		return fail(s, NULL, fd, NULL);
+	s->dirfd = fd;
+	/* All that it may hold for this half of the tree. */
+	if (is_root(s) && s->options->part == TREE_PART_SUBDIR &&
+	    s->options->subdir)
+		return scan_entry(s, s->options->subdir, DT_UNKNOWN);
+	dir = fdopendir(fd);
+	if (!dir)
+		return fail(s, NULL, -errno, NULL);
+	take_fd(&fd);
+	return read_entries(s, dir);
+}
+
+int dir_scan_run(struct dir_scan *scan)
+{
+	int r = read_directory(scan);
+
+	if (scan->count && scan->uncounted > 0)
+		scan->count(scan->context, scan->uncounted);
+	if (r < 0)
+		return r;
+	r = batch_sort(&scan->batch);
+	return r < 0 ? fail(scan, NULL, r, NULL) : 0;
+}
+
+void dir_scan_clear(struct dir_scan *scan)
+{
+	struct batch batch;
+
+	if (scan->batch.entries.size > KEEP_ENTRIES)
+		batch_release(&scan->batch);
+	batch_clear(&scan->batch);
+	batch = scan->batch;
+	diag_clear(&scan->diag);
+	*scan = (struct dir_scan){ .batch = batch };
+}
+
+void dir_scan_release(struct dir_scan *scan)
+{
+	batch_release(&scan->batch);
+	diag_clear(&scan->diag);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TREE_SCAN_DIR_H
+#define TREE_SCAN_DIR_H
+
+/*
+ * The entries of one host directory, as a batch. Touches no tree, so any
+ * number of threads may each scan a directory of its own.
+ */
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "imgcore/diag.h"
+#include "tree/assembly.h"
+
+struct dir_scan {
+	/* What is asked for: the pointers are the caller's. */
+	const struct tree_scan_options *options;
+	int root_fd;
+	const char *root_path;
+	const char *path; /* beneath the root; "": the root itself */
+	uint64_t dev; /* what its parent showed */
+	uint64_t ino;
+	uid_t euid;
+	/* Told of entries as they are read; may be NULL. */
+	void (*count)(void *context, uint64_t entries);
+	void *context;
+
+	/* What is found. */
+	struct batch batch; /* sorted */
+	uint64_t skipped;
+	struct diag diag; /* of what dir_scan_run returned */
+
+	/* While it runs. */
+	int dirfd;
+	int error; /* the first by name */
+	char failed[NAME_MAX + 1];
+	uint64_t uncounted;
+};
+
+/*
+ * Reads the directory: 0 or a negative errno with scan->diag. Where several
+ * entries fail, the first by name is the one that is told.
+ */
+int dir_scan_run(struct dir_scan *scan);
+/* Empties it for the next one, but keeps room that is not large. */
+void dir_scan_clear(struct dir_scan *scan);
+void dir_scan_release(struct dir_scan *scan);
+
+/* The node of what statx found, but for its name and its place. */
+void scan_fill_node(const struct tree_scan_options *options,
+		    const struct statx *stx, struct node *node);
+uint64_t scan_device(const struct statx *stx);
+
+#endif
