@@ -77,10 +77,8 @@ tree_id demand_node(const struct ext2_demand *demand, uint32_t sequence)
 
 uint32_t demand_inode(const struct ext2_demand *demand, tree_id node)
 {
-	struct tree_info info;
-
-	tree_get(demand->tree, node, &info);
-	return sequence_inode(demand_sequence(demand, info.inode));
+	return sequence_inode(
+		demand_sequence(demand, tree_inode(demand->tree, node)));
 }
 
 /* ---- blocks of one inode ---- */
@@ -307,11 +305,10 @@ static int number_inodes(struct ext2_demand *d, struct diag *diag)
 	uint32_t count = tree_count(d->tree);
 
 	for (tree_id id = 0; id < count; id++) {
-		struct tree_info info;
 		tree_id *apart;
 
-		tree_get(d->tree, id, &info);
-		if (id != TREE_ROOT && id != d->lost_found && info.inode == id)
+		if (id != TREE_ROOT && id != d->lost_found &&
+		    tree_inode(d->tree, id) == id)
 			continue;
 		apart = vec_push(&d->apart);
 		if (!apart)

@@ -134,11 +134,9 @@ static void count_dirs(struct ext2_plan *plan)
 	const struct ext2_demand *d = plan->demand;
 
 	for (uint32_t s = 0; s < d->inodes; s++) {
-		struct tree_info info;
 		uint32_t ino = sequence_inode(s);
 
-		tree_get(d->tree, demand_node(d, s), &info);
-		if (S_ISDIR(info.attr.mode))
+		if (S_ISDIR(tree_mode(d->tree, demand_node(d, s))))
 			plan->geometry
 				.groups[(ino - 1) /
 					plan->geometry.inodes_per_group]

@@ -77,8 +77,8 @@ void scan_fill_node(const struct tree_scan_options *options,
 }
 
 /*
- * Whether we may read it. Its owner is asked by the mode alone: that is exact,
- * with ACLs too, and saves a call for nearly every file.
+ * Whether we may read it; errno if not. Its owner is asked by the mode alone:
+ * that is exact, with ACLs too, and saves a call for nearly every file.
  */
 static bool readable(const struct dir_scan *s, const char *name,
 		     const struct statx *stx)
@@ -124,6 +124,24 @@ static int scan_extents(struct batch *batch, struct entry *e, int fd,
 	return 0;
 }
 
+/* What statx saw has gone, or something else has taken its place. */
+static int fail_if_changed(struct dir_scan *s, const char *name, int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ELOOP:
+	case -EINVAL:
+	case -ENXIO:
+	case -ENODEV:
+	case -EXDEV:
+		return fail(
+			s, name, -EAGAIN,
+			"changed while it was read; try again when the tree is at rest");
+	}
+	return fail(s, name, err, NULL);
+}
+
 static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 			const struct statx *stx)
 {
@@ -136,7 +154,7 @@ static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 	fd = host_open_beneath(s->dirfd, name,
 			       O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
-		return fail(s, name, fd, NULL);
+		return fail_if_changed(s, name, fd);
 	r = scan_extents(&s->batch, e, fd, stx->stx_size);
 	return r < 0 ? fail(s, name, r, NULL) : 0;
 }
@@ -148,7 +166,7 @@ static int scan_symlink(struct dir_scan *s, const char *name, struct entry *e)
 	uint64_t offset;
 
 	if (len < 0)
-		return fail(s, name, -errno, NULL);
+		return fail_if_changed(s, name, -errno);
 	if ((size_t)len == sizeof(target))
 		return fail(s, name, -ENAMETOOLONG, NULL);
 	if (batch_put(&s->batch, target, (size_t)len, &offset) < 0)
@@ -254,7 +272,7 @@ static int scan_entry(struct dir_scan *s, const char *name,
 	count_entry(s);
 	if ((type == S_IFREG || type == S_IFDIR) && !is_closed(s, &stx) &&
 	    !readable(s, name, &stx))
-		return scan_unreadable(s, name);
+		return errno == ENOENT ? 0 : scan_unreadable(s, name);
 	return add_entry(s, name, &stx);
 }
 

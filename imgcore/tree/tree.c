@@ -120,6 +120,16 @@ void tree_get(const struct tree *tree, tree_id id, struct tree_info *info)
 	}
 }
 
+uint32_t tree_mode(const struct tree *tree, tree_id id)
+{
+	return tree->nodes.items[tree->nodes.items[id].inode].mode;
+}
+
+tree_id tree_inode(const struct tree *tree, tree_id id)
+{
+	return tree->nodes.items[id].inode;
+}
+
 tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,
 		   size_t name_len)
 {

@@ -196,6 +196,9 @@ uint32_t tree_count(const struct tree *tree);
 /* Entries that TREE_UNREADABLE_SKIP left out. */
 uint64_t tree_skipped(const struct tree *tree);
 void tree_get(const struct tree *tree, tree_id id, struct tree_info *ret_info);
+/* Parts of that alone, for who looks at every node. */
+uint32_t tree_mode(const struct tree *tree, tree_id id);
+tree_id tree_inode(const struct tree *tree, tree_id id);
 /* The child of that name, or TREE_NONE. */
 tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,
 		   size_t name_len);
