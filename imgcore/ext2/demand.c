@@ -13,7 +13,6 @@
 /* Where the format, or its drivers, end. */
 #define MAX_FILE_SIZE	(UINT64_C(1) << 41)
 #define MAX_LINKS	65000u
-#define MAX_DIR_BLOCKS	((UINT64_C(1) << 32) / EXT2_BLOCK - 1)
 #define MAX_BLOCKS	(UINT64_C(1) << 29) /* 2 TiB */
 #define FAST_LINK_BYTES 60u /* i_block, with its last byte 0 */
 #define RESERVED_BLOCKS 4u /* lost+found is made with room: 16 KiB */
@@ -100,38 +99,32 @@ static const struct sparse_file *find_sparse(const struct ext2_demand *d,
 	return &d->sparse.items[lo];
 }
 
-static uint32_t with_reserve(const struct tree_info *info, uint32_t blocks)
-{
-	return info->reserved && blocks < RESERVED_BLOCKS ? RESERVED_BLOCKS
-							  : blocks;
-}
-
-const struct big_dir *demand_big_dir(const struct ext2_demand *demand,
-				     tree_id node)
+const struct htree *demand_htree(const struct ext2_demand *demand, tree_id node)
 {
 	size_t lo = 0;
-	size_t hi = demand->big_dirs.count;
+	size_t hi = demand->htrees.count;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (demand->big_dirs.items[mid].node < node)
+		if (demand->htrees.items[mid].node < node)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	if (lo == demand->big_dirs.count ||
-	    demand->big_dirs.items[lo].node != node)
+	if (lo == demand->htrees.count || demand->htrees.items[lo].node != node)
 		return NULL;
-	return &demand->big_dirs.items[lo];
+	return &demand->htrees.items[lo];
 }
 
 uint32_t demand_dir_blocks(const struct ext2_demand *demand, tree_id node,
 			   const struct tree_info *info)
 {
-	const struct big_dir *big = demand_big_dir(demand, node);
+	const struct htree *htree = demand_htree(demand, node);
 
-	return with_reserve(info, big ? big->blocks : 1);
+	if (htree)
+		return htree_blocks(htree);
+	return info->reserved ? RESERVED_BLOCKS : 1;
 }
 
 /* Blocks of content, for what has no holes. */
@@ -157,43 +150,34 @@ void demand_blockmap(const struct ext2_demand *demand, tree_id node,
 	blockmap_load(ret_map, dense, dense->end > 0);
 }
 
-static int add_dir_start(void *context, uint32_t child)
+static int index_dir(struct ext2_demand *d, tree_id node,
+		     const struct tree_info *info, struct diag *diag)
 {
-	struct ext2_demand *d = context;
-	uint32_t *start = vec_push(&d->dir_starts);
+	int r = htree_build(d, node, info);
 
-	if (!start)
-		return -ENOMEM;
-	*start = child;
-	return 0;
+	if (r == -EFBIG)
+		return fail(
+			d, node, diag, r,
+			"more names than ext2's index of a directory holds (1 GiB of them)");
+	return r < 0 ? diag_set(diag, r, NULL, NULL) : 0;
 }
 
 static int measure_dir(struct ext2_demand *d, tree_id node,
 		       const struct tree_info *info, uint64_t *ret_blocks,
 		       struct diag *diag)
 {
-	size_t first = d->dir_starts.count;
-	struct block_run run = { 0 };
+	struct block_run run = { .end = info->reserved ? RESERVED_BLOCKS : 1 };
 	struct blockmap map;
-	int error = 0;
-	uint32_t blocks = dir_pack(d->tree, info, add_dir_start, d, &error);
 
-	if (error)
-		return diag_set(diag, error, NULL, NULL);
-	if (blocks > MAX_DIR_BLOCKS)
-		return fail(
-			d, node, diag, -EFBIG,
-			"a directory of over 4 GiB of names; ext2 holds no larger one");
 	if (info->n_subdirs + 2u > MAX_LINKS)
 		d->dir_nlink = true;
-	if (blocks > 1) {
-		struct big_dir *big = vec_push(&d->big_dirs);
+	if (!dir_fits_block(d->tree, info)) {
+		int r = index_dir(d, node, info, diag);
 
-		if (!big)
-			return diag_set(diag, -ENOMEM, NULL, NULL);
-		*big = (struct big_dir){ node, blocks, first };
+		if (r < 0)
+			return r;
+		run.end = htree_blocks(&d->htrees.items[d->htrees.count - 1]);
 	}
-	run.end = with_reserve(info, blocks);
 	blockmap_load(&map, &run, 1);
 	*ret_blocks = blockmap_total(&map);
 	return 0;
@@ -352,14 +336,15 @@ static int place_blocks(struct ext2_demand *d, struct diag *diag)
 
 static int by_node(const void *a, const void *b)
 {
-	tree_id x = ((const struct big_dir *)a)->node;
-	tree_id y = ((const struct big_dir *)b)->node;
+	tree_id x = ((const struct htree *)a)->node;
+	tree_id y = ((const struct htree *)b)->node;
 
 	return (x > y) - (x < y);
 }
 
-int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    struct diag *diag)
+int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
+		     const uint8_t seed[16], const struct htree_rules *rules,
+		     struct diag *diag)
 {
 	_cleanup_(ext2_demand_freep) struct ext2_demand *d = calloc(1,
 								    sizeof(*d));
@@ -368,6 +353,8 @@ int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
 	if (!d)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	d->tree = tree;
+	d->rules = *rules;
+	memcpy(d->seed, seed, sizeof(d->seed));
 	r = find_lost_found(d, diag);
 	if (r < 0)
 		return r;
@@ -378,11 +365,23 @@ int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
 	if (r < 0)
 		return r;
 	/* lost+found came second, whatever its node. */
-	if (d->big_dirs.count > 1)
-		qsort(d->big_dirs.items, d->big_dirs.count,
-		      sizeof(*d->big_dirs.items), by_node);
+	if (d->htrees.count > 1)
+		qsort(d->htrees.items, d->htrees.count,
+		      sizeof(*d->htrees.items), by_node);
+	vec_shrink(&d->htrees);
+	vec_shrink(&d->dir_order);
+	vec_shrink(&d->dir_leaves);
 	*ret_demand = take_ptr(d);
 	return 0;
+}
+
+int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
+		    const uint8_t seed[16], struct diag *diag)
+{
+	static const struct htree_rules rules = { htree_half_md4,
+						  HTREE_MAX_LEAVES };
+
+	return demand_new_ruled(ret_demand, tree, seed, &rules, diag);
 }
 
 void ext2_demand_free(struct ext2_demand *demand)
@@ -391,8 +390,9 @@ void ext2_demand_free(struct ext2_demand *demand)
 		return;
 	free(demand->start);
 	vec_free(&demand->apart);
-	vec_free(&demand->big_dirs);
-	vec_free(&demand->dir_starts);
+	vec_free(&demand->htrees);
+	vec_free(&demand->dir_order);
+	vec_free(&demand->dir_leaves);
 	vec_free(&demand->sparse);
 	vec_free(&demand->runs);
 	free(demand);

@@ -8,48 +8,34 @@
 #include "ext2/plan.h"
 
 /*
- * Linear directories: "." and "..", then the children in the order of their
- * names, each block as full as it gets, its last entry reaching to its end.
+ * A directory of one block: "." and "..", then the children in the order of
+ * their names. A leaf of a larger one (ext2/htree.h) holds children alone, in
+ * the order of their hashes. Either way the last entry reaches to the end.
  *
  * Source: the kernel's Documentation/filesystems/ext4/directory.rst.
  */
 
 #define ENTRY_HEADER 8u /* inode, record length, name length, file type */
-#define DOTS_LENGTH  24u
+#define DOT_LENGTH   12u /* of "." and ".." each */
 static_assert(offsetof(struct ext2_dir_entry_2, name) == ENTRY_HEADER,
 	      "a directory entry's header");
 
-static uint32_t entry_length(size_t name_len)
+uint32_t dir_entry_length(size_t name_len)
 {
 	return ENTRY_HEADER + ((uint32_t)name_len + 3) / 4 * 4;
 }
 
-uint32_t dir_pack(const struct tree *tree, const struct tree_info *dir,
-		  int (*begin)(void *context, uint32_t child), void *context,
-		  int *ret_error)
+bool dir_fits_block(const struct tree *tree, const struct tree_info *dir)
 {
-	uint32_t blocks = 1;
-	uint32_t used = DOTS_LENGTH;
+	uint32_t used = 2 * DOT_LENGTH;
 
-	for (uint32_t i = 0; i < dir->n_children; i++) {
+	for (uint32_t i = 0; i < dir->n_children && used <= EXT2_BLOCK; i++) {
 		struct tree_info child;
-		uint32_t len;
 
 		tree_get(tree, dir->first_child + i, &child);
-		len = entry_length(child.name_len);
-		if (used + len > EXT2_BLOCK) {
-			int r = begin(context, i);
-
-			if (r < 0) {
-				*ret_error = r;
-				return 0;
-			}
-			blocks++;
-			used = 0;
-		}
-		used += len;
+		used += dir_entry_length(child.name_len);
 	}
-	return blocks;
+	return used <= EXT2_BLOCK;
 }
 
 static uint8_t file_type(uint32_t mode)
@@ -83,59 +69,89 @@ static void put_entry(uint8_t *p, uint32_t inode, uint32_t length,
 	memcpy(p + ENTRY_HEADER, name, name_len);
 }
 
-/* "." and ".."; returns where the next entry goes. */
-static uint32_t put_dots(const struct ext2_demand *d, tree_id node,
-			 const struct tree_info *info, uint8_t *buf)
+/* The last entry of a block reaches to its end. */
+static void stretch(uint8_t *buf, uint32_t last)
 {
-	put_entry(buf, demand_inode(d, node), 12, ".", 1, EXT2_FT_DIR);
-	put_entry(buf + 12, demand_inode(d, info->parent), 12, "..", 2,
-		  EXT2_FT_DIR);
-	return DOTS_LENGTH;
+	put_le16(buf + last + 4, (uint16_t)(EXT2_BLOCK - last));
 }
 
-/* The children [first, end) that stand in a block of a directory. */
-static void block_children(const struct ext2_demand *d, tree_id node,
-			   const struct tree_info *info, uint32_t index,
-			   uint32_t *ret_first, uint32_t *ret_end)
+static void put_dots(const struct ext2_demand *d, tree_id node,
+		     const struct tree_info *info, uint8_t *buf)
 {
-	const struct big_dir *big = demand_big_dir(d, node);
-	uint32_t blocks = big ? big->blocks : 1;
-	const uint32_t *starts = big ? d->dir_starts.items + big->first : NULL;
+	put_entry(buf, demand_inode(d, node), DOT_LENGTH, ".", 1, EXT2_FT_DIR);
+	put_entry(buf + DOT_LENGTH, demand_inode(d, info->parent), DOT_LENGTH,
+		  "..", 2, EXT2_FT_DIR);
+}
 
-	*ret_first = index == 0	      ? 0
-		     : index < blocks ? starts[index - 1]
-				      : info->n_children;
-	*ret_end = index + 1 < blocks ? starts[index] : info->n_children;
+/* A child's entry; returns its length. */
+static uint32_t put_child(const struct ext2_demand *d, tree_id id, uint8_t *p)
+{
+	struct tree_info child;
+	uint32_t len;
+
+	tree_get(d->tree, id, &child);
+	len = dir_entry_length(child.name_len);
+	put_entry(p, demand_inode(d, id), len, child.name, child.name_len,
+		  file_type(child.attr.mode));
+	return len;
+}
+
+/* A directory of one block; lost+found has empty ones behind it. */
+static void render_linear(const struct ext2_demand *d, tree_id node,
+			  const struct tree_info *info, uint32_t index,
+			  uint8_t *buf)
+{
+	uint32_t last = DOT_LENGTH;
+	uint32_t at = 2 * DOT_LENGTH;
+
+	if (index > 0) {
+		/* One entry of inode 0. */
+		stretch(buf, 0);
+		return;
+	}
+	put_dots(d, node, info, buf);
+	for (uint32_t i = 0; i < info->n_children; i++) {
+		last = at;
+		at += put_child(d, info->first_child + i, buf + at);
+	}
+	stretch(buf, last);
+}
+
+static void render_leaf(const struct ext2_demand *d, const struct htree *htree,
+			const struct tree_info *info, uint32_t leaf,
+			uint8_t *buf)
+{
+	uint32_t last = 0;
+	uint32_t at = 0;
+	uint32_t n;
+	const uint32_t *children = htree_children(d, htree, info, leaf, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		last = at;
+		at += put_child(d, info->first_child + children[i], buf + at);
+	}
+	stretch(buf, last);
 }
 
 void render_directory(const struct ext2_plan *plan, tree_id node,
 		      uint32_t index, uint8_t *buf)
 {
 	const struct ext2_demand *d = plan->demand;
+	const struct htree *htree = demand_htree(d, node);
 	struct tree_info info;
-	uint32_t last = 0;
-	uint32_t at = 0;
-	uint32_t first;
-	uint32_t end;
 
 	memset(buf, 0, EXT2_BLOCK);
 	tree_get(d->tree, node, &info);
-	block_children(d, node, &info, index, &first, &end);
-	if (index == 0) {
-		at = put_dots(d, node, &info, buf);
-		last = at - 12;
+	if (!htree) {
+		render_linear(d, node, &info, index, buf);
+	} else if (index >= htree_index_blocks(htree)) {
+		render_leaf(d, htree, &info, index - htree_index_blocks(htree),
+			    buf);
+	} else {
+		if (index == 0) {
+			put_dots(d, node, &info, buf);
+			stretch(buf, DOT_LENGTH);
+		}
+		htree_render(d, htree, index, buf);
 	}
-	for (uint32_t i = first; i < end; i++) {
-		tree_id id = info.first_child + i;
-		struct tree_info child;
-
-		tree_get(d->tree, id, &child);
-		last = at;
-		put_entry(buf + at, demand_inode(d, id),
-			  entry_length(child.name_len), child.name,
-			  child.name_len, file_type(child.attr.mode));
-		at += entry_length(child.name_len);
-	}
-	/* An empty block is one entry of inode 0. */
-	put_le16(buf + last + 4, (uint16_t)(EXT2_BLOCK - last));
 }

@@ -114,6 +114,8 @@ static void fill_directory(const struct inode_source *src,
 	uint32_t links = src->info.n_subdirs + 2;
 
 	di->i_size = htole32(blocks * EXT2_BLOCK);
+	if (demand_htree(src->plan->demand, src->node))
+		di->i_flags = htole32(EXT2_INDEX_FL);
 	/* dir_nlink: a count that does not fit is 1, "not known". */
 	di->i_links_count = htole16(links > EXT2_LINK_MAX ? 1
 							  : (uint16_t)links);

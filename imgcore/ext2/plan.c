@@ -164,7 +164,6 @@ int ext2_plan_new(struct ext2_plan **ret_plan, struct ext2_demand *demand,
 	if (r < 0)
 		return r;
 	memcpy(plan->uuid, options->uuid, sizeof(plan->uuid));
-	memcpy(plan->seed, options->seed, sizeof(plan->seed));
 	memcpy(plan->label, options->label,
 	       strnlen(options->label, sizeof(plan->label)));
 	plan->demand = demand;

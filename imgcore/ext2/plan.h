@@ -29,16 +29,10 @@
 
 #include "base/cleanup.h"
 #include "ext2/blockmap.h"
+#include "ext2/htree.h"
 #include "imgcore/ext2.h"
 
 /* ---- demand ---- */
-
-/* A directory of several blocks: where the entries of each one begin. */
-struct big_dir {
-	tree_id node;
-	uint32_t blocks;
-	size_t first; /* in demand.dir_starts */
-};
 
 /* A file with holes: its data runs. */
 struct sparse_file {
@@ -49,6 +43,8 @@ struct sparse_file {
 
 struct ext2_demand {
 	const struct tree *tree;
+	struct htree_rules rules;
+	uint8_t seed[16]; /* of the hash */
 	tree_id lost_found;
 	bool dir_nlink; /* a directory has more links than a count holds */
 	uint32_t inodes; /* length of the sequence */
@@ -59,13 +55,17 @@ struct ext2_demand {
 		size_t count, size;
 	} apart;
 	struct {
-		struct big_dir *items;
+		struct htree *items;
 		size_t count, size;
-	} big_dirs;
+	} htrees;
 	struct {
 		uint32_t *items;
 		size_t count, size;
-	} dir_starts;
+	} dir_order;
+	struct {
+		struct htree_leaf *items;
+		size_t count, size;
+	} dir_leaves;
 	struct {
 		struct sparse_file *items;
 		size_t count, size;
@@ -77,6 +77,11 @@ struct ext2_demand {
 };
 
 DEFINE_CLEANUP(struct ext2_demand, ext2_demand_free)
+
+/* ext2_demand_new with other rules: for tests, which want equal hashes. */
+int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
+		     const uint8_t seed[16], const struct htree_rules *rules,
+		     struct diag *diag);
 
 static inline uint32_t demand_used(const struct ext2_demand *demand)
 {
@@ -153,7 +158,6 @@ struct ext2_plan {
 	uint32_t free_blocks;
 	uint32_t free_inodes;
 	uint8_t uuid[16];
-	uint8_t seed[16];
 	char label[16];
 };
 
@@ -215,16 +219,13 @@ void render_indirect(const struct ext2_plan *plan, tree_id node,
 
 /* ---- directories ---- */
 
-/*
- * Blocks of a directory's entries, in the order of its children. Calls begin
- * for each block behind the first with the child that it starts with.
- */
-uint32_t dir_pack(const struct tree *tree, const struct tree_info *dir,
-		  int (*begin)(void *context, uint32_t child), void *context,
-		  int *ret_error);
-/* The directory's record, or NULL: it has one block. */
-const struct big_dir *demand_big_dir(const struct ext2_demand *demand,
-				     tree_id node);
+/* Bytes of an entry with a name of that length. */
+uint32_t dir_entry_length(size_t name_len);
+/* Whether "." and ".." and the children go into one block. */
+bool dir_fits_block(const struct tree *tree, const struct tree_info *dir);
+/* The directory's index, or NULL: it has none. */
+const struct htree *demand_htree(const struct ext2_demand *demand,
+				 tree_id node);
 /* Blocks that the directory has: what it needs, or what mke2fs gives it. */
 uint32_t demand_dir_blocks(const struct ext2_demand *demand, tree_id node,
 			   const struct tree_info *info);

@@ -50,7 +50,7 @@ static void fill_super(const struct ext2_plan *plan, uint32_t group,
 	sb->s_feature_ro_compat = htole32(ro_compat);
 	memcpy(sb->s_uuid, plan->uuid, sizeof(sb->s_uuid));
 	memcpy(sb->s_volume_name, plan->label, sizeof(sb->s_volume_name));
-	memcpy(sb->s_hash_seed, plan->seed, sizeof(sb->s_hash_seed));
+	memcpy(sb->s_hash_seed, plan->demand->seed, sizeof(sb->s_hash_seed));
 	sb->s_def_hash_version = EXT2_HASH_HALF_MD4;
 	sb->s_flags = htole32(EXT2_FLAGS_UNSIGNED_HASH);
 	sb->s_default_mount_opts = htole32(EXT2_DEFM_XATTR_USER |

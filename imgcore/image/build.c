@@ -29,6 +29,7 @@ struct build {
 	struct boot_grub *grub; /* NULL: no boot loader */
 	struct ext2_demand *demand[2];
 	struct layout layout;
+	uint8_t tree_digest[2][16];
 	uint8_t digest[16]; /* of content and options */
 	struct diag *diag;
 };
@@ -176,8 +177,7 @@ static void make_digest(struct build *b)
 		memcpy(b->digest, o->uuid, sizeof(b->digest));
 		return;
 	}
-	tree_digest(b->image->partition[0].tree, record);
-	tree_digest(b->image->partition[1].tree, record + 16);
+	memcpy(record, b->tree_digest, sizeof(b->tree_digest));
 	put_le64(record + 32, o->size);
 	put_le64(record + 40, o->boot_size);
 	put_le64(record + 48, o->free);
@@ -212,9 +212,14 @@ static int choose_layout(struct build *b)
 
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t spare = i == 0 ? BOOT_FREE : b->options->free;
-		int r = ext2_demand_new(&b->demand[i],
-					b->image->partition[i].tree, b->diag);
+		const struct tree *tree = b->image->partition[i].tree;
+		int r;
 
+		/* What stands where in a directory is the tree's doing alone.
+		 */
+		tree_digest(tree, b->tree_digest[i]);
+		r = ext2_demand_new(&b->demand[i], tree, b->tree_digest[i],
+				    b->diag);
 		if (r < 0)
 			return r;
 		r = ext2_demand_size(b->demand[i], spare, &need[i], b->diag);
@@ -232,12 +237,10 @@ static int make_plan(struct build *b, unsigned i)
 {
 	struct partition *p = &b->image->partition[i];
 	uint8_t uuid[16];
-	uint8_t seed[16];
 	struct ext2_options options = {
 		.size = b->layout.partition[i].size,
 		.free = i == 0 ? 0 : b->options->free,
 		.uuid = uuid,
-		.seed = seed,
 		.label = labels[i],
 	};
 	int r;
@@ -245,7 +248,6 @@ static int make_plan(struct build *b, unsigned i)
 	derive_uuid(b, 1 + i, uuid);
 	if (i == 1 && b->options->uuid)
 		memcpy(uuid, b->options->uuid, sizeof(uuid));
-	derive_uuid(b, 3 + i, seed);
 	p->start = b->layout.partition[i].start;
 	p->size = b->layout.partition[i].size;
 	r = ext2_plan_new(&p->plan, b->demand[i], &options, b->diag);

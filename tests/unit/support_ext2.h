@@ -14,21 +14,21 @@ DEFINE_CLEANUP(struct ext2_plan, ext2_plan_free)
 
 #define MEBI (UINT64_C(1) << 20)
 
+static const uint8_t hash_seed[16] = { 4, 5, 6 };
+
 static inline int try_plan(const struct tree *tree, uint64_t size,
 			   uint64_t free, struct ext2_plan **ret_plan,
 			   struct diag *diag)
 {
 	static const uint8_t uuid[16] = { 1, 2, 3 };
-	static const uint8_t hash[16] = { 4, 5, 6 };
 	const struct ext2_options options = {
 		.size = size,
 		.free = free,
 		.uuid = uuid,
-		.seed = hash,
 		.label = "test",
 	};
 	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
-	int r = ext2_demand_new(&demand, tree, diag);
+	int r = ext2_demand_new(&demand, tree, hash_seed, diag);
 
 	if (r == 0)
 		r = ext2_plan_new(ret_plan, demand, &options, diag);
@@ -46,7 +46,7 @@ static inline struct ext2_plan *plan_of(const struct tree *tree, uint64_t size)
 	if (size == 0) {
 		_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
 
-		assert_ok(ext2_demand_new(&demand, tree, NULL));
+		assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL));
 		assert_ok(ext2_demand_size(demand, 0, &size, NULL));
 	}
 	if (try_plan(tree, size, 0, &plan, &diag) < 0)
@@ -59,7 +59,7 @@ static inline int demand_error(const struct tree *tree, struct diag *diag)
 {
 	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
 
-	return ext2_demand_new(&demand, tree, diag);
+	return ext2_demand_new(&demand, tree, hash_seed, diag);
 }
 
 static inline void read_inode(const struct ext2_plan *plan, uint32_t ino,

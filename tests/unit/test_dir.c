@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Directories as a driver reads them: entries chained to the end of each
- * block, none across two, all children once and in order.
+ * Directories as a driver reads them that knows of no index: entries chained
+ * to the end of each block, none across two, all children once.
  */
 #include "support_ext2.h"
 
@@ -10,8 +10,9 @@ static uint64_t seed;
 /* What one read of a directory gives. */
 struct listing {
 	uint32_t blocks;
-	uint32_t next; /* child that is expected */
+	uint32_t found; /* children */
 	uint32_t empty_blocks;
+	bool *seen; /* which children */
 };
 
 static uint8_t type_of(uint32_t mode)
@@ -25,14 +26,21 @@ static uint8_t type_of(uint32_t mode)
 				: 7;
 }
 
-static void check_child(const struct ext2_plan *plan,
+static void check_child(const struct ext2_plan *plan, tree_id node,
 			const struct tree_info *dir, struct listing *l,
 			const uint8_t *entry)
 {
-	tree_id id = dir->first_child + l->next++;
+	tree_id id = tree_child(plan->demand->tree, node,
+				(const char *)entry + 8, entry[6]);
 	struct tree_info child;
 
-	assert_true(l->next <= dir->n_children);
+	assert_int_not_equal(id, TREE_NONE);
+	assert_false(l->seen[id - dir->first_child]);
+	l->seen[id - dir->first_child] = true;
+	/* A block alone is in the order of names. */
+	if (!demand_htree(plan->demand, node))
+		assert_int_equal(id, dir->first_child + l->found);
+	l->found++;
 	tree_get(plan->demand->tree, id, &child);
 	assert_int_equal(get_le32(entry), demand_inode(plan->demand, id));
 	assert_int_equal(entry[6], child.name_len);
@@ -75,7 +83,7 @@ static void check_block(const struct ext2_plan *plan, tree_id node,
 		assert_true(len >= need && at + len <= EXT2_BLOCK);
 		/* Only the last has room behind it. */
 		assert_true(len == need || at + len == EXT2_BLOCK);
-		check_child(plan, dir, l, block + at);
+		check_child(plan, node, dir, l, block + at);
 		at += len;
 	}
 	l->blocks++;
@@ -94,6 +102,10 @@ static struct listing check_directory(const struct ext2_plan *plan,
 	read_inode(plan, demand_inode(plan->demand, node), &inode);
 	size = le32toh(inode.i_size);
 	assert_int_equal(size % EXT2_BLOCK, 0);
+	assert_int_equal(le32toh(inode.i_flags) & EXT2_INDEX_FL,
+			 demand_htree(plan->demand, node) ? EXT2_INDEX_FL : 0);
+	l.seen = calloc(dir.n_children + 1, sizeof(*l.seen));
+	assert_non_null(l.seen);
 	while (l.blocks < size / EXT2_BLOCK) {
 		uint32_t block = walk_inode(plan, &inode, l.blocks);
 		uint8_t buf[EXT2_BLOCK];
@@ -106,7 +118,9 @@ static struct listing check_directory(const struct ext2_plan *plan,
 		ext2_render(plan, block, buf);
 		check_block(plan, node, &dir, &l, buf);
 	}
-	assert_int_equal(l.next, dir.n_children);
+	assert_int_equal(l.found, dir.n_children);
+	free(l.seen);
+	l.seen = NULL;
 	return l;
 }
 
@@ -162,6 +176,7 @@ static void block_that_is_exactly_full(void **state)
 	/* 24 + 15 * 264 + 112 = 4096 */
 	lengths[15] = 104;
 	assert_int_equal(list_named(lengths, 16).blocks, 1);
+	/* An index and a leaf. */
 	lengths[15] = 105;
 	assert_int_equal(list_named(lengths, 16).blocks, 2);
 	lengths[15] = 104;
@@ -169,18 +184,17 @@ static void block_that_is_exactly_full(void **state)
 	assert_int_equal(list_named(lengths, 17).blocks, 2);
 }
 
-/* The same behind the first block: 15 * 264 + 136 = 4096. */
-static void second_block_that_is_exactly_full(void **state)
+/* A leaf has no dots: 15 * 264 + 136 = 4096. */
+static void leaf_that_is_exactly_full(void **state)
 {
-	size_t lengths[40];
+	size_t lengths[16];
 
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
 		lengths[i] = 255;
-	/* 15 names fit into the first. */
-	lengths[30] = 128;
-	assert_int_equal(list_named(lengths, 31).blocks, 2);
-	lengths[30] = 129;
-	assert_int_equal(list_named(lengths, 31).blocks, 3);
+	lengths[15] = 128;
+	assert_int_equal(list_named(lengths, 16).blocks, 2);
+	lengths[15] = 129;
+	assert_int_equal(list_named(lengths, 16).blocks, 3);
 }
 
 static void names_of_every_length(void **state)
@@ -192,8 +206,8 @@ static void names_of_every_length(void **state)
 	list_named(lengths, ARRAY_SIZE(lengths));
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
 		lengths[i] = 255;
-	/* 15 to a block */
-	assert_int_equal(list_named(lengths, 510).blocks, 34);
+	/* 15 to a leaf */
+	assert_int_equal(list_named(lengths, 510).blocks, 1 + 34);
 }
 
 static void random_directories(void **state)
@@ -205,23 +219,34 @@ static void random_directories(void **state)
 
 		for (size_t k = 0; k < n; k++)
 			lengths[k] = 4 + random_below(&seed, most - 3);
+		/* At most 192 leaves: no nodes. */
 		assert_int_equal(list_named(lengths, n).empty_blocks, 0);
 	}
 }
 
-/* Past twelve blocks, and past 1036: with indirect ones. */
+/*
+ * Leaves of 15 names: past twelve blocks and past 1036, with indirect ones;
+ * what one root names, and one more; what two nodes name, and one more.
+ */
 static void large_directories(void **state)
 {
-	static const uint32_t counts[] = { 13 * 15, 1040 * 15 };
+	static const struct {
+		uint32_t leaves;
+		uint32_t nodes;
+	} cases[] = { { 13, 0 },  { 508, 0 },  { 509, 1 }, { 511, 1 },
+		      { 512, 2 }, { 1022, 2 }, { 1023, 3 } };
 
-	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
-		_cleanup_free_ size_t *lengths = calloc(counts[i],
-							sizeof(size_t));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint32_t n = cases[i].leaves * 15;
+		_cleanup_free_ size_t *lengths = calloc(n, sizeof(size_t));
+		struct listing l;
 
-		for (uint32_t k = 0; k < counts[i]; k++)
+		for (uint32_t k = 0; k < n; k++)
 			lengths[k] = 255;
-		assert_int_equal(list_named(lengths, counts[i]).blocks,
-				 counts[i] / 15);
+		l = list_named(lengths, n);
+		assert_int_equal(l.blocks,
+				 1 + cases[i].nodes + cases[i].leaves);
+		assert_int_equal(l.empty_blocks, cases[i].nodes);
 	}
 }
 
@@ -233,7 +258,7 @@ static void lost_and_found_has_room(void **state)
 		_cleanup_builder_ struct tree_builder *b = builder_new();
 		_cleanup_tree_ struct tree *tree = NULL;
 		_cleanup_plan_ struct ext2_plan *plan = NULL;
-		uint32_t full = (uint32_t)max_u64(div_up(counts[i], 15), 1);
+		uint32_t leaves = (uint32_t)div_up(counts[i], 15);
 		struct listing l;
 
 		/* It was made first, so its id is 1. */
@@ -242,8 +267,9 @@ static void lost_and_found_has_room(void **state)
 		tree = builder_tree(b);
 		plan = plan_of(tree, 0);
 		l = check_directory(plan, must_find(tree, "lost+found"));
-		assert_int_equal(l.blocks, max_u64(full, 4));
-		assert_int_equal(l.empty_blocks, full < 4 ? 4 - full : 0);
+		/* With an index there are no blocks that it does not name. */
+		assert_int_equal(l.blocks, leaves < 2 ? 4 : 1 + leaves);
+		assert_int_equal(l.empty_blocks, leaves < 2 ? 3 : 0);
 	}
 }
 
@@ -305,7 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(empty_directory),
 		cmocka_unit_test(block_that_is_exactly_full),
-		cmocka_unit_test(second_block_that_is_exactly_full),
+		cmocka_unit_test(leaf_that_is_exactly_full),
 		cmocka_unit_test(names_of_every_length),
 		cmocka_unit_test(random_directories),
 		cmocka_unit_test(large_directories),

@@ -5,9 +5,9 @@
 /*
  * An ext2 file system as a function: (plan, block number) -> block.
  *
- * The plan is compact: a few bytes per inode, a small table per block group, a
- * few bytes per block of a large directory. Nothing that is as large as the
- * file system's metadata is ever held.
+ * The plan is compact: a few bytes per inode, a small table per block group,
+ * four bytes per name of a directory that has an index (all beyond one block).
+ * Nothing that is as large as the file system's metadata is ever held.
  *
  * Block 4096 bytes, inode 256, revision 1; features filetype, sparse_super,
  * large_file, ext_attr, dir_index (and dir_nlink where a directory needs it):
@@ -31,17 +31,17 @@ struct ext2_options {
 	uint64_t size; /* bytes of the partition */
 	uint64_t free; /* bytes that must stay free */
 	const uint8_t *uuid; /* 16 bytes */
-	const uint8_t *seed; /* 16 bytes, of the directory hash */
 	const char *label; /* at most 16 bytes */
 };
 
 /*
  * What a tree needs, whatever the size of the partition: checks every limit of
- * the format (a failure names the path).
+ * the format (a failure names the path). The seed is of the directories' hash,
+ * which decides what stands where in them; the superblock tells it to drivers.
  */
 struct ext2_demand;
 int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    struct diag *diag);
+		    const uint8_t seed[16], struct diag *diag);
 void ext2_demand_free(struct ext2_demand *demand);
 /* The smallest partition, in bytes, that holds it with `free` bytes left. */
 int ext2_demand_size(const struct ext2_demand *demand, uint64_t free,
