@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * large_directory KIND NUMBER FILE: an ext2 file system with one directory,
+ * /d, of that many entries, which no directory of the host is behind. KIND:
+ *   names    empty files 0 ... NUMBER - 1
+ *   subdirs  directories of such names
+ *   pairs    files whose names come in pairs of one hash, so that leaves end
+ *            within them
+ * Holes are left where the file system has none of its blocks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "ext2/htree.h"
+#include "imgcore/diag.h"
+#include "imgcore/ext2.h"
+#include "imgcore/tree.h"
+
+#define FREE_BYTES (UINT64_C(64) << 20)
+
+static const uint8_t seed[16] = { 0x20, 0x19, 0x01, 0x03 };
+
+static void check(int result, const char *what)
+{
+	if (result >= 0)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(-result));
+	exit(1);
+}
+
+static void add(struct tree_builder *b, builder_id dir, uint32_t mode,
+		const char *name, size_t len)
+{
+	const struct tree_attr attr = { .mode = mode };
+
+	check(tree_builder_add(b, dir, name, len, &attr, NULL), "add");
+}
+
+static void add_numbers(struct tree_builder *b, builder_id dir, uint32_t mode,
+			uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		char name[16];
+		int len = snprintf(name, sizeof(name), "%u", i);
+
+		add(b, dir, mode, name, (size_t)len);
+	}
+}
+
+/* ---- pairs ---- */
+
+struct named {
+	uint32_t hash;
+	uint32_t number;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+	const struct named *x = a;
+	const struct named *y = b;
+
+	return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/* 255 bytes: 15 to a leaf, so a pair is often in two. */
+static void long_name(uint32_t number, char name[256])
+{
+	int len = snprintf(name, 256, "%u-", number);
+
+	memset(name + len, 'x', (size_t)(255 - len));
+	name[255] = '\0';
+}
+
+/* By the birthday paradox: n names of 31 bits have n * n / 2^32 pairs. */
+static void add_pairs(struct tree_builder *b, builder_id dir, uint32_t wanted)
+{
+	const uint32_t n = 1u << 20;
+	_cleanup_free_ struct named *names = calloc(n, sizeof(*names));
+	char name[256];
+
+	check(names ? 0 : -ENOMEM, "names");
+	for (uint32_t i = 0; i < n; i++) {
+		long_name(i, name);
+		names[i] = (struct named){ htree_half_md4(seed, name, 255), i };
+	}
+	qsort(names, n, sizeof(*names), by_hash);
+	for (uint32_t i = 1; i < n && wanted > 0; i++) {
+		if (names[i - 1].hash != names[i].hash)
+			continue;
+		long_name(names[i - 1].number, name);
+		add(b, dir, S_IFREG | 0644, name, 255);
+		long_name(names[i].number, name);
+		add(b, dir, S_IFREG | 0644, name, 255);
+		wanted -= 2;
+		i++;
+	}
+	check(wanted ? -ERANGE : 0, "pairs");
+}
+
+/* ---- the file system ---- */
+
+static struct tree *make_tree(const char *kind, uint32_t n)
+{
+	const struct tree_attr attr = { .mode = S_IFDIR | 0755 };
+	struct tree_builder *b;
+	struct tree *tree;
+	builder_id dir;
+
+	check(tree_builder_new(&b, &attr), "builder");
+	check(tree_builder_add(b, 0, "lost+found", 10, &attr, &dir), "add");
+	tree_builder_reserve(b, dir);
+	check(tree_builder_add(b, 0, "d", 1, &attr, &dir), "add");
+	if (strcmp(kind, "names") == 0)
+		add_numbers(b, dir, S_IFREG | 0644, n);
+	else if (strcmp(kind, "subdirs") == 0)
+		add_numbers(b, dir, S_IFDIR | 0755, n);
+	else if (strcmp(kind, "pairs") == 0)
+		add_pairs(b, dir, n);
+	else
+		check(-EINVAL, kind);
+	check(tree_build(b, &tree, NULL), "tree");
+	tree_builder_free(b);
+	return tree;
+}
+
+static struct ext2_plan *make_plan(const struct tree *tree)
+{
+	struct ext2_options options = {
+		.free = FREE_BYTES,
+		.uuid = seed,
+		.label = "large",
+	};
+	struct ext2_demand *demand;
+	struct ext2_plan *plan;
+
+	check(ext2_demand_new(&demand, tree, seed, NULL), "demand");
+	check(ext2_demand_size(demand, FREE_BYTES, &options.size, NULL),
+	      "size");
+	check(ext2_plan_new(&plan, demand, &options, NULL), "plan");
+	return plan;
+}
+
+/* All files are empty: what is not rendered is zero. */
+static void dump(const struct ext2_plan *plan, int fd)
+{
+	struct ext2_run run;
+
+	for (uint32_t at = 0; at < ext2_plan_blocks(plan);
+	     at = run.start + run.count) {
+		ext2_run_at(plan, at, &run);
+		if (run.kind != EXT2_RENDER)
+			continue;
+		for (uint32_t i = run.start; i < run.start + run.count; i++) {
+			uint8_t buf[EXT2_BLOCK];
+
+			ext2_render(plan, i, buf);
+			check(io_pwrite(fd, buf, EXT2_BLOCK,
+					(uint64_t)i * EXT2_BLOCK),
+			      "write");
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct ext2_plan *plan;
+	struct tree *tree;
+	int fd;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: %s KIND NUMBER FILE\n", argv[0]);
+		return 2;
+	}
+	tree = make_tree(argv[1], (uint32_t)strtoul(argv[2], NULL, 10));
+	plan = make_plan(tree);
+	fd = open(argv[3], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 ||
+	    ftruncate(fd, (off_t)ext2_plan_blocks(plan) * EXT2_BLOCK) < 0)
+		check(-errno, argv[3]);
+	dump(plan, fd);
+	if (close(fd) < 0)
+		check(-errno, argv[3]);
+	ext2_plan_free(plan);
+	tree_free(tree);
+	return 0;
+}
