@@ -215,8 +215,7 @@ static int choose_layout(struct build *b)
 		const struct tree *tree = b->image->partition[i].tree;
 		int r;
 
-		/* What stands where in a directory is the tree's doing alone.
-		 */
+		/* The order in directories is the tree's doing alone. */
 		tree_digest(tree, b->tree_digest[i]);
 		r = ext2_demand_new(&b->demand[i], tree, b->tree_digest[i],
 				    b->diag);
