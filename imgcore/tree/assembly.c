@@ -16,6 +16,7 @@ void batch_clear(struct batch *batch)
 	batch->order.count = 0;
 	batch->names.count = 0;
 	batch->extents.count = 0;
+	batch->xattrs.count = 0;
 }
 
 void batch_release(struct batch *batch)
@@ -24,6 +25,7 @@ void batch_release(struct batch *batch)
 	vec_free(&batch->order);
 	vec_free(&batch->names);
 	vec_free(&batch->extents);
+	vec_free(&batch->xattrs);
 }
 
 int batch_put(struct batch *batch, const char *bytes, size_t len,
@@ -166,6 +168,22 @@ static int add_extents(struct batch *batch, struct entry *e,
 	return 0;
 }
 
+static int add_xattrs(struct batch *batch, struct entry *e,
+		      const struct builder_node *file)
+{
+	size_t len = file->xattrs_len;
+
+	if (len == 0)
+		return 0;
+	if (vec_reserve(&batch->xattrs, len) < 0)
+		return -ENOMEM;
+	e->first_xattr = batch->xattrs.count;
+	e->xattrs_len = len;
+	memcpy(batch->xattrs.items + batch->xattrs.count, file->xattrs, len);
+	batch->xattrs.count += len;
+	return 0;
+}
+
 static int add_graft(struct batch *batch, const struct tree_builder *grafts,
 		     builder_id id)
 {
@@ -201,6 +219,8 @@ static int add_graft(struct batch *batch, const struct tree_builder *grafts,
 			return -ENOMEM;
 		n->target = offset;
 	}
+	if (add_xattrs(batch, e, file) < 0)
+		return -ENOMEM;
 	return file->extents ? add_extents(batch, e, file) : 0;
 }
 
@@ -371,6 +391,13 @@ static int put_inode(struct assembly *a, const struct batch *batch,
 	struct node *node = &a->tree->nodes.items[id];
 	int r;
 
+	if (e->xattrs_len > 0) {
+		r = xattr_sets_intern(&a->tree->xattrs, &a->xattrs,
+				      batch->xattrs.items + e->first_xattr,
+				      e->xattrs_len, &node->xattrs);
+		if (r < 0)
+			return r;
+	}
 	if (S_ISDIR(node->mode))
 		return put_directory(a, e, id);
 	if (S_ISLNK(node->mode)) {
@@ -492,6 +519,15 @@ int assembly_begin(struct assembly *assembly, const struct node *root,
 	return intern_device(assembly, root_dev, &n->dev);
 }
 
+int assembly_root_xattrs(struct assembly *assembly, const uint8_t *set,
+			 size_t len)
+{
+	struct tree *t = assembly->tree;
+
+	return xattr_sets_intern(&t->xattrs, &assembly->xattrs, set, len,
+				 &t->nodes.items[TREE_ROOT].xattrs);
+}
+
 struct tree *assembly_end(struct assembly *assembly)
 {
 	struct tree *t = take_ptr(assembly->tree);
@@ -499,6 +535,8 @@ struct tree *assembly_end(struct assembly *assembly)
 	vec_shrink(&t->nodes);
 	vec_shrink(&t->names);
 	vec_shrink(&t->extents);
+	vec_shrink(&t->xattrs.bytes);
+	vec_shrink(&t->xattrs.starts);
 	if (assembly->grafts)
 		tree_builder_clear(assembly->grafts);
 	return t;
@@ -509,6 +547,7 @@ void assembly_release(struct assembly *assembly)
 	tree_free(assembly->tree);
 	links_release(&assembly->links);
 	links_release(&assembly->devices);
+	xattr_index_release(&assembly->xattrs);
 	vec_free(&assembly->graft_dirs);
 	*assembly = (struct assembly){ 0 };
 }
@@ -529,6 +568,9 @@ int tree_build(struct tree_builder *builder, struct tree **ret_tree,
 	_cleanup_(batch_release) struct batch batch = { 0 };
 	int r = assembly_begin(&a, &root, BUILDER_DEV, builder);
 
+	if (r == 0)
+		r = assembly_root_xattrs(&a, builder->items[0].xattrs,
+					 builder->items[0].xattrs_len);
 	if (r < 0)
 		return diag_set(diag, r, NULL, NULL);
 	for (tree_id id = 0; id < a.tree->nodes.count; id++) {

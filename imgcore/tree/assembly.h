@@ -23,6 +23,8 @@ struct entry {
 	uint64_t dev;
 	size_t first_extent; /* in the batch's extents */
 	size_t n_extents;
+	size_t first_xattr; /* its set, in the batch's xattrs */
+	size_t xattrs_len;
 	/* The graft it is, or a directory whose grafts it takes in. */
 	builder_id graft;
 	bool sparse;
@@ -50,6 +52,10 @@ struct batch {
 		struct tree_extent *items;
 		size_t count, size;
 	} extents;
+	struct {
+		uint8_t *items;
+		size_t count, size;
+	} xattrs;
 };
 
 void batch_clear(struct batch *batch);
@@ -69,6 +75,7 @@ struct assembly {
 	struct links links;
 	struct links devices; /* device -> index in tree.devices */
 	uint32_t last_device;
+	struct xattr_index xattrs;
 	/* Directories that grafts go into, by node, and where to go on. */
 	struct {
 		struct graft_dir {
@@ -83,6 +90,9 @@ struct assembly {
 /* Starts a tree with its root alone. */
 int assembly_begin(struct assembly *assembly, const struct node *root,
 		   uint64_t root_dev, struct tree_builder *grafts);
+/* The extended attributes of the root. */
+int assembly_root_xattrs(struct assembly *assembly, const uint8_t *set,
+			 size_t len);
 /*
  * The children of `dir`, in the order of the directories' nodes. Sorts the
  * batch where that was not done before.

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
+#include "tree/xattr_set.h"
 
 struct bytes_content {
 	struct content content;
@@ -50,6 +51,7 @@ static void node_release(struct builder_node *node)
 	free(node->name);
 	free(node->target);
 	free(node->extents);
+	free(node->xattrs);
 }
 
 /* An empty node behind the others; its id is the old count. */
@@ -352,5 +354,45 @@ int tree_builder_set_extents(struct tree_builder *builder, builder_id file,
 	free(builder->items[file].extents);
 	builder->items[file].extents = copy;
 	builder->items[file].n_extents = n;
+	return 0;
+}
+
+static int list_host_xattrs(struct xattr_list *list,
+			    const struct tree_host_xattr *xattrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *rest;
+		uint8_t index;
+		int r;
+
+		if (xattr_classify(xattrs[i].name, TREE_XATTRS_KEEP, &index,
+				   &rest) != XATTR_TAKEN)
+			return -EINVAL;
+		r = xattr_list_add(list, index, rest, xattrs[i].value,
+				   xattrs[i].value_len);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int tree_builder_set_xattrs(struct tree_builder *builder, builder_id id,
+			    const struct tree_host_xattr *xattrs, size_t n)
+{
+	_cleanup_(xattr_list_release) struct xattr_list list = { 0 };
+	_cleanup_free_ uint8_t *set = NULL;
+	int r = list_host_xattrs(&list, xattrs, n);
+
+	if (r < 0)
+		return r;
+	set = malloc(xattr_list_size(&list) + 1);
+	if (!set)
+		return -ENOMEM;
+	r = xattr_list_finish(&list, set);
+	if (r < 0)
+		return r;
+	free(builder->items[id].xattrs);
+	builder->items[id].xattrs = take_ptr(set);
+	builder->items[id].xattrs_len = xattr_list_size(&list);
 	return 0;
 }

@@ -21,6 +21,8 @@ struct builder_node {
 	char *target;
 	struct tree_extent *extents;
 	size_t n_extents;
+	uint8_t *xattrs; /* the set, as tree/xattr_set.h has it */
+	size_t xattrs_len;
 	struct origin origin;
 	uint64_t size; /* file: bytes; link: length of the target */
 	/* What proves a host file: as in struct node. */

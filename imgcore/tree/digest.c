@@ -35,6 +35,7 @@ static void hash_node(XXH3_state_t *state, const struct tree *tree, tree_id id)
 		put_le64(record + 40, tree->runs.items[n->file.runs - 1].n + 1);
 	}
 	put_le32(record + 48, n->flags & NODE_RESERVED);
+	put_le32(record + 52, n->xattrs);
 	XXH3_128bits_update(state, record, sizeof(record));
 	XXH3_128bits_update(state, node_name(tree, n), n->name_len);
 	if (n->inode == id && S_ISLNK(n->mode))
@@ -53,6 +54,19 @@ static void hash_extents(XXH3_state_t *state, const struct tree *tree)
 	}
 }
 
+static void hash_xattrs(XXH3_state_t *state, const struct tree *tree)
+{
+	for (uint32_t n = 1; n <= tree_xattr_sets(tree); n++) {
+		size_t len;
+		const uint8_t *set = xattr_sets_get(&tree->xattrs, n, &len);
+		uint8_t record[8];
+
+		put_le64(record, len);
+		XXH3_128bits_update(state, record, sizeof(record));
+		XXH3_128bits_update(state, set, len);
+	}
+}
+
 void tree_digest(const struct tree *tree, uint8_t ret_digest[16])
 {
 	XXH3_state_t state;
@@ -62,6 +76,7 @@ void tree_digest(const struct tree *tree, uint8_t ret_digest[16])
 	for (tree_id id = 0; id < tree->nodes.count; id++)
 		hash_node(&state, tree, id);
 	hash_extents(&state, tree);
+	hash_xattrs(&state, tree);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
 	memcpy(ret_digest, canonical.digest, 16);
 }

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "imgcore/tree.h"
+#include "tree/xattr_set.h"
 
 enum node_flags {
 	NODE_RESERVED = 1 << 0, /* the file system's own directory */
@@ -48,6 +49,7 @@ struct node {
 	uint32_t parent;
 	uint32_t inode;
 	uint32_t nlink;
+	uint32_t xattrs; /* in tree.xattrs, from 1; 0: none */
 	uint16_t mode;
 	uint16_t flags;
 };
@@ -101,6 +103,7 @@ struct tree {
 		uint64_t *items;
 		size_t count, size;
 	} devices;
+	struct xattr_sets xattrs;
 	uint64_t skipped;
 	bool clamp_time; /* later times are shown as latest_time */
 	int64_t latest_time;

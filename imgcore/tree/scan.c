@@ -283,6 +283,24 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	return s;
 }
 
+static int scan_root_xattrs(struct scan *s, int root_fd, const char *root_path)
+{
+	_cleanup_(xattr_reader_release) struct xattr_reader reader = { 0 };
+	_cleanup_(batch_release) struct batch batch = { 0 };
+	struct entry root = { .dev = s->assembly.tree->devices.items[0] };
+	int r = xattr_reader_init(&reader, s->options->xattrs, root_fd);
+
+	if (r == 0)
+		r = xattrs_scan(&reader, &batch, &root, root_fd, ".");
+	if (r == 0)
+		r = assembly_root_xattrs(&s->assembly, batch.xattrs.items,
+					 root.xattrs_len);
+	if (r == 0)
+		return 0;
+	return diag_set(s->diag, r, root_path, "%s",
+			*reader.reason ? reader.reason : strerror(-r));
+}
+
 static int scan_begin(struct scan *s, int root_fd, const char *root_path,
 		      struct tree_builder *grafts)
 {
@@ -308,7 +326,7 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path,
 	if (!t->root_path || t->root_fd < 0)
 		return diag_set(s->diag, t->root_path ? -errno : -ENOMEM,
 				root_path, NULL);
-	return 0;
+	return scan_root_xattrs(s, root_fd, root_path);
 }
 
 int tree_scan(int root_fd, const char *root_path,

@@ -43,7 +43,7 @@ static int fail(struct dir_scan *s, const char *name, int err,
 	if (asprintf(&path, "%s%s%s%s%s", s->root_path, is_root(s) ? "" : "/",
 		     s->path, name ? "/" : "", name ? name : "") < 0)
 		return diag_set(&s->diag, err, NULL, NULL);
-	if (!reason)
+	if (!reason || !*reason)
 		return diag_set(&s->diag, err, path, NULL);
 	return diag_set(&s->diag, err, path, "%s", reason);
 }
@@ -209,10 +209,18 @@ static bool is_left_out(const struct dir_scan *s, const char *name, bool is_dir)
 	return false;
 }
 
+static int scan_xattrs(struct dir_scan *s, const char *name, struct entry *e)
+{
+	int r = xattrs_scan(&s->xattrs, &s->batch, e, s->dirfd, name);
+
+	return r < 0 ? fail(s, name, r, s->xattrs.reason) : 0;
+}
+
 static int add_entry(struct dir_scan *s, const char *name,
 		     const struct statx *stx)
 {
 	struct entry *e = batch_add(&s->batch, name, strlen(name));
+	int r;
 
 	if (!e)
 		return fail(s, name, -ENOMEM, NULL);
@@ -224,6 +232,9 @@ static int add_entry(struct dir_scan *s, const char *name,
 		return 0;
 	}
 	e->linked = stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode);
+	r = scan_xattrs(s, name, e);
+	if (r < 0)
+		return r;
 	if (S_ISREG(stx->stx_mode))
 		return scan_regular(s, name, e, stx);
 	if (S_ISLNK(stx->stx_mode))
@@ -302,10 +313,21 @@ static bool is_same(const struct dir_scan *s, int fd)
 	       st.st_dev == s->dev;
 }
 
+static int begin_xattrs(struct dir_scan *s)
+{
+	int r = 0;
+
+	if (!s->has_reader)
+		r = xattr_reader_init(&s->xattrs, s->options->xattrs, s->dirfd);
+	s->has_reader = r == 0;
+	return r < 0 ? fail(s, NULL, r, s->xattrs.reason) : 0;
+}
+
 static int read_directory(struct dir_scan *s)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
 	_cleanup_close_ int fd = -1;
+	int r;
 
 	fd = host_open_beneath(s->root_fd, s->path, O_RDONLY | O_DIRECTORY);
 	if (fd == -EXDEV) /* mounted on since its parent was read */
@@ -318,6 +340,9 @@ static int read_directory(struct dir_scan *s)
 	if (fd < 0)
 		return fail(s, NULL, fd, NULL);
 	s->dirfd = fd;
+	r = begin_xattrs(s);
+	if (r < 0)
+		return r;
 	/* All that it may hold for this half of the tree. */
 	if (is_root(s) && s->options->part == TREE_PART_SUBDIR &&
 	    s->options->subdir)
@@ -343,18 +368,20 @@ int dir_scan_run(struct dir_scan *scan)
 
 void dir_scan_clear(struct dir_scan *scan)
 {
-	struct batch batch;
-
 	if (scan->batch.entries.size > KEEP_ENTRIES)
 		batch_release(&scan->batch);
 	batch_clear(&scan->batch);
-	batch = scan->batch;
 	diag_clear(&scan->diag);
-	*scan = (struct dir_scan){ .batch = batch };
+	*scan = (struct dir_scan){
+		.batch = scan->batch,
+		.xattrs = scan->xattrs,
+		.has_reader = scan->has_reader,
+	};
 }
 
 void dir_scan_release(struct dir_scan *scan)
 {
 	batch_release(&scan->batch);
+	xattr_reader_release(&scan->xattrs);
 	diag_clear(&scan->diag);
 }

@@ -15,6 +15,7 @@
 
 #include "imgcore/diag.h"
 #include "tree/assembly.h"
+#include "tree/xattr.h"
 
 struct dir_scan {
 	/* What is asked for: the pointers are the caller's. */
@@ -36,6 +37,8 @@ struct dir_scan {
 
 	/* While it runs. */
 	int dirfd;
+	struct xattr_reader xattrs; /* stays from one to the next */
+	bool has_reader;
 	int error; /* the first by name */
 	char failed[NAME_MAX + 1];
 	uint64_t uncounted;

@@ -44,6 +44,7 @@ void tree_free(struct tree *tree)
 	vec_free(&tree->extents);
 	vec_free(&tree->runs);
 	vec_free(&tree->devices);
+	xattr_sets_release(&tree->xattrs);
 	if (tree->root_fd >= 0)
 		close(tree->root_fd);
 	free(tree->root_path);
@@ -98,6 +99,7 @@ void tree_get(const struct tree *tree, tree_id id, struct tree_info *info)
 		.inode = own->inode,
 		.nlink = node->nlink,
 		.reserved = node->flags & NODE_RESERVED,
+		.xattrs = node->xattrs,
 	};
 	get_attr(tree, node, &info->attr);
 	if (S_ISDIR(node->mode)) {

@@ -63,6 +63,26 @@ struct tree_info {
 	bool sparse; /* file: with data in its extents only */
 	const struct tree_extent *extents;
 	size_t n_extents;
+	uint32_t xattrs; /* number of the set of extended attributes, or 0 */
+};
+
+/*
+ * An extended attribute as ext2 keeps it. index is the namespace: 1 user., 2
+ * and 3 the access and the default ACL (no name), 4 trusted., 6 security.
+ */
+struct tree_xattr {
+	uint8_t index;
+	uint8_t name_len; /* without the namespace */
+	uint32_t value_len;
+	const char *name; /* not terminated */
+	const uint8_t *value; /* an ACL: of version 1 */
+};
+
+/* The same as Linux hands it out: with its full name, an ACL of version 2. */
+struct tree_host_xattr {
+	const char *name;
+	const void *value;
+	size_t value_len;
 };
 
 /*
@@ -126,6 +146,14 @@ void tree_builder_reserve(struct tree_builder *builder, builder_id dir);
 int tree_builder_set_extents(struct tree_builder *builder, builder_id file,
 			     const struct tree_extent *extents, size_t n);
 
+/*
+ * Extended attributes of an entry, or of the root; copied. -EINVAL: a name of
+ * another namespace than those above, a value over 64 KiB, or an ACL that is
+ * none; -EEXIST: two of one name.
+ */
+int tree_builder_set_xattrs(struct tree_builder *builder, builder_id id,
+			    const struct tree_host_xattr *xattrs, size_t n);
+
 /* The tree of a builder alone; leaves the builder empty. */
 int tree_build(struct tree_builder *builder, struct tree **ret_tree,
 	       struct diag *diag);
@@ -138,6 +166,13 @@ enum tree_unreadable {
 enum tree_owner {
 	TREE_OWNER_KEEP,
 	TREE_OWNER_SET, /* every entry belongs to uid:gid */
+};
+
+/* Which extended attributes a scan takes. */
+enum tree_xattrs {
+	TREE_XATTRS_KEEP, /* all that are data of the file */
+	TREE_XATTRS_NONE,
+	TREE_XATTRS_USER, /* user.* */
 };
 
 /* A host tree is split over two trees at one directory below its root. */
@@ -155,6 +190,7 @@ struct tree_scan_options {
 	/* Times after this one, in seconds, are shown as this one. */
 	bool clamp_time;
 	int64_t latest_time;
+	enum tree_xattrs xattrs;
 	/* The whole directory, or one of its two halves. */
 	enum tree_part part;
 	const char *subdir;
@@ -211,6 +247,14 @@ tree_id tree_find(const struct tree *tree, const char *path);
 int tree_path(const struct tree *tree, tree_id id, char **ret_path);
 /* The same with the host's root before it, for messages. */
 int tree_host_path(const struct tree *tree, tree_id id, char **ret_path);
+/* How many sets of extended attributes there are: numbers 1 ... that. */
+uint32_t tree_xattr_sets(const struct tree *tree);
+/*
+ * The attributes of a set, sorted by index, length of the name and name: the
+ * one at *at, which starts at 0 and is moved on. False behind the last.
+ */
+bool tree_next_xattr(const struct tree *tree, uint32_t set, size_t *at,
+		     struct tree_xattr *ret_xattr);
 /*
  * Replaces the content of a regular file that came from
  * tree_builder_add_content, before anyone else sees the tree: grub.cfg can be
@@ -234,8 +278,8 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 
 /*
  * 128 bits that stand for everything the image shows of the tree, but for the
- * files' bytes: names, attributes, sizes, links, targets. Host inode numbers
- * and change times have no part in it.
+ * files' bytes: names, attributes (extended ones too), sizes, links, targets.
+ * Host inode numbers and change times have no part in it.
  */
 void tree_digest(const struct tree *tree, uint8_t ret_digest[16]);
 

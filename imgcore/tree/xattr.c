@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/xattr.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/vec.h"
+
+/* Nearly everyone's lists and values; whoever has more is asked once more. */
+#define SMALL_SIZE 4096u
+
+/* ---- the calls ---- */
+
+/* Numbers that all architectures share; alpha alone counts from 110 on. */
+#ifndef SYS_getxattrat
+#ifdef __alpha__
+#define SYS_getxattrat 574
+#else
+#define SYS_getxattrat 464
+#endif
+#endif
+#ifndef SYS_listxattrat
+#ifdef __alpha__
+#define SYS_listxattrat 575
+#else
+#define SYS_listxattrat 465
+#endif
+#endif
+
+/* struct xattr_args of <linux/xattr.h>, which older headers do not have. */
+struct xattr_place {
+	uint64_t value __attribute__((aligned(8)));
+	uint32_t size;
+	uint32_t flags;
+};
+
+/* The path through which the entry of a directory is reached from anywhere. */
+struct proc_path {
+	char text[sizeof("/proc/self/fd/") + 3 * sizeof(int) + NAME_MAX + 2];
+};
+
+static void proc_path_init(struct proc_path *path, int dirfd, const char *name)
+{
+	(void)snprintf(path->text, sizeof(path->text), "/proc/self/fd/%d/%s",
+		       dirfd, name);
+}
+
+static long call_list(const struct xattr_reader *reader, int dirfd,
+		      const char *name, char *buf, size_t size)
+{
+	struct proc_path path;
+	long len;
+
+	if (reader->by_proc) {
+		proc_path_init(&path, dirfd, name);
+		len = llistxattr(path.text, buf, size);
+	} else {
+		len = syscall(SYS_listxattrat, dirfd, name, AT_SYMLINK_NOFOLLOW,
+			      buf, size);
+	}
+	return len < 0 ? -errno : len;
+}
+
+static long call_get(const struct xattr_reader *reader, int dirfd,
+		     const char *name, const char *xattr, char *buf,
+		     size_t size)
+{
+	struct xattr_place place = { (uintptr_t)buf, (uint32_t)size, 0 };
+	struct proc_path path;
+	long len;
+
+	if (reader->by_proc) {
+		proc_path_init(&path, dirfd, name);
+		len = lgetxattr(path.text, xattr, buf, size);
+	} else {
+		len = syscall(SYS_getxattrat, dirfd, name, AT_SYMLINK_NOFOLLOW,
+			      xattr, &place, sizeof(place));
+	}
+	return len < 0 ? -errno : len;
+}
+
+/* ---- one entry ---- */
+
+static int fail(struct xattr_reader *reader, int err, const char *xattr,
+		const char *reason)
+{
+	if (xattr)
+		(void)snprintf(reader->reason, sizeof(reader->reason),
+			       "extended attribute %s: %s", xattr, reason);
+	else
+		(void)snprintf(reader->reason, sizeof(reader->reason),
+			       "its extended attributes: %s", reason);
+	return err;
+}
+
+/* Not there: never was, not for us, or not any more. */
+static bool is_absence(long r)
+{
+	return r == -ENODATA || r == -ENOENT || r == -ENOTSUP || r == -EPERM ||
+	       r == -EACCES;
+}
+
+/* Fills names; its length, 0 where there are none, or a negative errno. */
+static long read_names(struct xattr_reader *reader, int dirfd, const char *name,
+		       uint64_t dev)
+{
+	long len = call_list(reader, dirfd, name, reader->names.items,
+			     reader->names.size);
+
+	if (len == -ERANGE) {
+		if (vec_reserve(&reader->names, XATTR_LIST_MAX) < 0)
+			return -ENOMEM;
+		len = call_list(reader, dirfd, name, reader->names.items,
+				reader->names.size);
+	}
+	if (len == -ENOTSUP) {
+		reader->none_there = true;
+		reader->none_dev = dev;
+	}
+	if (is_absence(len))
+		return 0;
+	if (len == -E2BIG || len == -ERANGE)
+		return fail(reader, -E2BIG, NULL,
+			    "more names than Linux can list");
+	return len < 0 ? fail(reader, (int)len, NULL, strerror((int)-len))
+		       : len;
+}
+
+/* Adds the value of one. */
+static int read_value(struct xattr_reader *reader, int dirfd, const char *name,
+		      const char *xattr, uint8_t index, const char *rest)
+{
+	long len = call_get(reader, dirfd, name, xattr, reader->value.items,
+			    reader->value.size);
+	int r;
+
+	if (len == -ERANGE) {
+		/* No value is larger: no need to ask for its size. */
+		if (vec_reserve(&reader->value, XATTR_SIZE_MAX) < 0)
+			return -ENOMEM;
+		len = call_get(reader, dirfd, name, xattr, reader->value.items,
+			       reader->value.size);
+	}
+	if (is_absence(len))
+		return 0;
+	if (len < 0)
+		return fail(reader, (int)len, xattr, strerror((int)-len));
+	r = xattr_list_add(&reader->list, index, rest, reader->value.items,
+			   (size_t)len);
+	if (r == -EINVAL)
+		return fail(reader, r, xattr,
+			    "not of a form that is known; leave it out with "
+			    "--xattrs=user or none");
+	return r;
+}
+
+static int read_all(struct xattr_reader *reader, int dirfd, const char *name,
+		    long len)
+{
+	const char *end = reader->names.items + len;
+
+	for (const char *x = reader->names.items; x < end; x += strlen(x) + 1) {
+		const char *rest;
+		uint8_t index;
+		int r = 0;
+
+		switch (xattr_classify(x, reader->which, &index, &rest)) {
+		case XATTR_TAKEN:
+			r = read_value(reader, dirfd, name, x, index, rest);
+			break;
+		case XATTR_LEFT_OUT:
+			break;
+		case XATTR_UNKNOWN:
+			r = fail(reader, -EOPNOTSUPP, x,
+				 "of a kind that ext2 has no place for; leave "
+				 "it out with --xattrs=user or none");
+			break;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int xattrs_scan(struct xattr_reader *reader, struct batch *batch,
+		struct entry *e, int dirfd, const char *name)
+{
+	size_t size;
+	long len;
+	int r;
+
+	if (reader->which == TREE_XATTRS_NONE ||
+	    (reader->none_there && reader->none_dev == e->dev))
+		return 0;
+	len = read_names(reader, dirfd, name, e->dev);
+	if (len <= 0)
+		return (int)len;
+	xattr_list_clear(&reader->list);
+	r = read_all(reader, dirfd, name, len);
+	if (r < 0)
+		return r;
+	size = xattr_list_size(&reader->list);
+	if (vec_reserve(&batch->xattrs, size) < 0)
+		return -ENOMEM;
+	e->first_xattr = batch->xattrs.count;
+	e->xattrs_len = size;
+	batch->xattrs.count += size;
+	r = xattr_list_finish(&reader->list,
+			      batch->xattrs.items + e->first_xattr);
+	return r < 0 ? fail(reader, r, NULL, "one is listed twice") : 0;
+}
+
+/* ---- readers ---- */
+
+/* A sandbox that does not know the new calls says EPERM. */
+static int choose_calls(struct xattr_reader *reader, int dirfd)
+{
+	long len = call_list(reader, dirfd, ".", NULL, 0);
+
+	if (len != -ENOSYS && len != -EPERM)
+		return 0;
+	reader->by_proc = true;
+	len = call_list(reader, dirfd, ".", NULL, 0);
+	if (len == -ENOENT)
+		return fail(reader, -ENOSYS, NULL,
+			    "cannot be read without /proc; mount it, or leave "
+			    "them out with --xattrs=none");
+	return 0;
+}
+
+int xattr_reader_init(struct xattr_reader *reader, enum tree_xattrs which,
+		      int dirfd)
+{
+	*reader = (struct xattr_reader){ .which = which };
+	if (which == TREE_XATTRS_NONE)
+		return 0;
+	if (vec_reserve(&reader->names, SMALL_SIZE) < 0 ||
+	    vec_reserve(&reader->value, SMALL_SIZE) < 0)
+		return -ENOMEM;
+	return choose_calls(reader, dirfd);
+}
+
+void xattr_reader_release(struct xattr_reader *reader)
+{
+	xattr_list_release(&reader->list);
+	vec_free(&reader->names);
+	vec_free(&reader->value);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/xattr_set.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/le.h"
+#include "base/math.h"
+#include "base/vec.h"
+#include "tree/acl.h"
+#include "tree/node.h"
+
+/* Source: the kernel's Documentation/filesystems/ext4/attributes.rst. */
+enum {
+	INDEX_USER = 1,
+	INDEX_ACL_ACCESS = 2,
+	INDEX_ACL_DEFAULT = 3,
+	INDEX_TRUSTED = 4,
+	INDEX_SECURITY = 6,
+};
+
+static const struct {
+	const char *prefix; /* a whole name where it does not end in '.' */
+	enum xattr_class class;
+	uint8_t index;
+} namespaces[] = {
+	{ "user.", XATTR_TAKEN, INDEX_USER },
+	{ "trusted.", XATTR_TAKEN, INDEX_TRUSTED },
+	{ "security.", XATTR_TAKEN, INDEX_SECURITY },
+	{ "system.posix_acl_access", XATTR_TAKEN, INDEX_ACL_ACCESS },
+	{ "system.posix_acl_default", XATTR_TAKEN, INDEX_ACL_DEFAULT },
+	{ "system.", XATTR_LEFT_OUT },
+	{ "btrfs.", XATTR_LEFT_OUT },
+	{ "bcachefs.", XATTR_LEFT_OUT },
+	{ "bcachefs_effective.", XATTR_LEFT_OUT },
+	{ "ceph.", XATTR_LEFT_OUT },
+	{ "lustre.", XATTR_LEFT_OUT },
+};
+
+static bool in_namespace(const char *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (prefix[len - 1] != '.')
+		return strcmp(name, prefix) == 0;
+	return strncmp(name, prefix, len) == 0 && name[len] != '\0';
+}
+
+enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
+				uint8_t *ret_index, const char **ret_rest)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
+		const char *prefix = namespaces[i].prefix;
+		uint8_t index = namespaces[i].index;
+
+		if (!in_namespace(name, prefix))
+			continue;
+		if (which == TREE_XATTRS_USER && index != INDEX_USER)
+			return XATTR_LEFT_OUT;
+		*ret_index = index;
+		*ret_rest = name + strlen(prefix);
+		return namespaces[i].class;
+	}
+	return which == TREE_XATTRS_KEEP ? XATTR_UNKNOWN : XATTR_LEFT_OUT;
+}
+
+/* ---- one set ---- */
+
+void xattr_list_clear(struct xattr_list *list)
+{
+	list->attrs.count = 0;
+	list->bytes.count = 0;
+}
+
+void xattr_list_release(struct xattr_list *list)
+{
+	vec_free(&list->attrs);
+	vec_free(&list->bytes);
+}
+
+/* The value as ext2 keeps it, to `at`; its length or -EINVAL. */
+static long put_value(uint8_t index, const void *value, size_t len, uint8_t *at)
+{
+	if (index == INDEX_ACL_ACCESS || index == INDEX_ACL_DEFAULT)
+		return acl_keep(value, len, at);
+	if (len > 0)
+		memcpy(at, value, len);
+	return (long)len;
+}
+
+int xattr_list_add(struct xattr_list *list, uint8_t index, const char *rest,
+		   const void *value, size_t len)
+{
+	size_t name_len = strlen(rest);
+	struct xattr_item *item;
+	uint8_t *record;
+	long kept;
+
+	if (name_len > UINT8_MAX || len > UINT16_MAX + UINT64_C(1))
+		return -EINVAL;
+	if (vec_reserve(&list->bytes, XATTR_RECORD + name_len + len) < 0 ||
+	    vec_reserve(&list->attrs, 1) < 0)
+		return -ENOMEM;
+	record = list->bytes.items + list->bytes.count;
+	kept = put_value(index, value, len, record + XATTR_RECORD + name_len);
+	if (kept < 0)
+		return (int)kept;
+	record[0] = index;
+	record[1] = (uint8_t)name_len;
+	put_le32(record + 2, (uint32_t)kept);
+	memcpy(record + XATTR_RECORD, rest, name_len);
+	item = vec_push(&list->attrs);
+	item->start = list->bytes.count;
+	item->len = XATTR_RECORD + name_len + (size_t)kept;
+	list->bytes.count += item->len;
+	return 0;
+}
+
+/* By index, length of the name, name. */
+static int item_compare(const void *pa, const void *pb, void *bytes)
+{
+	const struct xattr_item *a = pa;
+	const struct xattr_item *b = pb;
+	const uint8_t *x = (const uint8_t *)bytes + a->start;
+	const uint8_t *y = (const uint8_t *)bytes + b->start;
+
+	if (x[0] != y[0])
+		return x[0] - y[0];
+	if (x[1] != y[1])
+		return x[1] - y[1];
+	return memcmp(x + XATTR_RECORD, y + XATTR_RECORD, x[1]);
+}
+
+int xattr_list_finish(struct xattr_list *list, uint8_t *ret_set)
+{
+	const struct xattr_item *items = list->attrs.items;
+	size_t n = list->attrs.count;
+
+	if (n > 1)
+		qsort_r(list->attrs.items, n, sizeof(*items), item_compare,
+			list->bytes.items);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && item_compare(&items[i - 1], &items[i],
+					  list->bytes.items) == 0)
+			return -EEXIST;
+		memcpy(ret_set, list->bytes.items + items[i].start,
+		       items[i].len);
+		ret_set += items[i].len;
+	}
+	return 0;
+}
+
+/* ---- all sets ---- */
+
+static uint32_t *find_slot(const struct xattr_sets *sets,
+			   const struct xattr_index *index, const uint8_t *set,
+			   size_t len)
+{
+	size_t i = (size_t)XXH3_64bits(set, len) & (index->size - 1);
+
+	while (index->slots[i] != 0) {
+		size_t other_len;
+		const uint8_t *other = xattr_sets_get(sets, index->slots[i],
+						      &other_len);
+
+		if (other_len == len && memcmp(other, set, len) == 0)
+			break;
+		i = (i + 1) & (index->size - 1);
+	}
+	return &index->slots[i];
+}
+
+static int grow(const struct xattr_sets *sets, struct xattr_index *index)
+{
+	struct xattr_index bigger = { .size = index->size ? index->size * 2
+							  : 64 };
+
+	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
+	if (!bigger.slots)
+		return -ENOMEM;
+	for (uint32_t n = 1; n <= sets->starts.count; n++) {
+		size_t len;
+		const uint8_t *set = xattr_sets_get(sets, n, &len);
+
+		*find_slot(sets, &bigger, set, len) = n;
+	}
+	xattr_index_release(index);
+	*index = bigger;
+	return 0;
+}
+
+int xattr_sets_intern(struct xattr_sets *sets, struct xattr_index *index,
+		      const uint8_t *set, size_t len, uint32_t *ret_number)
+{
+	uint32_t *slot;
+
+	if (len == 0) {
+		*ret_number = 0;
+		return 0;
+	}
+	if (sets->starts.count * 2 >= index->size) {
+		int r = grow(sets, index);
+
+		if (r < 0)
+			return r;
+	}
+	slot = find_slot(sets, index, set, len);
+	if (*slot == 0) {
+		size_t *start = vec_push(&sets->starts);
+
+		if (!start || vec_reserve(&sets->bytes, len) < 0)
+			return -ENOMEM;
+		*start = sets->bytes.count;
+		memcpy(sets->bytes.items + sets->bytes.count, set, len);
+		sets->bytes.count += len;
+		*slot = (uint32_t)sets->starts.count;
+	}
+	*ret_number = *slot;
+	return 0;
+}
+
+void xattr_index_release(struct xattr_index *index)
+{
+	free(index->slots);
+	*index = (struct xattr_index){ 0 };
+}
+
+void xattr_sets_release(struct xattr_sets *sets)
+{
+	vec_free(&sets->bytes);
+	vec_free(&sets->starts);
+}
+
+/* ---- the public view ---- */
+
+uint32_t tree_xattr_sets(const struct tree *tree)
+{
+	return (uint32_t)tree->xattrs.starts.count;
+}
+
+bool tree_next_xattr(const struct tree *tree, uint32_t set, size_t *at,
+		     struct tree_xattr *ret_xattr)
+{
+	const uint8_t *bytes;
+	const uint8_t *record;
+	size_t len;
+
+	if (set == 0)
+		return false;
+	bytes = xattr_sets_get(&tree->xattrs, set, &len);
+	if (*at >= len)
+		return false;
+	record = bytes + *at;
+	*ret_xattr = (struct tree_xattr){
+		.index = record[0],
+		.name_len = record[1],
+		.value_len = get_le32(record + 2),
+		.name = (const char *)record + XATTR_RECORD,
+		.value = record + XATTR_RECORD + record[1],
+	};
+	*at += XATTR_RECORD + record[1] + ret_xattr->value_len;
+	return true;
+}

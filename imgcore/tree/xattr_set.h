@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TREE_XATTR_SET_H
+#define TREE_XATTR_SET_H
+
+/*
+ * Sets of extended attributes in one form for all equal ones, so that equal
+ * sets are equal bytes. A set is the attributes one behind the other:
+ *
+ *     u8 index   which namespace, as ext2 numbers them
+ *     u8 length  of the name without its namespace; 0 for an ACL
+ *     u32 length of the value, little-endian
+ *     name, value (an ACL in the form that ext2 keeps)
+ *
+ * in the order of index, length of the name, and name: that of ext2's blocks.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imgcore/tree.h"
+
+#define XATTR_RECORD 6u /* bytes before the name */
+
+enum xattr_class {
+	XATTR_TAKEN,
+	/*
+	 * Not data of the file but a window on the host file system's own
+	 * workings (system.nfs4_acl, btrfs.compression): no other file system
+	 * takes it from anyone, and a copy by cp or rsync has it not either.
+	 */
+	XATTR_LEFT_OUT,
+	XATTR_UNKNOWN, /* may be data, and ext2 has no place for it */
+};
+
+/* What a name ("user.x") is; its index and rest where it is taken. */
+enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
+				uint8_t *ret_index, const char **ret_rest);
+
+/* A set being put together. */
+struct xattr_list {
+	struct {
+		struct xattr_item {
+			size_t start; /* in bytes, of its record */
+			size_t len;
+		} * items;
+		size_t count, size;
+	} attrs;
+	struct {
+		uint8_t *items;
+		size_t count, size;
+	} bytes;
+};
+
+void xattr_list_clear(struct xattr_list *list);
+void xattr_list_release(struct xattr_list *list);
+/*
+ * Adds one of that index. -EINVAL: a name over 255 bytes, or an ACL that is
+ * none; -ENOMEM.
+ */
+int xattr_list_add(struct xattr_list *list, uint8_t index, const char *rest,
+		   const void *value, size_t len);
+/* The bytes of the set as they will be. */
+static inline size_t xattr_list_size(const struct xattr_list *list)
+{
+	return list->bytes.count;
+}
+/* Sorts, and writes the set. -EEXIST: two of one name. */
+int xattr_list_finish(struct xattr_list *list, uint8_t *ret_set);
+
+/* ---- all sets of a tree ---- */
+
+struct xattr_sets {
+	struct {
+		uint8_t *items;
+		size_t count, size;
+	} bytes;
+	/* Where each starts in bytes; it ends where the next one starts. */
+	struct {
+		size_t *items;
+		size_t count, size;
+	} starts;
+};
+
+/* Who is in it already: open addressing, linear probing. */
+struct xattr_index {
+	uint32_t *slots; /* number of a set, 0: empty */
+	size_t size; /* a power of two, or 0 */
+};
+
+/* The number, from 1, of the set of these bytes; an empty one is 0. */
+int xattr_sets_intern(struct xattr_sets *sets, struct xattr_index *index,
+		      const uint8_t *set, size_t len, uint32_t *ret_number);
+void xattr_index_release(struct xattr_index *index);
+void xattr_sets_release(struct xattr_sets *sets);
+/* The bytes of a set. */
+static inline const uint8_t *xattr_sets_get(const struct xattr_sets *sets,
+					    uint32_t number, size_t *ret_len)
+{
+	size_t start = sets->starts.items[number - 1];
+	size_t end = number < sets->starts.count ? sets->starts.items[number]
+						 : sets->bytes.count;
+
+	*ret_len = end - start;
+	return sets->bytes.items + start;
+}
+
+#endif
