@@ -234,8 +234,8 @@ static int measure_file(struct ext2_demand *d, tree_id node,
 	}
 	demand_blockmap(d, node, info, &dense, &map);
 	*ret_blocks = blockmap_total(&map);
-	/* i_blocks counts sectors in 32 bits. */
-	if (*ret_blocks * (EXT2_BLOCK / 512) > UINT32_MAX)
+	/* i_blocks counts sectors in 32 bits, one block of attributes too. */
+	if ((*ret_blocks + 1) * (EXT2_BLOCK / 512) > UINT32_MAX)
 		return fail(
 			d, node, diag, -EFBIG,
 			"takes 2 TiB with its indirect blocks; ext2 holds no such file");
@@ -364,6 +364,13 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 	r = place_blocks(d, diag);
 	if (r < 0)
 		return r;
+	r = demand_place_xattrs(d, diag);
+	if (r < 0)
+		return r;
+	if (d->xattr_blocks.count >= MAX_BLOCKS - demand_owned(d))
+		return fail(
+			d, TREE_ROOT, diag, -EFBIG,
+			"more than the 2 TiB that a disk with an MBR holds");
 	/* lost+found came second, whatever its node. */
 	if (d->htrees.count > 1)
 		qsort(d->htrees.items, d->htrees.count,
@@ -395,5 +402,7 @@ void ext2_demand_free(struct ext2_demand *demand)
 	vec_free(&demand->dir_leaves);
 	vec_free(&demand->sparse);
 	vec_free(&demand->runs);
+	vec_free(&demand->xattr_blocks);
+	free(demand->xattr_block);
 	free(demand);
 }

@@ -165,6 +165,18 @@ static void fill_inode(const struct inode_source *src,
 		fill_device(&src->info.attr, di);
 }
 
+/* A shared block counts with each inode that it belongs to. */
+static void fill_xattrs(const struct ext2_plan *plan, uint32_t sequence,
+			struct ext2_inode_large *di)
+{
+	uint32_t ordinal;
+
+	if (!demand_xattr_ordinal(plan->demand, sequence, &ordinal))
+		return;
+	di->i_file_acl = htole32(geometry_block(&plan->geometry, ordinal));
+	di->i_blocks = htole32(le32toh(di->i_blocks) + SECTORS_PER_BLOCK);
+}
+
 static void render_inode(const struct ext2_plan *plan, uint32_t sequence,
 			 uint8_t *buf)
 {
@@ -177,6 +189,7 @@ static void render_inode(const struct ext2_plan *plan, uint32_t sequence,
 
 	tree_get(plan->demand->tree, src.node, &src.info);
 	fill_inode(&src, &di);
+	fill_xattrs(plan, sequence, &di);
 	memcpy(buf, &di, sizeof(di));
 }
 

@@ -11,7 +11,8 @@
  *
  * Ordinals number the blocks that are free for data, group by group, with the
  * groups' overhead left out. Data takes ordinals 0 ... used - 1 in the order
- * of inodes, so bitmaps, pointers and counts follow by arithmetic.
+ * of inodes, and blocks of extended attributes behind it, so bitmaps, pointers
+ * and counts follow by arithmetic.
  *
  *     group    | overhead ............................ | ordinals .......... |
  *              | super, descriptors (some groups) | block bitmap | inode
@@ -33,6 +34,12 @@
 #include "imgcore/ext2.h"
 
 /* ---- demand ---- */
+
+/* A block of extended attributes, and how many inodes share it. */
+struct xattr_block {
+	uint32_t set; /* of the tree */
+	uint32_t users;
+};
 
 /* A file with holes: its data runs. */
 struct sparse_file {
@@ -74,6 +81,12 @@ struct ext2_demand {
 		struct block_run *items;
 		size_t count, size;
 	} runs;
+	/* Their ordinals follow those of all inodes' blocks. */
+	struct {
+		struct xattr_block *items;
+		size_t count, size;
+	} xattr_blocks;
+	uint32_t *xattr_block; /* of each inode, from 1; NULL: none has any */
 };
 
 DEFINE_CLEANUP(struct ext2_demand, ext2_demand_free)
@@ -83,9 +96,15 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 		     const uint8_t seed[16], const struct htree_rules *rules,
 		     struct diag *diag);
 
-static inline uint32_t demand_used(const struct ext2_demand *demand)
+/* Ordinals that inodes' own blocks take, and those of all blocks. */
+static inline uint32_t demand_owned(const struct ext2_demand *demand)
 {
 	return demand->start[demand->inodes];
+}
+
+static inline uint32_t demand_used(const struct ext2_demand *demand)
+{
+	return demand_owned(demand) + (uint32_t)demand->xattr_blocks.count;
 }
 
 /* Inode numbers and places in the sequence; node must not be a further link. */
@@ -184,6 +203,7 @@ enum place_kind {
 	PLACE_SYMLINK,
 	PLACE_INDIRECT,
 	PLACE_FILE,
+	PLACE_XATTR,
 };
 
 /* What stands at a block, and how far around it. */
@@ -216,6 +236,19 @@ void render_directory(const struct ext2_plan *plan, tree_id node,
 void render_symlink(const struct ext2_plan *plan, tree_id node, uint8_t *buf);
 void render_indirect(const struct ext2_plan *plan, tree_id node,
 		     uint32_t number, uint8_t *buf);
+
+void render_xattr(const struct ext2_plan *plan, uint32_t index, uint8_t *buf);
+
+/* ---- extended attributes ---- */
+
+/*
+ * Gives every inode that has some a block of them, shared by those of equal
+ * sets. -E2BIG names the path of the first whose set no block holds.
+ */
+int demand_place_xattrs(struct ext2_demand *demand, struct diag *diag);
+/* The ordinal of an inode's block, or false. */
+bool demand_xattr_ordinal(const struct ext2_demand *demand, uint32_t sequence,
+			  uint32_t *ret_ordinal);
 
 /* ---- directories ---- */
 

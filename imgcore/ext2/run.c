@@ -123,6 +123,7 @@ void plan_locate(const struct ext2_plan *plan, uint32_t block,
 		 struct place *ret_place)
 {
 	const struct geometry *geo = &plan->geometry;
+	uint32_t owned = demand_owned(plan->demand);
 	uint32_t used = demand_used(plan->demand);
 	struct place *p = ret_place;
 	const struct group *g;
@@ -140,8 +141,14 @@ void plan_locate(const struct ext2_plan *plan, uint32_t block,
 	p->start = g->data;
 	p->end = group_end(geo, p->group);
 	ordinal = g->first_ordinal + (block - g->data);
-	if (ordinal < used) {
+	if (ordinal < owned) {
 		locate_data(plan, block, ordinal, p);
+		return;
+	}
+	if (ordinal < used) {
+		p->kind = PLACE_XATTR;
+		p->index = ordinal - owned;
+		clip(p, block, ordinal, owned, used);
 		return;
 	}
 	p->kind = PLACE_FREE;
@@ -165,6 +172,7 @@ static const struct {
 	[PLACE_SYMLINK] = { EXT2_RENDER, "symbolic link" },
 	[PLACE_INDIRECT] = { EXT2_RENDER, "indirect blocks" },
 	[PLACE_FILE] = { EXT2_FILE, "file" },
+	[PLACE_XATTR] = { EXT2_RENDER, "extended attributes" },
 };
 
 void ext2_run_at(const struct ext2_plan *plan, uint32_t block,
@@ -213,6 +221,9 @@ void ext2_render(const struct ext2_plan *plan, uint32_t block,
 		break;
 	case PLACE_INDIRECT:
 		render_indirect(plan, p.node, p.index, buf);
+		break;
+	case PLACE_XATTR:
+		render_xattr(plan, p.index, buf);
 		break;
 	case PLACE_TABLE_REST:
 	case PLACE_FREE:
