@@ -139,6 +139,13 @@ static const char *set_unreadable(struct options *options,
 	return value_unreadable(value, &options->unreadable);
 }
 
+static const char *set_xattrs(struct options *options,
+			      const struct option_def *def, const char *value,
+			      const char *text)
+{
+	return value_xattrs(value, &options->xattrs);
+}
+
 static const char *set_owner(struct options *options,
 			     const struct option_def *def, const char *value,
 			     const char *text)
@@ -206,6 +213,9 @@ static const struct option_def table[] = {
 	  .where = BOTH },
 	{ "unreadable", "WHAT", set_unreadable,
 	  "at files that cannot be read: error (the default) or skip",
+	  .where = BOTH },
+	{ "xattrs", "WHICH", set_xattrs,
+	  "extended attributes and ACLs: keep (the default), none or user",
 	  .where = BOTH },
 	{ "grub-dir", "DIR", set_text,
 	  "GRUB's boot.img and modules (where GRUB is installed)",

@@ -34,6 +34,7 @@ struct options {
 	uint64_t boot_size;
 	uint64_t free;
 	enum tree_unreadable unreadable;
+	enum tree_xattrs xattrs;
 	enum tree_owner owner;
 	uint32_t uid;
 	uint32_t gid;

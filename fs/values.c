@@ -150,6 +150,19 @@ const char *value_unreadable(const char *text,
 	return NULL;
 }
 
+const char *value_xattrs(const char *text, enum tree_xattrs *ret_xattrs)
+{
+	if (strcmp(text, "keep") == 0)
+		*ret_xattrs = TREE_XATTRS_KEEP;
+	else if (strcmp(text, "none") == 0)
+		*ret_xattrs = TREE_XATTRS_NONE;
+	else if (strcmp(text, "user") == 0)
+		*ret_xattrs = TREE_XATTRS_USER;
+	else
+		return "no such choice; give keep, none or user";
+	return NULL;
+}
+
 /* The highest number stands for "no change" in the kernel's calls. */
 static bool take_id(const char **text, uint32_t *ret_id)
 {

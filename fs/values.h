@@ -28,6 +28,7 @@ const char *value_line(const char *text);
 const char *value_console(const char *text, enum boot_console *ret_console);
 const char *value_unreadable(const char *text,
 			     enum tree_unreadable *ret_unreadable);
+const char *value_xattrs(const char *text, enum tree_xattrs *ret_xattrs);
 /* keep, root or UID:GID; the last two set uid and gid. */
 const char *value_owner(const char *text, enum tree_owner *ret_owner,
 			uint32_t *ret_uid, uint32_t *ret_gid);

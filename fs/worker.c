@@ -90,6 +90,7 @@ static void fill_options(const struct worker *worker, struct progress *progress,
 		.src_path = worker->source,
 		.scan = {
 			.unreadable = options->unreadable,
+			.xattrs = options->xattrs,
 			.owner = options->owner,
 			.uid = options->uid,
 			.gid = options->gid,

@@ -203,7 +203,8 @@ def test_boot_size_too_small(refused, box, src, mnt):
         "console=tty",
     ]
     + ["owner=me", "owner=1", "owner=1:", "owner=-1:0", "owner=1:2:3"]
-    + ["owner=4294967296:0", "unreadable=maybe", "append=a\nb"],
+    + ["owner=4294967296:0", "unreadable=maybe", "append=a\nb"]
+    + ["xattrs=all"],
 )
 def test_other_bad_values(refused, src, mnt, option):
     refused([f"--{option}", src, mnt], OPTIONS, "--" + option.split("=")[0])

@@ -20,7 +20,7 @@ def src(box):
 def test_help(dirdisk, option):
     said = dirdisk.run(option).text
     options = "size boot-size free append timeout default console owner"
-    options += " uuid pidfile unreadable grub-dir core-image no-grub"
+    options += " uuid pidfile unreadable xattrs grub-dir core-image no-grub"
     for name in options.split():
         assert f"--{name}" in said
     assert "SRC MNT" in said
@@ -52,6 +52,7 @@ def test_long_options_and_list_say_the_same(box, dirdisk, src, guest):
         "console": "serial",
         "owner": "5:6",
         "unreadable": "skip",
+        "xattrs": "user",
         "grub-dir": judges.GRUB_DIR,
         "core-image": str(core),
         "pidfile": str(box.root / "pid"),

@@ -58,6 +58,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.console, BOOT_CONSOLE_BOTH);
 	assert_int_equal(o.owner, TREE_OWNER_KEEP);
 	assert_int_equal(o.unreadable, TREE_UNREADABLE_ERROR);
+	assert_int_equal(o.xattrs, TREE_XATTRS_KEEP);
 	assert_false(o.foreground || o.debug || o.help || o.version);
 	assert_false(o.no_grub || o.fsname || o.subtype);
 	assert_null(o.append);
@@ -82,6 +83,7 @@ static void assert_all_set(const struct options *o)
 	assert_int_equal(o->gid, 7);
 	assert_string_equal(o->pidfile, "/run/p");
 	assert_int_equal(o->unreadable, TREE_UNREADABLE_SKIP);
+	assert_int_equal(o->xattrs, TREE_XATTRS_USER);
 	assert_string_equal(o->grub_dir, "g");
 	assert_string_equal(o->core_image, "c");
 	assert_true(o->no_grub);
@@ -96,7 +98,8 @@ static void test_long_options(void **state)
 				"--default=6.1", "--console=vga",
 				"--owner=4294967294:7", "--pidfile=/run/p",
 				"--unreadable=skip", "--grub-dir=g",
-				"--core-image=c", "--no-grub", "src", "mnt"));
+				"--core-image=c", "--no-grub", "--xattrs=user",
+				"src", "mnt"));
 	assert_all_set(&o);
 }
 
@@ -109,7 +112,7 @@ static void test_list(void **state)
 				"append=quiet a=b\\,c,timeout=-1,,default=6.1,"
 				"console=vga,owner=4294967294:7",
 				"-opidfile=/run/p,unreadable=skip,grub-dir=g,"
-				"core-image=c,no-grub,"));
+				"core-image=c,no-grub,xattrs=user"));
 	assert_all_set(&o);
 	assert_null(o.mount);
 }
@@ -288,6 +291,7 @@ static void test_bad_values_are_named(void **state)
 		"owner=me",
 		"unreadable=maybe",
 		"append=a\nb",
+		"xattrs=all",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -424,6 +428,7 @@ static void test_help(void **state)
 		"--owner=",
 		"--pidfile=FILE",
 		"--unreadable=",
+		"--xattrs=",
 		"--grub-dir=DIR",
 		"--core-image=FILE",
 		"--no-grub",
