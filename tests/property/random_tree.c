@@ -294,6 +294,8 @@ static void add_item(struct tree_builder *b, struct item *items, unsigned i)
 		check(tree_builder_add(b, parent, item->name, item->name_len,
 				       &item->attr, &item->id));
 	}
+	if (item->link_to < 0)
+		random_xattrs(b, item->id, item->seed);
 }
 
 /* Whether an item can be added: what it leans on is there. */

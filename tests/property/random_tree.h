@@ -5,7 +5,7 @@
 /*
  * Random trees in memory, the same ones for the same seed: deep and wide
  * directories, every type of file, odd names, hard links across directories,
- * holes, sizes around the ends of the block map's levels.
+ * holes, sizes around the ends of the block map's levels, extended attributes.
  */
 
 #include <stdint.h>
@@ -33,5 +33,8 @@ unsigned random_trials(unsigned few, unsigned many);
  * in the tree. Aborts when out of memory.
  */
 struct tree *random_tree(uint64_t seed, uint64_t order, unsigned max_entries);
+
+/* Gives an entry the extended attributes of a seed: mostly none. */
+void random_xattrs(struct tree_builder *builder, builder_id id, uint64_t seed);
 
 #endif

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import stat
+import struct
 
 BLOCK = 4096
 
@@ -184,7 +185,84 @@ def _times(where):
     stamp(where, TIMES["past32"])
 
 
+# ---- extended attributes ----
+
+
+def acl(*entries):
+    """An ACL as Linux takes it, of (tag, permissions, id)."""
+    packed = [struct.pack("<HHI", *entry) for entry in entries]
+    return struct.pack("<I", 2) + b"".join(packed)
+
+
+# Tags: 1 owner, 2 user, 4 group, 8 other group, 16 mask, 32 others.
+NO_ID = 0xFFFFFFFF
+ACL = acl(
+    (1, 6, NO_ID),
+    (2, 7, 1000),
+    (2, 0, 70000),
+    (4, 4, NO_ID),
+    (8, 1, 99999),
+    (16, 7, NO_ID),
+    (32, 4, NO_ID),
+)
+# cap_net_raw=ep
+CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
+
+
+def adorn(path, xattrs):
+    """Sets extended attributes, of a link itself too."""
+    for name, value in xattrs.items():
+        os.setxattr(path, name, value, follow_symlinks=False)
+
+
+def xattrs(root):
+    """Attributes of every namespace, on entries of every kind."""
+    for part in ("boot/a", "kernels/a", "set"):
+        file = write(root, f"{part}/file", b"data")
+        adorn(file, {"user.plain": b"value", "user.empty": b""})
+        adorn(file, {"trusted.t": bytes(range(256)), "security.own": b"\0"})
+        adorn(os.path.dirname(file), {"system.posix_acl_default": ACL})
+    where = os.path.join(root, "set")
+    odd = {"user." + "n" * 250: b"longest", b"user.\xff\xfe\n": b"odd"}
+    adorn(write(where, "odd"), odd)
+    # Not in set/, whose ACL would need room as well: a block to the last byte.
+    large = write(root, "wide/large")
+    adorn(large, {"user.large": b"L" * (4096 - 32 - 24 - 4)})
+    adorn(write(where, "many"), {f"user.{n:02}": b"%d" % n for n in range(90)})
+    adorn(write(where, "tool", mode=0o755), {"security.capability": CAPABILITY})
+    adorn(write(where, "acl"), {"system.posix_acl_access": ACL})
+    adorn(write(where, "both"), {"system.posix_acl_access": ACL, "user.x": b""})
+    os.link(os.path.join(where, "both"), os.path.join(where, "twin"))
+    os.mkdir(os.path.join(where, "dir"))
+    adorn(os.path.join(where, "dir"), {"system.posix_acl_access": ACL})
+    adorn(os.path.join(where, "dir"), {"user.dir": b"d"})
+    for length in (1, 59, 60, 4000):
+        link = os.path.join(where, f"link-{length}")
+        os.symlink("t" * length, link)
+        adorn(link, {"trusted.link": b"%d" % length})
+    for kind in (stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR, stat.S_IFBLK):
+        node = os.path.join(where, f"node-{kind}")
+        os.mknod(node, kind | 0o600, os.makedev(1, 3))
+        adorn(node, {"trusted.node": b"n", "security.node": b"m"})
+    sparse(where, "sparse", 1 << 30, [(1 << 29, b"data")])
+    adorn(os.path.join(where, "sparse"), {"user.sparse": b"s"})
+    adorn(root, {"user.root": b"r"})
+    return root
+
+
 # ---- by chance ----
+
+
+def _random_xattrs(dice, path):
+    """Few sets, so that some are shared; mostly none."""
+    if dice.random() < 0.7:
+        return
+    names = ["trusted.a", "trusted.bb", "security.c"]
+    if not os.path.islink(path) and stat.S_ISREG(os.lstat(path).st_mode):
+        names += ["user.d", "user.e" * 20]
+    for name in dice.sample(names, dice.randrange(1, 4)):
+        value = bytes([dice.randrange(3)]) * dice.choice((0, 1, 5, 700))
+        adorn(path, {name: value})
 
 
 def _random_name(dice, taken):
@@ -221,6 +299,7 @@ def _random_file(dice, path, files):
     os.lchown(path, dice.choice((0, 1000, 99999)), dice.choice((0, 70000)))
     if not os.path.islink(path):
         os.chmod(path, dice.randrange(0o10000))
+    _random_xattrs(dice, path)
     stamp(path, dice.randrange(-(2**31) * 10**9, LAST_TIME * 10**9))
     files.append(path)
 

@@ -23,6 +23,7 @@ class Entry:
     target: bytes
     digest: str
     twins: tuple  # every path of the inode
+    xattrs: tuple = ()  # (name, value), sorted
 
     def is_dir(self):
         return stat.S_ISDIR(self.mode)
@@ -76,6 +77,15 @@ def digest(path, trust_holes=True):
 READ_HOLES = 64 << 20
 
 
+def xattrs_of(dirfd, name):
+    """All extended attributes of an entry, ACLs as Linux hands them out."""
+    path = b"/proc/self/fd/%d/%s" % (dirfd, os.fsencode(name))
+    names = os.listxattr(path, follow_symlinks=False)
+    return tuple(
+        sorted((n, os.getxattr(path, n, follow_symlinks=False)) for n in names)
+    )
+
+
 def _entry(dirfd, name, digests):
     """The entry, and its inode; digests remembers those of other names."""
     found = os.stat(name, dir_fd=dirfd, follow_symlinks=False)
@@ -102,6 +112,7 @@ def _entry(dirfd, name, digests):
         target,
         sum_,
         (),
+        xattrs_of(dirfd, name),
     )
     return entry, inode
 
