@@ -11,6 +11,12 @@
 #include "imgcore/diag.h"
 
 /* Where the format, or its drivers, end. */
+/*
+ * Linux takes a larger inode for damaged, sparse or not, unless the feature
+ * huge_file is there: that size without holes fills 2^32 sectors with its
+ * indirect blocks (s_bitmap_maxbytes, fs/ext4/super.c).
+ */
+#define PLAIN_FILE_SIZE (UINT64_C(536346110) * EXT2_BLOCK)
 #define MAX_FILE_SIZE	(UINT64_C(1) << 41)
 #define MAX_LINKS	65000u
 #define MAX_BLOCKS	(UINT64_C(1) << 29) /* 2 TiB */
@@ -226,6 +232,8 @@ static int measure_file(struct ext2_demand *d, tree_id node,
 		return fail(
 			d, node, diag, -EFBIG,
 			"a file of 2 TiB or more; ext2 holds none so large");
+	if (info->size > PLAIN_FILE_SIZE)
+		d->huge_file = true;
 	if (info->sparse) {
 		int r = add_runs(d, node, info);
 

@@ -53,6 +53,7 @@ struct ext2_demand {
 	struct htree_rules rules;
 	uint8_t seed[16]; /* of the hash */
 	tree_id lost_found;
+	bool huge_file; /* a file is larger than Linux expects without it */
 	bool dir_nlink; /* a directory has more links than a count holds */
 	uint32_t inodes; /* length of the sequence */
 	uint32_t *start; /* first ordinal of each, and the end: inodes + 1 */

@@ -25,6 +25,8 @@ static void fill_super(const struct ext2_plan *plan, uint32_t group,
 	uint32_t ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER |
 			     EXT2_FEATURE_RO_COMPAT_LARGE_FILE;
 
+	if (plan->demand->huge_file)
+		ro_compat |= EXT4_FEATURE_RO_COMPAT_HUGE_FILE;
 	if (plan->demand->dir_nlink)
 		ro_compat |= EXT4_FEATURE_RO_COMPAT_DIR_NLINK;
 	sb->s_inodes_count = htole32(geo->inodes_per_group * geo->n_groups);

@@ -10,7 +10,7 @@
  * Nothing that is as large as the file system's metadata is ever held.
  *
  * Block 4096 bytes, inode 256, revision 1; features filetype, sparse_super,
- * large_file, ext_attr, dir_index (and dir_nlink where a directory needs it):
+ * large_file, ext_attr, dir_index (and dir_nlink, huge_file where a directory or a file needs them):
  * ext2 for every driver.
  *
  * Source: the kernel's Documentation/filesystems/ext4, e2fsprogs' ext2_fs.h.
