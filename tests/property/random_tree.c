@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "random_tree.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,18 +63,28 @@ struct pattern {
 	uint64_t seed;
 };
 
+static uint64_t pattern_word(const struct pattern *p, uint64_t index)
+{
+	uint64_t x = (index + p->seed) * UINT64_C(0xff51afd7ed558ccd);
+
+	return htole64(x ^ x >> 33);
+}
+
 static int pattern_pread(struct content *content, void *buf, size_t len,
 			 uint64_t offset)
 {
 	const struct pattern *p = (struct pattern *)content;
 	uint8_t *bytes = buf;
 
-	for (size_t i = 0; i < len; i++) {
-		uint64_t x = ((offset + i) / 8 + p->seed) *
-			     UINT64_C(0xff51afd7ed558ccd);
+	while (len > 0) {
+		uint64_t word = pattern_word(p, offset / 8);
+		size_t skip = offset % 8;
+		size_t n = len < 8 - skip ? len : 8 - skip;
 
-		x ^= x >> 33;
-		bytes[i] = (uint8_t)(x >> (offset + i) % 8 * 8);
+		memcpy(bytes, (const uint8_t *)&word + skip, n);
+		bytes += n;
+		offset += n;
+		len -= n;
 	}
 	return 0;
 }
@@ -90,7 +101,7 @@ static void *must(void *p)
 	return p;
 }
 
-static struct content *pattern_new(uint64_t seed)
+struct content *pattern_new(uint64_t seed)
 {
 	struct pattern *p = must(malloc(sizeof(*p)));
 
@@ -101,6 +112,16 @@ static struct content *pattern_new(uint64_t seed)
 /* ---- what is to be in the tree ---- */
 
 #define MAX_EXTENTS 20
+#define MAX_SIZE    UINT64_C(2196873666560) /* the largest that there is */
+
+/* What a tree is mostly made of. */
+enum shape {
+	SHAPE_MIXED,
+	SHAPE_DEEP, /* a directory in a directory in a directory ... */
+	SHAPE_WIDE, /* nearly all in one directory */
+	SHAPE_LINKS, /* names of few inodes, everywhere */
+	SHAPE_EMPTY,
+};
 
 struct item {
 	char name[256];
@@ -109,7 +130,7 @@ struct item {
 	struct tree_attr attr;
 	uint64_t size;
 	uint64_t seed;
-	char target[4096];
+	char *target; /* or NULL */
 	int link_to; /* index of a file, or -1 */
 	struct tree_extent extents[MAX_EXTENTS];
 	size_t n_extents;
@@ -117,12 +138,14 @@ struct item {
 	builder_id id;
 };
 
-static void draw_name(struct random *r, unsigned number, struct item *item)
+static void draw_name(struct random *r, enum shape shape, unsigned number,
+		      struct item *item)
 {
 	/* The number keeps names apart; the rest makes them odd. */
 	int n = snprintf(item->name, sizeof(item->name), "%u-", number);
 	static const size_t lengths[] = { 0, 1, 2, 3, 5, 20, 100, 240 };
-	size_t more = lengths[random_below(r, 8)];
+	/* Where it gets deep, short enough for a path to be said at once. */
+	size_t more = lengths[random_below(r, shape == SHAPE_DEEP ? 5 : 8)];
 
 	for (size_t i = 0; i < more; i++) {
 		uint8_t c = random_below(r, 4) ? (uint8_t)('a' + i % 26)
@@ -144,35 +167,50 @@ static uint64_t draw_size(struct random *r)
 {
 	static const uint64_t ends[] = { 0, 1, 12, 12 + 1024, 12 + 2048 };
 
-	switch (random_below(r, 8)) {
+	switch (random_below(r, 16)) {
 	case 0:
+	case 1:
 		return 0;
-	case 1: /* around the end of the direct and the indirect blocks */
+	case 2: /* around the end of the direct and the indirect blocks */
 		return ends[random_below(r, 5)] * 4096 + random_below(r, 3);
-	case 2:
+	case 3:
 		return random_below(r, 300000);
 	default:
 		return random_below(r, 9000);
 	}
 }
 
+static uint64_t draw_sparse_size(struct random *r)
+{
+	uint64_t size = UINT64_C(1) << (13 + random_below(r, 29));
+
+	if (size > MAX_SIZE)
+		size = MAX_SIZE;
+	return size - random_below(r, 5000);
+}
+
 static void draw_holes(struct random *r, struct item *item)
 {
+	/* The last byte, or what may lie anywhere before it. */
+	bool at_end = random_below(r, 3) == 0;
+	uint64_t most = random_below(r, MAX_EXTENTS);
 	uint64_t at = 0;
 
 	item->sparse = true;
-	item->size = UINT64_C(1) << (13 + random_below(r, 28));
-	item->size -= random_below(r, 5000);
-	while (item->n_extents < random_below(r, MAX_EXTENTS)) {
+	item->size = draw_sparse_size(r);
+	while (item->n_extents < most) {
 		uint64_t start = at + 1 + random_below(r, item->size / 4 + 1);
 		uint64_t end = start + 1 + random_below(r, 30000);
 
-		if (end > item->size)
+		if (end >= item->size)
 			break;
 		item->extents[item->n_extents++] = (struct tree_extent){ start,
 									 end };
 		at = end;
 	}
+	if (at_end && at + 1 < item->size)
+		item->extents[item->n_extents++] =
+			(struct tree_extent){ item->size - 1, item->size };
 }
 
 static void draw_times(struct random *r, struct tree_attr *attr)
@@ -183,23 +221,37 @@ static void draw_times(struct random *r, struct tree_attr *attr)
 	attr->mtime_ns = (uint32_t)random_below(r, 1000000000);
 }
 
-static void draw_type(struct random *r, struct item *item)
+static void draw_target(struct random *r, struct item *item)
+{
+	size_t len = random_below(r, 3) ? 1 + random_below(r, 70)
+					: 1 + random_below(r, 4095);
+
+	item->target = must(malloc(len + 1));
+	memset(item->target, 'x', len);
+	item->target[len] = '\0';
+	item->size = len;
+}
+
+/* Half of what goes deep are directories, and a fourth elsewhere. */
+static uint64_t draw_kind(struct random *r, enum shape shape)
+{
+	if (shape == SHAPE_DEEP && random_below(r, 3) == 0)
+		return 0;
+	return random_below(r, 20);
+}
+
+static void draw_type(struct random *r, enum shape shape, struct item *item)
 {
 	static const uint32_t specials[] = { S_IFCHR, S_IFBLK, S_IFIFO,
 					     S_IFSOCK };
 	uint32_t permissions = (uint32_t)random_below(r, 010000);
-	uint64_t kind = random_below(r, 20);
-	size_t len;
+	uint64_t kind = draw_kind(r, shape);
 
 	if (kind < 5) {
 		item->attr.mode = S_IFDIR | permissions;
 	} else if (kind < 7) {
 		item->attr.mode = S_IFLNK | 0777;
-		len = random_below(r, 3) ? 1 + random_below(r, 70)
-					 : 1 + random_below(r, 4095);
-		memset(item->target, 'x', len);
-		item->target[len] = '\0';
-		item->size = len;
+		draw_target(r, item);
 	} else if (kind < 9) {
 		item->attr.mode = specials[random_below(r, 4)] | permissions;
 		item->attr.major = (uint32_t)random_below(r, 4096);
@@ -213,9 +265,16 @@ static void draw_type(struct random *r, struct item *item)
 }
 
 /* Some earlier directory: the last one now and then, so that trees get deep. */
-static unsigned draw_parent(struct random *r, const unsigned *dirs, unsigned n)
+static unsigned draw_parent(struct random *r, enum shape shape,
+			    const unsigned *dirs, unsigned n)
 {
-	switch (random_below(r, 4)) {
+	uint64_t luck = random_below(r, 20);
+
+	if (shape == SHAPE_DEEP && luck < 15)
+		return dirs[n - 1];
+	if (shape == SHAPE_WIDE && luck < 18)
+		return n > 1 ? dirs[1] : 0;
+	switch (luck % 4) {
 	case 0:
 		return dirs[n - 1];
 	case 1:
@@ -225,32 +284,36 @@ static unsigned draw_parent(struct random *r, const unsigned *dirs, unsigned n)
 	}
 }
 
+/* One entry in so many is a further name of a file before it. */
+static unsigned link_rarity(enum shape shape)
+{
+	return shape == SHAPE_LINKS ? 2 : 15;
+}
+
 /* Items 1 ... n - 1; item 0 is the root. Parents and files come before. */
-static struct item *draw_items(uint64_t seed, unsigned n)
+static struct item *draw_items(struct random *r, enum shape shape, unsigned n)
 {
 	struct item *items = must(calloc(n, sizeof(*items)));
 	unsigned *dirs = must(calloc(n, sizeof(*dirs)));
 	unsigned *files = must(calloc(n, sizeof(*files)));
 	unsigned n_dirs = 1;
 	unsigned n_files = 0;
-	struct random r;
 
-	random_init(&r, seed);
 	for (unsigned i = 1; i < n; i++) {
 		struct item *item = &items[i];
 
-		draw_name(&r, i, item);
-		item->parent = draw_parent(&r, dirs, n_dirs);
-		item->seed = random_u64(&r);
+		draw_name(r, shape, i, item);
+		item->parent = draw_parent(r, shape, dirs, n_dirs);
+		item->seed = random_u64(r);
 		item->link_to = -1;
-		item->attr.uid = (uint32_t)random_u64(&r);
-		item->attr.gid = (uint32_t)random_u64(&r);
-		draw_times(&r, &item->attr);
-		if (n_files > 0 && random_below(&r, 15) == 0) {
-			item->link_to = (int)files[random_below(&r, n_files)];
+		if (n_files > 0 && random_below(r, link_rarity(shape)) == 0) {
+			item->link_to = (int)files[random_below(r, n_files)];
 			continue;
 		}
-		draw_type(&r, item);
+		item->attr.uid = (uint32_t)random_u64(r);
+		item->attr.gid = (uint32_t)random_u64(r);
+		draw_times(r, &item->attr);
+		draw_type(r, shape, item);
 		if (S_ISDIR(item->attr.mode))
 			dirs[n_dirs++] = i;
 		else
@@ -326,7 +389,7 @@ static void add_all(struct tree_builder *b, struct item *items, unsigned n,
 	free(added);
 }
 
-static void add_lost_found(struct tree_builder *b)
+void add_lost_found(struct tree_builder *b)
 {
 	const struct tree_attr attr = { .mode = S_IFDIR | 0700 };
 	builder_id id;
@@ -335,14 +398,48 @@ static void add_lost_found(struct tree_builder *b)
 	tree_builder_reserve(b, id);
 }
 
+static enum shape draw_shape(struct random *r)
+{
+	static const enum shape shapes[16] = {
+		[0] = SHAPE_DEEP,  [1] = SHAPE_DEEP,  [2] = SHAPE_WIDE,
+		[3] = SHAPE_WIDE,  [4] = SHAPE_LINKS, [5] = SHAPE_LINKS,
+		[6] = SHAPE_EMPTY, [7] = SHAPE_MIXED,
+	};
+
+	return shapes[random_below(r, 16)];
+}
+
+static unsigned draw_count(struct random *r, enum shape shape, unsigned most)
+{
+	if (shape == SHAPE_EMPTY)
+		return 1;
+	/* Some are wide enough for a directory of a hundred blocks. */
+	if (shape == SHAPE_WIDE && random_below(r, 4) == 0)
+		most *= 10;
+	return 1 + (unsigned)random_below(r, most + 1);
+}
+
+static void free_items(struct item *items, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		free(items[i].target);
+	free(items);
+}
+
 struct tree *random_tree(uint64_t seed, uint64_t order, unsigned max_entries)
 {
 	const struct tree_attr root = { .mode = S_IFDIR | 0755 };
-	unsigned n = 1 + (unsigned)(seed % (max_entries + 1));
-	struct item *items = draw_items(seed, n);
 	struct tree_builder *b;
+	struct random r;
+	struct item *items;
 	struct tree *tree;
+	enum shape shape;
+	unsigned n;
 
+	random_init(&r, seed);
+	shape = draw_shape(&r);
+	n = draw_count(&r, shape, max_entries);
+	items = draw_items(&r, shape, n);
 	check(tree_builder_new(&b, &root));
 	if (order % 2)
 		add_lost_found(b);
@@ -351,6 +448,34 @@ struct tree *random_tree(uint64_t seed, uint64_t order, unsigned max_entries)
 		add_lost_found(b);
 	check(tree_build(b, &tree, NULL));
 	tree_builder_free(b);
-	free(items);
+	free_items(items, n);
+	return tree;
+}
+
+struct tree *random_large_tree(uint64_t seed)
+{
+	const struct tree_attr root = { .mode = S_IFDIR | 0755 };
+	const struct tree_attr attr = { .mode = S_IFREG | 0644 };
+	struct tree_builder *b;
+	struct random r;
+	struct tree *tree;
+	unsigned n;
+
+	random_init(&r, seed);
+	n = 1 + (unsigned)random_below(&r, 20);
+	check(tree_builder_new(&b, &root));
+	add_lost_found(b);
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t size =
+			random_below(&r, UINT64_C(1) << random_below(&r, 37));
+		char name[16];
+
+		snprintf(name, sizeof(name), "%u", i);
+		check(tree_builder_add_content(b, 0, name, &attr,
+					       pattern_new(random_u64(&r)),
+					       size, NULL));
+	}
+	check(tree_build(b, &tree, NULL));
+	tree_builder_free(b);
 	return tree;
 }

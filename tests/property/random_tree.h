@@ -27,12 +27,20 @@ uint64_t random_seed(void);
 /* `few` trials, or `many` where DIRDISK_SOAK is set. */
 unsigned random_trials(unsigned few, unsigned many);
 
+/* A content of bytes that tell their file (the seed) and their place. */
+struct content *pattern_new(uint64_t seed);
+/* lost+found below the root, as the image wants it. */
+void add_lost_found(struct tree_builder *builder);
+
 /*
- * A tree with lost+found and up to max_entries random entries. The entries are
+ * A tree with lost+found and up to max_entries random entries (some wide
+ * ones: ten times as many). The entries are
  * put into the builder in an order drawn from `order`, which has no other part
  * in the tree. Aborts when out of memory.
  */
 struct tree *random_tree(uint64_t seed, uint64_t order, unsigned max_entries);
+/* Some files without holes, most of them of many gigabytes. */
+struct tree *random_large_tree(uint64_t seed);
 
 /* Gives an entry the extended attributes of a seed: mostly none. */
 void random_xattrs(struct tree_builder *builder, builder_id id, uint64_t seed);
