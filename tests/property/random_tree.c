@@ -112,7 +112,7 @@ struct content *pattern_new(uint64_t seed)
 /* ---- what is to be in the tree ---- */
 
 #define MAX_EXTENTS 20
-#define MAX_SIZE    UINT64_C(2196873666560) /* the largest that there is */
+#define MAX_SIZE    ((UINT64_C(1) << 41) - 1) /* the largest that there is */
 
 /* What a tree is mostly made of. */
 enum shape {

@@ -109,6 +109,8 @@ static struct tree *ends_tree(void)
 				add_dense(b, dir, size);
 		}
 	}
+	add_sparse(b, dir, PLAIN_FILE);
+	add_sparse(b, dir, PLAIN_FILE + 1);
 	add_sparse(b, dir, LARGEST_FILE - 1);
 	add_sparse(b, dir, LARGEST_FILE);
 	add_dense(b, dir, 1);

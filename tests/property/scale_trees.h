@@ -15,8 +15,9 @@
 
 #include "imgcore/tree.h"
 
-/* The largest file that Linux reads: 2^29 - 1 blocks with the indirect ones. */
-#define LARGEST_FILE UINT64_C(2196873666560)
+/* The largest file, less than 2 TiB; and that which takes no huge_file. */
+#define LARGEST_FILE ((UINT64_C(1) << 41) - 4096)
+#define PLAIN_FILE   UINT64_C(2196873666560)
 
 /* NULL: no tree has that name. */
 struct tree *scale_tree(const char *name);
