@@ -177,6 +177,8 @@ static void make_digest(struct build *b)
 		memcpy(b->digest, o->uuid, sizeof(b->digest));
 		return;
 	}
+	for (unsigned i = 0; i < 2; i++)
+		tree_digest(b->image->partition[i].tree, b->tree_digest[i]);
 	memcpy(record, b->tree_digest, sizeof(b->tree_digest));
 	put_le64(record + 32, o->size);
 	put_le64(record + 40, o->boot_size);
@@ -206,6 +208,18 @@ static void derive_uuid(const struct build *b, uint64_t purpose,
 	ret[8] = (ret[8] & 0x3f) | 0x80;
 }
 
+/*
+ * Of the directories' hash. Sizes that were asked for have no part in it: what
+ * the tree needs must not change with them.
+ */
+static void make_seed(const struct build *b, unsigned i, uint8_t ret[16])
+{
+	if (b->options->uuid)
+		derive_uuid(b, 3 + i, ret);
+	else
+		memcpy(ret, b->tree_digest[i], sizeof(b->tree_digest[i]));
+}
+
 static int choose_layout(struct build *b)
 {
 	uint64_t need[2];
@@ -213,12 +227,11 @@ static int choose_layout(struct build *b)
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t spare = i == 0 ? BOOT_FREE : b->options->free;
 		const struct tree *tree = b->image->partition[i].tree;
+		uint8_t seed[16];
 		int r;
 
-		/* The order in directories is the tree's doing alone. */
-		tree_digest(tree, b->tree_digest[i]);
-		r = ext2_demand_new(&b->demand[i], tree, b->tree_digest[i],
-				    b->diag);
+		make_seed(b, i, seed);
+		r = ext2_demand_new(&b->demand[i], tree, seed, b->diag);
 		if (r < 0)
 			return r;
 		r = ext2_demand_size(b->demand[i], spare, &need[i], b->diag);
@@ -293,12 +306,13 @@ static int make_head(struct build *b)
 /* From the trees on: numbers, places, table. */
 static int assemble(struct build *b)
 {
-	int r = choose_layout(b);
+	int r;
 
+	make_digest(b);
+	r = choose_layout(b);
 	if (r < 0)
 		return r;
 	b->image->size = b->layout.size;
-	make_digest(b);
 	for (unsigned i = 0; i < 2; i++) {
 		r = make_plan(b, i);
 		if (r < 0)

@@ -4,6 +4,8 @@
  * /d, of that many entries, which no directory of the host is behind. KIND:
  *   names    empty files 0 ... NUMBER - 1
  *   subdirs  directories of such names
+ *   long     files with names of 255 bytes, 15 to a leaf
+ *   random   files with any names; NUMBER is the seed
  *   pairs    files whose names come in pairs of one hash, so that leaves end
  *            within them
  * Holes are left where the file system has none of its blocks.
@@ -54,6 +56,55 @@ static void add_numbers(struct tree_builder *b, builder_id dir, uint32_t mode,
 	}
 }
 
+/* 255 bytes. */
+static void long_name(uint32_t number, char name[256])
+{
+	int len = snprintf(name, 256, "%u-", number);
+
+	memset(name + len, 'x', (size_t)(255 - len));
+	name[255] = '\0';
+}
+
+static void add_long(struct tree_builder *b, builder_id dir, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		char name[256];
+
+		long_name(i, name);
+		add(b, dir, S_IFREG | 0644, name, 255);
+	}
+}
+
+/* splitmix64 */
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+static void add_random(struct tree_builder *b, builder_id dir, uint64_t state)
+{
+	uint32_t n = (uint32_t)(draw(&state) % (1u << draw(&state) % 16));
+	uint32_t most = 8 + (uint32_t)(draw(&state) % 248);
+
+	for (uint32_t i = 0; i < n; i++) {
+		char name[256];
+		/* The number keeps names apart. */
+		size_t len = (size_t)snprintf(name, sizeof(name), "%x-", i);
+		size_t end = len + draw(&state) % (most - len);
+
+		for (; len < end; len++) {
+			name[len] = (char)draw(&state);
+			if (name[len] == '\0' || name[len] == '/')
+				name[len] = '-';
+		}
+		add(b, dir, S_IFREG | 0644, name, len);
+	}
+}
+
 /* ---- pairs ---- */
 
 struct named {
@@ -69,16 +120,10 @@ static int by_hash(const void *a, const void *b)
 	return (x->hash > y->hash) - (x->hash < y->hash);
 }
 
-/* 255 bytes: 15 to a leaf, so a pair is often in two. */
-static void long_name(uint32_t number, char name[256])
-{
-	int len = snprintf(name, 256, "%u-", number);
-
-	memset(name + len, 'x', (size_t)(255 - len));
-	name[255] = '\0';
-}
-
-/* By the birthday paradox: n names of 31 bits have n * n / 2^32 pairs. */
+/*
+ * By the birthday paradox n names with hashes of 31 bits have n * n / 2^32
+ * pairs. With 15 names to a leaf, every second leaf ends within one.
+ */
 static void add_pairs(struct tree_builder *b, builder_id dir, uint32_t wanted)
 {
 	const uint32_t n = 1u << 20;
@@ -121,6 +166,10 @@ static struct tree *make_tree(const char *kind, uint32_t n)
 		add_numbers(b, dir, S_IFREG | 0644, n);
 	else if (strcmp(kind, "subdirs") == 0)
 		add_numbers(b, dir, S_IFDIR | 0755, n);
+	else if (strcmp(kind, "long") == 0)
+		add_long(b, dir, n);
+	else if (strcmp(kind, "random") == 0)
+		add_random(b, dir, n);
 	else if (strcmp(kind, "pairs") == 0)
 		add_pairs(b, dir, n);
 	else

@@ -13,6 +13,14 @@ from support import judges, sources
 
 BLOCK = 4096
 BLKFLSBUF = 0x1261
+# Names of 255 bytes in one leaf; leaves in a root and in a node.
+LONG_NAMES, ROOT, NODE = 15, 508, 511
+
+# Printed with each test's name; DIRDISK_SEED repeats a run.
+FIRST_SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
+SEEDS = range(
+    FIRST_SEED, FIRST_SEED + (300 if os.environ.get("DIRDISK_SOAK") else 10)
+)
 
 # debugfs says that of every index without checksums, its own too.
 NO_CHECKSUM = re.compile(
@@ -137,10 +145,14 @@ def make_file(path):
 def assert_names(where, names):
     """All of them are listed, and each is found."""
     assert set(os.listdir(where)) == set(names)
-    for name in names:
-        os.lstat(os.path.join(where, name))
-    with pytest.raises(FileNotFoundError):
-        os.stat(os.path.join(where, "none of them"))
+    where = os.open(where, os.O_RDONLY)
+    try:
+        for name in names:
+            os.stat(name, dir_fd=where, follow_symlinks=False)
+        with pytest.raises(FileNotFoundError):
+            os.stat("none of them", dir_fd=where)
+    finally:
+        os.close(where)
 
 
 def assert_writable(box, device, names, make=make_file, remove=os.unlink):
@@ -170,6 +182,31 @@ def test_names_of_one_hash(box, large):
             assert len(names) == 150
             assert_names(point / "d", names)
         assert_grub_lists(box, image, "(loop0)/d/", names)
+        assert_writable(box, device, names)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_names(box, large, seed):
+    image = large("random", seed)
+    with attached(box, image) as device:
+        judges.assert_fsck(box, device)
+        with mounted(box, device) as point:
+            names = os.listdir(os.fsencode(point / "d"))
+            assert_names(os.fsencode(point / "d"), names)
+
+
+@pytest.mark.parametrize("leaves", [ROOT, ROOT + 1, NODE, NODE + 1])
+def test_full_index(box, large, leaves):
+    """Just before and just after a block of the index is full."""
+    count = leaves * LONG_NAMES
+    with attached(box, large("long", count)) as device:
+        judges.assert_fsck(box, device)
+        with mounted(box, device) as point:
+            names = os.listdir(point / "d")
+            assert len(names) == count
+            nodes = 0 if leaves <= ROOT else 1 if leaves <= NODE else 2
+            blocks = 1 + nodes + leaves
+            assert os.stat(point / "d").st_size == blocks * BLOCK
         assert_writable(box, device, names)
 
 
