@@ -243,7 +243,8 @@ static int measure_file(struct ext2_demand *d, tree_id node,
 	demand_blockmap(d, node, info, &dense, &map);
 	*ret_blocks = blockmap_total(&map);
 	/* i_blocks counts sectors in 32 bits, one block of attributes too. */
-	if ((*ret_blocks + 1) * (EXT2_BLOCK / 512) > UINT32_MAX)
+	if ((*ret_blocks + (info->xattrs != 0)) * (EXT2_BLOCK / 512) >
+	    UINT32_MAX)
 		return fail(
 			d, node, diag, -EFBIG,
 			"takes 2 TiB with its indirect blocks; ext2 holds no such file");

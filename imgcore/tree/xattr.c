@@ -199,6 +199,11 @@ int xattrs_scan(struct xattr_reader *reader, struct batch *batch,
 	if (reader->which == TREE_XATTRS_NONE ||
 	    (reader->none_there && reader->none_dev == e->dev))
 		return 0;
+	reader->reason[0] = '\0';
+	if (!reader->names.items &&
+	    (vec_reserve(&reader->names, SMALL_SIZE) < 0 ||
+	     vec_reserve(&reader->value, SMALL_SIZE) < 0))
+		return -ENOMEM;
 	len = read_names(reader, dirfd, name, e->dev);
 	if (len <= 0)
 		return (int)len;
@@ -239,12 +244,13 @@ int xattr_reader_init(struct xattr_reader *reader, enum tree_xattrs which,
 		      int dirfd)
 {
 	*reader = (struct xattr_reader){ .which = which };
-	if (which == TREE_XATTRS_NONE)
-		return 0;
-	if (vec_reserve(&reader->names, SMALL_SIZE) < 0 ||
-	    vec_reserve(&reader->value, SMALL_SIZE) < 0)
-		return -ENOMEM;
-	return choose_calls(reader, dirfd);
+	return which == TREE_XATTRS_NONE ? 0 : choose_calls(reader, dirfd);
+}
+
+struct xattr_reader xattr_reader_like(const struct xattr_reader *reader)
+{
+	return (struct xattr_reader){ .which = reader->which,
+				      .by_proc = reader->by_proc };
 }
 
 void xattr_reader_release(struct xattr_reader *reader)

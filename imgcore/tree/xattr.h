@@ -32,6 +32,8 @@ struct xattr_reader {
 /* Finds out by dirfd which calls there are. */
 int xattr_reader_init(struct xattr_reader *reader, enum tree_xattrs which,
 		      int dirfd);
+/* One for another thread, that knows what this one found out. */
+struct xattr_reader xattr_reader_like(const struct xattr_reader *reader);
 void xattr_reader_release(struct xattr_reader *reader);
 
 /*
