@@ -7,6 +7,7 @@
 start   until the first sector can be read, beside mke2fs -d and nbdkit
 boot    until the guest is up, beside the same disk in a raw file
 stored  what mount, boot and unmount write to storage
+reading the disk's bytes, beside other FUSE servers and plain files
 
 Machines are noisy and differ: contestants take turns, figures are medians, and
 only ratios within one run are judged. Exit status 1 if a goal is missed.
@@ -22,13 +23,20 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(1, str(TESTS))
 
 import boot  # noqa: E402
+import reading  # noqa: E402
 import start  # noqa: E402
 import stored  # noqa: E402
 from keep import keep  # noqa: E402
 from support.guest import Guest  # noqa: E402
 
 TOOLS = ["mke2fs", "nbdkit", "find", "cmp", "qemu-system-x86_64"]
-MEASURES = {"start": start, "boot": boot, "stored": stored}
+TOOLS += ["fio", "nbdfuse", "qemu-storage-daemon", "qemu-img"]
+MEASURES = {
+    "start": start,
+    "boot": boot,
+    "stored": stored,
+    "reading": reading,
+}
 # Longer than any of them takes on a slow machine.
 DEADLINE = 580
 
