@@ -2,8 +2,9 @@
 #include "image/hostfile.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,130 +13,115 @@
 #include "imgcore/diag.h"
 
 /*
- * Each slot holds one open file; who comes to a slot with another file takes
- * it over. A file closes when its slot and its last reader have let go.
+ * Each slot holds one open file, pinned by those who read it. Who comes with
+ * another file takes the slot over if nobody reads that one, and does without
+ * if somebody does. No lock: in a slot nobody owns, nothing but the pins ever
+ * changes.
  */
 #define SLOTS 128u
+#define OWNED (1u << 31) /* in pins: one thread changes the slot */
 
-struct hostfile {
-	const struct tree *tree;
+struct slot {
+	alignas(64) atomic_uint pins;
+	int fd; /* -1: none */
 	tree_id node;
-	int fd;
-	atomic_uint users;
+	const struct tree *tree;
 };
 
 struct hostfiles {
-	pthread_mutex_t lock; /* of the slots; held for a few instructions */
-	struct hostfile *slots[SLOTS];
+	struct slot slots[SLOTS];
 };
 
 int hostfiles_new(struct hostfiles **ret_files)
 {
-	struct hostfiles *f = calloc(1, sizeof(*f));
+	struct hostfiles *f = aligned_alloc(alignof(struct hostfiles),
+					    sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;
-	pthread_mutex_init(&f->lock, NULL);
+	for (size_t i = 0; i < SLOTS; i++) {
+		f->slots[i] = (struct slot){ .fd = -1 };
+		atomic_init(&f->slots[i].pins, 0);
+	}
 	*ret_files = f;
 	return 0;
 }
-
-static void hostfile_put(struct hostfile *file)
-{
-	if (!file || atomic_fetch_sub(&file->users, 1) != 1)
-		return;
-	close(file->fd);
-	free(file);
-}
-DEFINE_CLEANUP(struct hostfile, hostfile_put)
 
 void hostfiles_free(struct hostfiles *files)
 {
 	if (!files)
 		return;
 	for (size_t i = 0; i < SLOTS; i++)
-		hostfile_put(files->slots[i]);
-	pthread_mutex_destroy(&files->lock);
+		base_closep(&files->slots[i].fd);
 	free(files);
 }
 
-static struct hostfile **slot_of(struct hostfiles *files,
-				 const struct tree *tree, tree_id node)
+static struct slot *slot_of(struct hostfiles *files, const struct tree *tree,
+			    tree_id node)
 {
 	uint32_t h = node ^ (uint32_t)((uintptr_t)tree >> 4);
 
 	return &files->slots[(h * UINT32_C(0x9e3779b1) >> 16) % SLOTS];
 }
 
-/* The file in the slot, if it is the one asked for, with one more user. */
-static struct hostfile *find(struct hostfiles *files, const struct tree *tree,
-			     tree_id node)
+static void slot_unpin(struct slot *slot)
 {
-	struct hostfile *file;
-
-	pthread_mutex_lock(&files->lock);
-	file = *slot_of(files, tree, node);
-	if (file && file->tree == tree && file->node == node)
-		atomic_fetch_add(&file->users, 1);
-	else
-		file = NULL;
-	pthread_mutex_unlock(&files->lock);
-	return file;
+	atomic_fetch_sub_explicit(&slot->pins, 1, memory_order_release);
 }
 
-static void keep(struct hostfiles *files, struct hostfile *file)
+/* True, and pinned, if the slot holds that file. */
+static bool slot_pin(struct slot *slot, const struct tree *tree, tree_id node)
 {
-	struct hostfile **slot = slot_of(files, file->tree, file->node);
-	struct hostfile *old;
+	unsigned pins = atomic_fetch_add_explicit(&slot->pins, 1,
+						  memory_order_acquire);
 
-	pthread_mutex_lock(&files->lock);
-	old = *slot;
-	*slot = file;
-	pthread_mutex_unlock(&files->lock);
-	hostfile_put(old);
+	if (!(pins & OWNED) && slot->fd >= 0 && slot->tree == tree &&
+	    slot->node == node)
+		return true;
+	slot_unpin(slot);
+	return false;
+}
+
+/* Puts fd into a slot that nobody uses; gives what was there, or fd. */
+static int slot_exchange(struct slot *slot, const struct tree *tree,
+			 tree_id node, int fd)
+{
+	unsigned none = 0;
+	int old;
+
+	if (!atomic_compare_exchange_strong_explicit(&slot->pins, &none, OWNED,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		return fd;
+	old = slot->fd;
+	slot->fd = fd;
+	slot->tree = tree;
+	slot->node = node;
+	atomic_fetch_sub_explicit(&slot->pins, OWNED, memory_order_release);
+	return old;
 }
 
 /* Closes all files that nobody reads at the moment. */
 static void drop(struct hostfiles *files)
 {
 	for (size_t i = 0; i < SLOTS; i++) {
-		struct hostfile *file;
+		int fd = slot_exchange(&files->slots[i], NULL, TREE_NONE, -1);
 
-		pthread_mutex_lock(&files->lock);
-		file = take_ptr(files->slots[i]);
-		pthread_mutex_unlock(&files->lock);
-		hostfile_put(file);
+		base_closep(&fd);
 	}
 }
 
-static int get(struct hostfiles *files, const struct tree *tree, tree_id node,
-	       struct hostfile **ret_file, struct diag *diag)
+static int open_file(struct hostfiles *files, const struct tree *tree,
+		     tree_id node, struct tree_dir *dir, int *ret_fd,
+		     struct diag *diag)
 {
-	struct hostfile *file = find(files, tree, node);
-	int fd;
-	int r;
+	int r = tree_open_host_in(tree, node, dir, ret_fd, diag);
 
-	if (file) {
-		*ret_file = file;
-		return 0;
-	}
-	r = tree_open_host(tree, node, &fd, diag);
-	if (r == -EMFILE || r == -ENFILE) {
-		drop(files);
-		r = tree_open_host(tree, node, &fd, diag);
-	}
-	if (r < 0)
+	if (r != -EMFILE && r != -ENFILE)
 		return r;
-	file = malloc(sizeof(*file));
-	if (!file) {
-		close(fd);
-		return diag_set(diag, -ENOMEM, NULL, NULL);
-	}
-	*file = (struct hostfile){ .tree = tree, .node = node, .fd = fd };
-	atomic_init(&file->users, 2); /* the slot, and our caller */
-	keep(files, file);
-	*ret_file = file;
-	return 0;
+	drop(files);
+	diag_clear(diag);
+	return tree_open_host_in(tree, node, dir, ret_fd, diag);
 }
 
 static int fail(const struct tree *tree, tree_id node, int err,
@@ -148,25 +134,55 @@ static int fail(const struct tree *tree, tree_id node, int err,
 	return diag_set(diag, err, path, "%s", reason);
 }
 
-int hostfiles_read(struct hostfiles *files, const struct tree *tree,
-		   tree_id node, void *buf, size_t len, uint64_t offset,
-		   struct diag *diag)
+/*
+ * Only what is unchanged behind the read was unchanged before it. Whatever went
+ * wrong with another file is no news of this one.
+ */
+static int read_verified(const struct tree *tree, tree_id node, int fd,
+			 void *buf, size_t len, uint64_t offset,
+			 struct diag *diag)
 {
-	_cleanup_(hostfile_putp) struct hostfile *file = NULL;
-	ssize_t n;
-	int r = get(files, tree, node, &file, diag);
+	ssize_t n = io_pread(fd, buf, len, offset);
+	int r = tree_verify_host(tree, node, fd, diag);
 
 	if (r < 0)
 		return r;
-	n = io_pread(file->fd, buf, len, offset);
 	if (n < 0)
 		return fail(tree, node, (int)n, strerror((int)-n), diag);
-	/* Only what is unchanged behind the read was unchanged before it. */
-	r = tree_verify_host(tree, node, file->fd, diag);
-	if (r < 0)
-		return r;
 	return (size_t)n == len
 		       ? 0
 		       : fail(tree, node, -EIO,
 			      "gives fewer bytes than its size says", diag);
+}
+
+int hostfiles_read(struct hostfiles *files, const struct tree *tree,
+		   tree_id node, void *buf, size_t len, uint64_t offset,
+		   struct diag *diag)
+{
+	struct slot *slot = slot_of(files, tree, node);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (slot_pin(slot, tree, node)) {
+		r = read_verified(tree, node, slot->fd, buf, len, offset, diag);
+		slot_unpin(slot);
+		return r;
+	}
+	r = open_file(files, tree, node, NULL, &fd, diag);
+	if (r < 0)
+		return r;
+	r = read_verified(tree, node, fd, buf, len, offset, diag);
+	if (r == 0)
+		fd = slot_exchange(slot, tree, node, fd);
+	return r;
+}
+
+int hostfiles_read_whole(struct hostfiles *files, const struct tree *tree,
+			 tree_id node, struct tree_dir *dir, void *buf,
+			 size_t len, struct diag *diag)
+{
+	_cleanup_close_ int fd = -1;
+	int r = open_file(files, tree, node, dir, &fd, diag);
+
+	return r < 0 ? r : read_verified(tree, node, fd, buf, len, 0, diag);
 }

@@ -5,7 +5,7 @@
 /*
  * Bytes of host files, with the proof that they are those that were scanned,
  * through a small cache of open descriptors. Threading: any number of threads;
- * no lock is held while a file is opened or read.
+ * there is no lock, so none is held while a file is opened or read.
  */
 
 #include <stddef.h>
@@ -26,5 +26,12 @@ void hostfiles_free(struct hostfiles *files);
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 		   tree_id node, void *buf, size_t len, uint64_t offset,
 		   struct diag *diag);
+/*
+ * The same for all of a file, which is not kept open: who has read it all will
+ * hardly come back. dir is from one file to the next of one request.
+ */
+int hostfiles_read_whole(struct hostfiles *files, const struct tree *tree,
+			 tree_id node, struct tree_dir *dir, void *buf,
+			 size_t len, struct diag *diag);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/math.h"
 #include "image/image-internal.h"
 #include "imgcore/diag.h"
@@ -151,6 +152,18 @@ uint64_t image_next_hole(const struct image *image, uint64_t offset)
 
 /* ---- reading ---- */
 
+/* One request: what is kept from one of its regions to the next. */
+struct request {
+	const struct image *image;
+	struct tree_dir dir; /* of the last small file */
+	struct diag *diag;
+};
+
+static void request_release(struct request *req)
+{
+	tree_dir_release(&req->dir);
+}
+
 static void read_rendered(const struct image *image,
 			  const struct image_region *r, uint8_t *buf,
 			  size_t len, uint64_t offset)
@@ -177,26 +190,29 @@ static void read_rendered(const struct image *image,
 	}
 }
 
-static int read_content(const struct image *image, const struct partition *p,
+static int read_content(struct request *req, const struct tree *tree,
 			tree_id node, uint8_t *buf, size_t len, uint64_t offset,
-			struct diag *diag)
+			uint64_t size)
 {
-	struct content *content = tree_content(p->tree, node);
+	struct content *content = tree_content(tree, node);
+	struct hostfiles *files = req->image->hostfiles;
 	int r;
 
+	if (!content && len == size)
+		return hostfiles_read_whole(files, tree, node, &req->dir, buf,
+					    len, req->diag);
 	if (!content)
-		return hostfiles_read(image->hostfiles, p->tree, node, buf, len,
-				      offset, diag);
+		return hostfiles_read(files, tree, node, buf, len, offset,
+				      req->diag);
 	r = content->pread(content, buf, len, offset);
-	return r < 0 ? diag_set(diag, r, NULL, NULL) : 0;
+	return r < 0 ? diag_set(req->diag, r, NULL, NULL) : 0;
 }
 
 /* A file's bytes, and zeroes behind its end in its last block. */
-static int read_file(const struct image *image, const struct image_region *r,
-		     uint8_t *buf, size_t len, uint64_t offset,
-		     struct diag *diag)
+static int read_file(struct request *req, const struct image_region *r,
+		     uint8_t *buf, size_t len, uint64_t offset)
 {
-	const struct partition *p = &image->partition[r->partition - 1];
+	const struct partition *p = &req->image->partition[r->partition - 1];
 	uint64_t at = r->node_offset + (offset - r->start);
 	struct tree_info info;
 	size_t n;
@@ -206,25 +222,24 @@ static int read_file(const struct image *image, const struct image_region *r,
 	memset(buf + n, 0, len - n);
 	if (n == 0)
 		return 0;
-	return read_content(image, p, r->node, buf, n, at, diag);
+	return read_content(req, p->tree, r->node, buf, n, at, info.size);
 }
 
-static int read_region(const struct image *image, const struct image_region *r,
-		       uint8_t *buf, size_t len, uint64_t offset,
-		       struct diag *diag)
+static int read_region(struct request *req, const struct image_region *r,
+		       uint8_t *buf, size_t len, uint64_t offset)
 {
 	switch (r->kind) {
 	case IMAGE_ZERO:
 		memset(buf, 0, len);
 		return 0;
 	case IMAGE_BYTES:
-		memcpy(buf, image->head + offset, len);
+		memcpy(buf, req->image->head + offset, len);
 		return 0;
 	case IMAGE_RENDER:
-		read_rendered(image, r, buf, len, offset);
+		read_rendered(req->image, r, buf, len, offset);
 		return 0;
 	case IMAGE_FILE:
-		return read_file(image, r, buf, len, offset, diag);
+		return read_file(req, r, buf, len, offset);
 	}
 	return -EIO;
 }
@@ -232,6 +247,11 @@ static int read_region(const struct image *image, const struct image_region *r,
 int image_pread(const struct image *image, void *buf, size_t len,
 		uint64_t offset, struct diag *diag)
 {
+	_cleanup_(request_release) struct request req = {
+		.image = image,
+		.dir = TREE_DIR_INIT,
+		.diag = diag,
+	};
 	uint8_t *p = buf;
 
 	if (offset > image->size || len > image->size - offset)
@@ -243,7 +263,7 @@ int image_pread(const struct image *image, void *buf, size_t len,
 
 		image_region_at(image, offset, &region);
 		n = min_u64(len, region.end - offset);
-		r = read_region(image, &region, p, n, offset, diag);
+		r = read_region(&req, &region, p, n, offset);
 		if (r < 0)
 			return r;
 		p += n;

@@ -110,6 +110,9 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 	return 0;
 }
 
+/* Should a fifo have taken its place, do not wait for a writer. */
+#define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+
 /* A grafted host file: it may well be a link, and on any file system. */
 static int open_origin(const struct origin *origin)
 {
@@ -134,19 +137,73 @@ static int open_scanned(const struct tree *tree, tree_id id)
 	r = tree_path(tree, id, &path);
 	if (r < 0)
 		return r;
-	/* Should a fifo have taken its place, do not wait for a writer. */
-	return host_open_beneath(tree->root_fd, path,
-				 O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	return host_open_beneath(tree->root_fd, path, OPEN_FLAGS);
 }
+
+/* ---- beneath a directory that stays open ---- */
+
+void tree_dir_release(struct tree_dir *dir)
+{
+	base_closep(&dir->fd);
+	*dir = (struct tree_dir)TREE_DIR_INIT;
+}
+
+/* Goes to a directory; opens it only when it is the second time. */
+static int dir_enter(struct tree_dir *dir, const struct tree *tree,
+		     tree_id node)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (dir->tree != tree || dir->node != node) {
+		tree_dir_release(dir);
+		dir->tree = tree;
+		dir->node = node;
+		return -1;
+	}
+	if (dir->fd >= 0)
+		return dir->fd;
+	r = tree_path(tree, node, &path);
+	if (r < 0)
+		return r;
+	dir->fd = open_long(tree->root_fd, *path ? path : ".",
+			    O_PATH | O_DIRECTORY);
+	return dir->fd;
+}
+
+static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
+{
+	const struct node *n = &tree->nodes.items[id];
+	char name[NAME_MAX + 1];
+	int fd;
+
+	if (n->file.origin || n->flags & NODE_GRAFT)
+		return open_scanned(tree, id);
+	fd = dir_enter(dir, tree, n->parent);
+	/* What is wrong with the directory, the whole path will show. */
+	if (fd < 0)
+		return open_scanned(tree, id);
+	memcpy(name, node_name(tree, n), n->name_len);
+	name[n->name_len] = '\0';
+	return host_open_beneath(fd, name, OPEN_FLAGS);
+}
+
+/* ---- and in general ---- */
 
 int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
 		   struct diag *diag)
+{
+	return tree_open_host_in(tree, id, NULL, ret_fd, diag);
+}
+
+int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
+		      int *ret_fd, struct diag *diag)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
 
 	id = tree->nodes.items[id].inode;
-	fd = open_scanned(tree, id);
+	fd = dir ? open_named(tree, id, dir) : open_scanned(tree, id);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return stale(tree, id, diag, "was removed");
 	if (fd == -ENXIO || fd == -ENODEV) /* a socket, or no one's device */

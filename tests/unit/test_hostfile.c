@@ -318,6 +318,137 @@ static void less_than_its_size(void **state)
 	assert_contains(diag.reason, "fewer bytes");
 }
 
+/* ---- whole files, directory by directory ---- */
+
+#define DIRS	5
+#define IN_EACH 20
+
+static void dirs_init(struct cache *c, int dir)
+{
+	uint8_t buf[SIZE];
+	char name[32];
+
+	for (unsigned i = 0; i < DIRS * IN_EACH; i++) {
+		snprintf(name, sizeof(name), "d%u", i / IN_EACH);
+		if (i % IN_EACH == 0)
+			assert_sys(mkdirat(dir, name, 0755));
+		snprintf(name, sizeof(name), "d%u/%u", i / IN_EACH, i);
+		fill(i, buf, 0, SIZE);
+		put_bytes(dir, name, buf, SIZE);
+	}
+	tick();
+	c->tree = scan(dir, &scan_all, NULL);
+	assert_ok(hostfiles_new(&c->files));
+	for (unsigned i = 0; i < DIRS * IN_EACH; i++) {
+		snprintf(name, sizeof(name), "d%u/%u", i / IN_EACH, i);
+		c->nodes[i] = must_find(c->tree, name);
+	}
+}
+
+static int read_whole(const struct cache *c, unsigned file,
+		      struct tree_dir *dir, struct diag *diag)
+{
+	uint8_t buf[SIZE], expected[SIZE];
+	int e = hostfiles_read_whole(c->files, c->tree, c->nodes[file], dir,
+				     buf, SIZE, diag);
+
+	fill(file, expected, 0, SIZE);
+	if (e == 0 && memcmp(buf, expected, SIZE) != 0)
+		return -EILSEQ;
+	return e;
+}
+
+/* Now in order, now by chance, whole and in part. */
+static void *read_all_kinds(void *context)
+{
+	struct reader *r = context;
+	struct tree_dir dir = TREE_DIR_INIT;
+	unsigned file = 0;
+	int e = 0;
+
+	for (unsigned i = 0; i < r->reads && e == 0; i++) {
+		unsigned other;
+
+		e = read_whole(r->cache, file, &dir, NULL);
+		file = random_below(&r->seed, 8)
+			       ? (file + 1) % r->files
+			       : (unsigned)random_below(&r->seed, r->files);
+		if (e == 0 && i % 4 == 0)
+			e = read_random(r, &other);
+	}
+	tree_dir_release(&dir);
+	if (e < 0)
+		r->problem = "a read failed, or gave other bytes";
+	return NULL;
+}
+
+static void whole_files_by_many(void **state)
+{
+	const struct temp *t = *state;
+	int before = count_descriptors();
+
+	{
+		_cleanup_cache_ struct cache c = { 0 };
+		struct reader readers[THREADS];
+
+		dirs_init(&c, t->fd);
+		for (int i = 0; i < THREADS; i++)
+			readers[i] = (struct reader){ .cache = &c,
+						      .files = DIRS * IN_EACH,
+						      .reads = 1000 };
+		run_readers(readers, read_all_kinds);
+	}
+	assert_int_equal(count_descriptors(), before);
+}
+
+/* It is opened for the second file, and not for one alone. */
+static void directory_stays_open(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_cache_ struct cache c = { 0 };
+	struct tree_dir dir = TREE_DIR_INIT;
+	int before;
+
+	dirs_init(&c, t->fd);
+	before = count_descriptors();
+	assert_ok(read_whole(&c, 0, &dir, NULL));
+	assert_int_equal(count_descriptors(), before);
+	assert_ok(read_whole(&c, 1, &dir, NULL));
+	assert_ok(read_whole(&c, 2, &dir, NULL));
+	assert_int_equal(count_descriptors(), before + 1);
+	assert_ok(read_whole(&c, IN_EACH, &dir, NULL));
+	assert_int_equal(count_descriptors(), before);
+	tree_dir_release(&dir);
+	tree_dir_release(&dir);
+	assert_int_equal(count_descriptors(), before);
+}
+
+/* Beneath the descriptor as from the root: no link, no other file. */
+static void another_file_beneath_it(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_cache_ struct cache c = { 0 };
+	struct tree_dir dir = TREE_DIR_INIT;
+
+	dirs_init(&c, t->fd);
+	assert_ok(read_whole(&c, 0, &dir, NULL));
+	assert_ok(read_whole(&c, 1, &dir, NULL));
+	assert_sys(renameat(t->fd, "d0/2", t->fd, "away"));
+	assert_sys(symlinkat("../away", t->fd, "d0/2"));
+	assert_sys(renameat(t->fd, "d0/3", t->fd, "d0/4"));
+	put_text(t->fd, "d0/5", "short");
+	for (unsigned i = 2; i < 6; i++) {
+		_cleanup_diag_ struct diag diag = DIAG_INIT;
+		char path[32];
+
+		assert_int_equal(read_whole(&c, i, &dir, &diag), -ESTALE);
+		snprintf(path, sizeof(path), "/src/d0/%u", i);
+		assert_string_equal(diag.path, path);
+	}
+	assert_ok(read_whole(&c, 6, &dir, NULL));
+	tree_dir_release(&dir);
+}
+
 static void nothing_to_free(void **state)
 {
 	hostfiles_free(NULL);
@@ -331,6 +462,9 @@ int main(void)
 		temp_test(written_while_they_are_read),
 		temp_test(stale_names_the_path),
 		temp_test(replaced_and_put_back),
+		temp_test(whole_files_by_many),
+		temp_test(directory_stays_open),
+		temp_test(another_file_beneath_it),
 		cmocka_unit_test(less_than_its_size),
 		cmocka_unit_test(nothing_to_free),
 	};

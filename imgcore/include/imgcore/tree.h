@@ -272,6 +272,24 @@ struct content *tree_content(const struct tree *tree, tree_id id);
  */
 int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
 		   struct diag *diag);
+/*
+ * The same for one file after the other: many of one directory are opened
+ * beneath a descriptor of it, which dir keeps until another one's turn comes.
+ * One thread's; the caller releases it, and soon: while it is held, names in
+ * the directory are found wherever that has been moved to.
+ */
+struct tree_dir {
+	const struct tree *tree;
+	tree_id node;
+	int fd; /* -1: only the number is known */
+};
+#define TREE_DIR_INIT                       \
+	{                                   \
+		.node = TREE_NONE, .fd = -1 \
+	}
+int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
+		      int *ret_fd, struct diag *diag);
+void tree_dir_release(struct tree_dir *dir);
 /* The check alone, on an open descriptor: 0 or -ESTALE. */
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag);
