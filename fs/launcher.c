@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -14,6 +15,7 @@
 #include "exit_code.h"
 #include "imgcore/diag.h"
 #include "options.h"
+#include "readahead.h"
 
 #define SECTOR 512
 
@@ -71,6 +73,7 @@ static int read_sector(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char sector[SECTOR];
+	struct stat st;
 	ssize_t n;
 
 	if (fd < 0)
@@ -78,7 +81,11 @@ static int read_sector(const char *path)
 	n = io_pread(fd, sector, sizeof(sector), 0);
 	if (n < 0)
 		return (int)n;
-	return n == sizeof(sector) ? 0 : -EIO;
+	if (n != sizeof(sector))
+		return -EIO;
+	if (fstat(fd, &st) == 0)
+		readahead_raise(st.st_dev);
+	return 0;
 }
 
 static bool needs_quotes(const char *s)
