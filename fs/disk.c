@@ -176,6 +176,12 @@ ssize_t disk_read(struct disk *disk, void *buf, size_t len, uint64_t offset)
 	return r < 0 ? tell(disk, &diag, r) : (ssize_t)len;
 }
 
+bool disk_is_zero(struct disk *disk, size_t len, uint64_t offset)
+{
+	return offset < disk->size && len <= disk->size - offset &&
+	       overlay_next_data(disk->overlay, offset) >= offset + len;
+}
+
 ssize_t disk_write(struct disk *disk, const void *buf, size_t len,
 		   uint64_t offset)
 {

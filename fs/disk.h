@@ -10,6 +10,7 @@
  * Threading: any number of threads.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -39,6 +40,8 @@ void disk_change(struct disk *disk, const struct stat *st, unsigned what);
 
 /* Bytes, fewer at the end of the disk; 0 behind it. */
 ssize_t disk_read(struct disk *disk, void *buf, size_t len, uint64_t offset);
+/* Whether the range lies on the disk, and reads as zeroes for sure. */
+bool disk_is_zero(struct disk *disk, size_t len, uint64_t offset);
 /* Bytes, fewer at the end of the disk; -ENOSPC behind it. */
 ssize_t disk_write(struct disk *disk, const void *buf, size_t len,
 		   uint64_t offset);
