@@ -17,6 +17,7 @@ import child
 import disk
 import table
 
+BLOCK = 4096
 LARGE = 1 << 30
 SMALL_SIZE = 3000
 # Longer than any server takes to show its file.
@@ -66,7 +67,7 @@ def fio(path, load, start):
     """Reads, or bytes, a second."""
     options, by_reads = LOADS[load]
     argv = ["fio", "--name=x", f"--filename={path}", "--readonly"]
-    argv += ["--thread", f"--offset={start}", f"--size={LARGE - (1 << 20)}"]
+    argv += ["--thread", f"--offset={start}", f"--size={LARGE}"]
     argv += ["--output-format=json", "--norandommap", *options.split()]
     argv += ["--allow_file_create=0"]
     if load in SHORT:
@@ -192,61 +193,68 @@ def goals(load, ratios, least):
     return held
 
 
-def against(load, paths, start, runs, least):
-    def reader(path):
+def against(load, places, runs, least):
+    """places: {name: (path, where the bytes begin)}."""
+
+    def reader(path, start):
         return lambda: fio(path, load, start)
 
-    found = turns({name: reader(path) for name, path in paths.items()}, runs)
+    found = turns(
+        {name: reader(*place) for name, place in places.items()}, runs
+    )
     return goals(load, show(load, found), least)
 
 
 def large_file(bench):
-    src = bench.dir("large-tree")
-    make_large(src / "large", LARGE)
-    raw = bench.root / "large.img"
+    """All serve the same file: not even its place in memory differs."""
+    large = bench.dir("large-tree") / "large"
+    make_large(large, LARGE)
     held = True
-    with disk.Mount(bench, src, "--no-grub") as mount:
-        child.call("cp", "--sparse=always", str(mount.image), str(raw))
-        start = find_data(raw)
-        with plain(bench, raw) as bare:
+    with disk.Mount(bench, large.parent, "--no-grub") as mount:
+        mine = mount.image, find_data(mount.image)
+        with plain(bench, large) as bare:
             raise_readahead(bare)
-            paths = {"dirdisk": mount.image, "a bare FUSE server": bare}
-            goal = {"a bare FUSE server": 0.9}
+            places = {"dirdisk": mine, "a bare FUSE server": (bare, 0)}
+            least = {"a bare FUSE server": 0.9}
             for load in "4k", "4k32", "64k8", "1m", "cold":
-                held &= against(load, paths, start, bench.runs + 2, goal)
-        paths = {"dirdisk": mount.image, "the raw file": raw}
-        held &= against(
-            "again", paths, start, bench.runs, {"the raw file": 0.9}
-        )
-        with nbdfuse(bench, raw) as nbd, storage_daemon(bench, raw) as qsd:
-            paths = {
-                "dirdisk": mount.image,
-                "nbdkit + nbdfuse": nbd,
-                "qemu-storage-daemon": qsd,
+                held &= against(load, places, bench.runs + 2, least)
+        places = {"dirdisk": mine, "the raw file": (large, 0)}
+        least = {"the raw file": 0.9}
+        held &= against("again", places, bench.runs, least)
+        with nbdfuse(bench, large) as nbd, storage_daemon(bench, large) as qsd:
+            places = {
+                "dirdisk": mine,
+                "nbdkit + nbdfuse": (nbd, 0),
+                "qemu-storage-daemon": (qsd, 0),
             }
-            for load, least in ("4k32", (5, 3)), ("1m", (2, 3)):
-                goal = dict(zip(list(paths)[1:], least))
-                held &= against(load, paths, start, 3, goal)
-    raw.unlink()
-    (src / "large").unlink()
+            for load, wanted in ("4k32", (5, 3)), ("1m", (2, 3)):
+                least = dict(zip(list(places)[1:], wanted))
+                held &= against(load, places, bench.runs, least)
+    large.unlink()
     return held
 
 
+def pattern():
+    return random.Random(1).randbytes(1 << 20)
+
+
 def make_large(path, size):
-    block = random.Random(1).randbytes(1 << 20)
+    block = pattern()
     with open(path, "wb") as file:
         for number in range(size >> 20):
             file.write(number.to_bytes(8, "big") + block[8:])
 
 
-def find_data(raw):
-    """Where the large file's bytes begin, a mebibyte into it."""
-    want = (1).to_bytes(8, "big")
-    with open(raw, "rb") as file:
-        for offset in range(0, 1 << 30, 4096):
-            if os.pread(file.fileno(), 8, offset) == want:
-                return offset
-    raise AssertionError(f"{raw}: the file is not on the disk")
+def find_data(image):
+    """Where on the disk the large file begins."""
+    want = (0).to_bytes(8, "big") + pattern()[8:64]
+    fd = os.open(image, os.O_RDONLY)
+    offset = os.lseek(fd, 0, os.SEEK_DATA)
+    while os.pread(fd, len(want), offset) != want:
+        offset += BLOCK
+        assert offset < LARGE, f"{image}: the file is not on the disk"
+    os.close(fd)
+    return offset
 
 
 # ---- a large disk that is almost empty ----
