@@ -22,7 +22,7 @@ MADE_DISK = os.environ["MADE_DISK"]
 PART, PARTS = map(int, os.environ.get("DIRDISK_PART", "0/1").split("/"))
 
 # What GRUB is asked to read whole; it reads holes as if they were data.
-GRUB_READS = 16 << 20
+GRUB_READS = 9 << 20
 # Beyond PATH_MAX GRUB's host side cannot name a file.
 LONGEST = 3800
 LISTED = 4  # directories of a partition
@@ -128,7 +128,7 @@ def assert_grub_names(box, disk, number, point, directory):
 def assert_grub(box, disk, number, point, seed):
     directories = hide_from_grub(box, point)
     # It looks each name up from the beginning of its directory.
-    if max(len(os.listdir(path)) for path in directories) < 2000:
+    if max(len(os.listdir(path)) for path in directories) < 1000:
         assert_grub_bytes(box, disk, number, point)
     chosen = random.Random(seed).sample(
         directories[1:], min(LISTED - 1, len(directories) - 1)
