@@ -3,7 +3,7 @@
  * The sum of every byte of a disk:
  *
  *     golden_disk memory             of a tree that is made here
- *     golden_disk host DIR           of a directory of the host
+ *     golden_disk host DIR THREADS   of a directory of the host
  *
  * GRUB is left out: its version is the machine's.
  */
@@ -190,11 +190,12 @@ static struct image *memory_image(void)
 	return image;
 }
 
-static struct image *host_image(const char *path)
+static struct image *host_image(const char *path, unsigned threads)
 {
 	const struct image_options options = {
 		.src_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 		.src_path = path,
+		.scan.threads = threads,
 		.boot.no_grub = true,
 	};
 	struct diag diag = DIAG_INIT;
@@ -236,10 +237,11 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "memory") == 0)
 		image = memory_image();
-	if (argc == 3 && strcmp(argv[1], "host") == 0)
-		image = host_image(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "host") == 0)
+		image = host_image(argv[2], (unsigned)atoi(argv[3]));
 	if (!image) {
-		fprintf(stderr, "usage: golden_disk memory | host DIR\n");
+		fprintf(stderr,
+			"usage: golden_disk memory | host DIR THREADS\n");
 		return 2;
 	}
 	print_sum(image);

@@ -106,14 +106,15 @@ def test_tree_in_memory():
     judge("memory", golden_disk(os.environ["GOLDEN_DISK"], "memory").strip())
 
 
+@pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_tree_of_the_host(box, seed):
+def test_tree_of_the_host(box, seed, threads):
     src = make_tree(box.tmpfs("src"), seed)
-    found = golden_disk(os.environ["GOLDEN_DISK"], "host", src).strip()
-    judge("host", found)
+    found = golden_disk(os.environ["GOLDEN_DISK"], "host", src, threads)
+    judge("host", found.strip())
 
 
 def test_other_compiler(box, with_clang):
     src = make_tree(box.tmpfs("src"))
     judge("memory", golden_disk(with_clang, "memory").strip())
-    judge("host", golden_disk(with_clang, "host", src).strip())
+    judge("host", golden_disk(with_clang, "host", src, 8).strip())
