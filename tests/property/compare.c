@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define BLOCK	    UINT64_C(4096)
@@ -125,6 +126,57 @@ static void compare_inodes(struct compare *c)
 	for (uint32_t i = 0; i < count; i++)
 		have += i == 0 || c->inodes[i] != c->inodes[i - 1];
 	expect(c, TREE_ROOT, "number of inodes", want, have);
+}
+
+/* ---- extended attributes ---- */
+
+/* By its name from the directory, which may be that of no regular file. */
+static void compare_xattr(struct compare *c, const struct seen *s,
+			  const char *path, const struct tree_xattr *x)
+{
+	static const char *const spaces[] = {
+		[1] = "user.", [4] = "trusted.", [6] = "security."
+	};
+	char name[300];
+	char value[8192];
+	ssize_t len;
+
+	/* ACLs look otherwise here; others compare them. */
+	if (x->index > 6 || !spaces[x->index])
+		return;
+	/* Linux lists user's of other types, and gives none. */
+	if (x->index == 1 && !S_ISREG(s->st.st_mode) && !S_ISDIR(s->st.st_mode))
+		return;
+	snprintf(name, sizeof(name), "%s%.*s", spaces[x->index],
+		 (int)x->name_len, x->name);
+	len = lgetxattr(path, name, value, sizeof(value));
+	if (len != (ssize_t)x->value_len ||
+	    memcmp(value, x->value, x->value_len) != 0)
+		complain(c, s->id, "%s: %zd bytes, or others, of %u", name, len,
+			 x->value_len);
+}
+
+static void compare_xattrs(struct compare *c, const struct seen *s, int dir,
+			   const char *name)
+{
+	struct tree_xattr x;
+	char path[320];
+	char list[8192];
+	size_t at = 0;
+	uint64_t want = 0;
+	uint64_t have = 0;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, name);
+	while (s->info.xattrs &&
+	       tree_next_xattr(c->tree, s->info.xattrs, &at, &x)) {
+		compare_xattr(c, s, path, &x);
+		want += x.index != 2 && x.index != 3;
+	}
+	len = llistxattr(path, list, sizeof(list));
+	for (ssize_t i = 0; i < len; i += (ssize_t)strlen(list + i) + 1)
+		have += strncmp(list + i, "system.", 7) != 0;
+	expect(c, s->id, "number of xattrs", want, have);
 }
 
 /* ---- content ---- */
@@ -298,6 +350,7 @@ static void compare_child(struct compare *c, tree_id id, int dir)
 		return;
 	}
 	compare_attr(c, &s);
+	compare_xattrs(c, &s, dir, name);
 	c->inodes[id] = s.st.st_ino;
 	if (S_ISDIR(s.st.st_mode))
 		compare_subdir(c, &s, dir, name);

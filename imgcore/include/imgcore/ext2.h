@@ -10,8 +10,8 @@
  * Nothing that is as large as the file system's metadata is ever held.
  *
  * Block 4096 bytes, inode 256, revision 1; features filetype, sparse_super,
- * large_file, ext_attr, dir_index (and dir_nlink, huge_file where a directory or
- * a file needs them): ext2 for every driver.
+ * large_file, ext_attr, dir_index (and dir_nlink, huge_file where a directory
+ * or a file needs them): ext2 for every driver.
  *
  * Source: the kernel's Documentation/filesystems/ext4, e2fsprogs' ext2_fs.h.
  * Errors: 0 or a negative errno with a diagnostic that names the path.
