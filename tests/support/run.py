@@ -33,6 +33,8 @@ def open_fuse_to_users(root):
 def main(arguments):
     if os.geteuid() != 0:
         sys.exit("these tests mount: run them as root")
+    # A nohup around us would be inherited, and no script may undo that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     procs.become_subreaper()
     procs.leave_mount_namespace()
     root = os.path.realpath(tempfile.mkdtemp(prefix="dirdisk-tests-"))
