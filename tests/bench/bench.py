@@ -5,6 +5,7 @@
     DIRDISK=build/fs/dirdisk tests/bench/bench.py [--runs N] [MEASURE...]
 
 start   until the first sector can be read, beside mke2fs -d and nbdkit
+scale   the same for trees of up to a million files, and the memory it takes
 boot    until the guest is up, beside the same disk in a raw file
 stored  what mount, boot and unmount write to storage
 reading the disk's bytes, beside other FUSE servers and plain files
@@ -24,6 +25,7 @@ sys.path.insert(1, str(TESTS))
 
 import boot  # noqa: E402
 import reading  # noqa: E402
+import scale  # noqa: E402
 import start  # noqa: E402
 import stored  # noqa: E402
 from keep import keep  # noqa: E402
@@ -33,6 +35,7 @@ TOOLS = ["mke2fs", "nbdkit", "find", "cmp", "qemu-system-x86_64"]
 TOOLS += ["fio", "nbdfuse", "qemu-storage-daemon", "qemu-img"]
 MEASURES = {
     "start": start,
+    "scale": scale,
     "boot": boot,
     "stored": stored,
     "reading": reading,
@@ -49,6 +52,11 @@ class Bench:
         self.program = program
         self.files = options.files
         self.runs = options.runs
+        self.full = options.full
+        self.plot = options.plot
+        # Where meson puts it beside the program.
+        build = pathlib.Path(program).parent.parent
+        self.walk = build / "tests" / "bench" / "walk"
         self.guest = Guest(root)
 
     def dir(self, name):
@@ -74,6 +82,15 @@ def parse(arguments):
         type=int,
         default=int(os.environ.get("DIRDISK_BENCH_FILES", 100_000)),
         help="in the large tree (default: 100000, or DIRDISK_BENCH_FILES)",
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="scale: 2 million files too"
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        default="scale.svg",
+        help="scale: where to (default: scale.svg)",
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.measures) - set(MEASURES):

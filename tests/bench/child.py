@@ -66,6 +66,13 @@ def cpu(pid):
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def memory(pid):
+    """Bytes that a process ever had resident at once."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        figures = dict(line.split(":", 1) for line in file)
+    return int(figures["VmHWM"].split()[0]) * 1024
+
+
 def run(argv, **more):
     """Runs a program to its end, which must be a good one."""
     ended = wait(spawn(argv, **more))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From exec until the first sector of the image can be read."""
 
+import functools
 import os
 import signal
 import socket
@@ -42,7 +43,10 @@ class Contestants:
     def __init__(self, bench, src):
         self.bench = bench
         self.src = src
-        self.size = contents(src)[1] + FREE
+
+    @functools.cached_property
+    def size(self):
+        return contents(self.src)[1] + FREE
 
     def find(self):
         """The floor: every entry's attributes, and nothing done with them."""
