@@ -53,11 +53,13 @@ static void put_random(struct host *h, const char *path)
 static void fill_host(struct host *h, const char *dir, unsigned depth)
 {
 	unsigned n = (unsigned)random_below(&h->random, 30);
-	char path[64];
 
 	for (unsigned i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s%s%x-%u", dir, *dir ? "/" : "",
-			 (unsigned)random_below(&h->random, 4096), h->files++);
+		unsigned name = (unsigned)random_below(&h->random, 4096);
+		_cleanup_free_ char *path = NULL;
+
+		assert_sys(asprintf(&path, "%s%s%x-%u", dir, *dir ? "/" : "",
+				    name, h->files++));
 		if (depth < 4 && random_below(&h->random, 4) == 0) {
 			assert_sys(mkdirat(h->fd, path, 0755));
 			fill_host(h, path, depth + 1);
