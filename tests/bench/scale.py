@@ -77,28 +77,35 @@ class Contestants(start.Contestants):
         ended = mount.end()
         return table.Run(mount.seconds, sum(process.cpu for process in ended))
 
-    def walk(self):
-        return self.timed([self.bench.walk, "2", self.src])
+    def no_xattrs(self):
+        return self.dirdisk("--xattrs=none")
 
-    def turns(self):
-        return table.turns(
-            {
-                "dirdisk": self.dirdisk,
-                "walk, 2 threads (statx)": self.walk,
-                "find -printf": self.find,
-            },
-            self.bench.runs,
-        )
+    def walk(self, *more):
+        return self.timed([self.bench.walk, "2", self.src, *more])
+
+    def walk_xattrs(self):
+        return self.walk("xattrs")
+
+    def turns(self, large):
+        contestants = {
+            "dirdisk": self.dirdisk,
+            "walk, 2 threads (statx)": self.walk,
+            "find -printf": self.find,
+        }
+        if large:
+            contestants["dirdisk --xattrs=none"] = self.no_xattrs
+            contestants["walk (statx, listxattrat)"] = self.walk_xattrs
+        return table.turns(contestants, self.bench.runs)
 
 
 def seconds(runs):
     return median(run.seconds for run in runs)
 
 
-def compare(bench, name, src, runs):
-    table.title(f"start: {name}, cached, median of {runs}")
+def compare(bench, name, src, large=False):
+    table.title(f"start: {name}, cached, median of {bench.runs}")
     run = Contestants(bench, src)
-    found = run.turns()
+    found = run.turns(large)
     table.show(found, "dirdisk")
     table.note(f"dirdisk: at most {run.memory / 1e6:.1f} MB resident")
     return list(found.values()), run.memory
@@ -108,7 +115,7 @@ def one_directory(bench):
     with cached(bench, ONE_DIRECTORY) as root:
         fill(root / "one", 0, ONE_DIRECTORY)
         name = f"{ONE_DIRECTORY} files in one directory"
-        (own, _, find), _ = compare(bench, name, root, bench.runs)
+        (own, _, find), _ = compare(bench, name, root)
     ratio = table.ratio(own, find)
     return table.goal(
         f"below {ONE_GOAL} of find ({ratio:.3f})", ratio < ONE_GOAL
@@ -116,9 +123,13 @@ def one_directory(bench):
 
 
 def large_goals(found, memory):
-    own, walk, find = found
+    own, walk, find, no_xattrs, walk_xattrs = found
     to_walk = table.ratio(own, walk)
     to_find = table.ratio(own, find)
+    table.note(
+        f"--xattrs=none: {table.ratio(no_xattrs, walk):.3f} of the walk; "
+        f"dirdisk: {table.ratio(own, walk_xattrs):.3f} of one with xattrs"
+    )
     held = [
         table.goal(
             f"at most {WALK_GOAL} of the walk ({to_walk:.3f})",
@@ -141,7 +152,7 @@ def report(bench, rows):
         own = seconds(found[0])
         table.line(
             f"{files}",
-            *(f"{seconds(runs) * 1000:.0f}" for runs in found),
+            *(f"{seconds(runs) * 1000:.0f}" for runs in found[:3]),
             f"{own / files * 1e6:.2f}",
             f"{memory / 1e6:.1f}",
             f"{memory / files:.0f}",
@@ -171,7 +182,7 @@ def sizes(bench):
             grow(root, have, files)
             have = files
             name = f"{files} files in {files // FILES_IN_EACH} directories"
-            rows[files] = compare(bench, name, root, bench.runs)
+            rows[files] = compare(bench, name, root, files == LARGE)
             if files == LARGE:
                 held = large_goals(*rows[files])
     report(bench, rows)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * walk THREADS DIR: statx of everything below DIR and nothing done with it,
- * the floor that the scan is measured against. Prints the number of entries.
+ * the floor that the scan is measured against. With `xattrs` behind it, the
+ * names of extended attributes are listed too, since nothing else tells whether
+ * a file has any. Prints the number of entries.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,9 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MAX_THREADS 64
+#ifndef SYS_listxattrat
+#define SYS_listxattrat 465 /* but for alpha */
+#endif
 
 /* Directories still to be read, the last found first. */
 static struct {
@@ -67,6 +76,21 @@ static char *take(uint64_t entries)
 	return path;
 }
 
+static bool with_xattrs;
+
+static void list_xattrs(int fd, const char *name)
+{
+	char path[NAME_MAX + 64];
+	char names[256];
+
+	if (syscall(SYS_listxattrat, fd, name, AT_SYMLINK_NOFOLLOW, names,
+		    sizeof(names)) >= 0 ||
+	    errno != ENOSYS)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", fd, name);
+	(void)!llistxattr(path, names, sizeof(names));
+}
+
 static void visit(int fd, const char *path, const struct dirent *d)
 {
 	struct statx stx;
@@ -75,6 +99,8 @@ static void visit(int fd, const char *path, const struct dirent *d)
 	if (statx(fd, d->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
 		  STATX_BASIC_STATS, &stx) < 0)
 		give_up(d->d_name);
+	if (with_xattrs)
+		list_xattrs(fd, d->d_name);
 	if (!S_ISDIR(stx.stx_mode))
 		return;
 	if (asprintf(&below, "%s/%s", path, d->d_name) < 0)
@@ -115,10 +141,11 @@ static void *work(void *unused)
 int main(int argc, char **argv)
 {
 	pthread_t threads[MAX_THREADS];
-	int n = argc == 3 ? atoi(argv[1]) : 0;
+	int n = argc >= 3 ? atoi(argv[1]) : 0;
 
-	if (n < 1 || n > MAX_THREADS) {
-		fprintf(stderr, "usage: walk THREADS DIR\n");
+	with_xattrs = argc == 4 && strcmp(argv[3], "xattrs") == 0;
+	if (n < 1 || n > MAX_THREADS || argc > 3 + with_xattrs) {
+		fprintf(stderr, "usage: walk THREADS DIR [xattrs]\n");
 		return 2;
 	}
 	put(strdup(argv[2]));
