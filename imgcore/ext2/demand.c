@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,36 +89,40 @@ uint32_t demand_inode(const struct ext2_demand *demand, tree_id node)
 
 /* ---- blocks of one inode ---- */
 
-static const struct sparse_file *find_sparse(const struct ext2_demand *d,
-					     tree_id node)
+/* The first record of a node not below this one; all begin with their node. */
+static size_t first_record(const void *records, size_t count, size_t size,
+			   tree_id node)
 {
 	size_t lo = 0;
-	size_t hi = d->sparse.count;
+	size_t hi = count;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
+		tree_id at;
 
-		if (d->sparse.items[mid].node < node)
+		memcpy(&at, (const char *)records + mid * size, sizeof(at));
+		if (at < node)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return &d->sparse.items[lo];
+	return lo;
+}
+static_assert(offsetof(struct sparse_file, node) == 0, "a record's node");
+static_assert(offsetof(struct htree, node) == 0, "a record's node");
+
+static const struct sparse_file *find_sparse(const struct ext2_demand *d,
+					     tree_id node)
+{
+	return &d->sparse.items[first_record(d->sparse.items, d->sparse.count,
+					     sizeof(*d->sparse.items), node)];
 }
 
 const struct htree *demand_htree(const struct ext2_demand *demand, tree_id node)
 {
-	size_t lo = 0;
-	size_t hi = demand->htrees.count;
+	size_t lo = first_record(demand->htrees.items, demand->htrees.count,
+				 sizeof(*demand->htrees.items), node);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (demand->htrees.items[mid].node < node)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (lo == demand->htrees.count || demand->htrees.items[lo].node != node)
 		return NULL;
 	return &demand->htrees.items[lo];
