@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "base/threads.h"
 #include "base/vec.h"
 #include "ext2/plan.h"
 #include "imgcore/diag.h"
@@ -161,38 +164,7 @@ void demand_blockmap(const struct ext2_demand *demand, tree_id node,
 	blockmap_load(ret_map, dense, dense->end > 0);
 }
 
-static int index_dir(struct ext2_demand *d, tree_id node,
-		     const struct tree_info *info, struct diag *diag)
-{
-	int r = htree_build(d, node, info);
-
-	if (r == -EFBIG)
-		return fail(
-			d, node, diag, r,
-			"more names than ext2's index of a directory holds (1 GiB of them)");
-	return r < 0 ? diag_set(diag, r, NULL, NULL) : 0;
-}
-
-static int measure_dir(struct ext2_demand *d, tree_id node,
-		       const struct tree_info *info, uint64_t *ret_blocks,
-		       struct diag *diag)
-{
-	struct block_run run = { .end = info->reserved ? RESERVED_BLOCKS : 1 };
-	struct blockmap map;
-
-	if (info->n_subdirs + 2u > MAX_LINKS)
-		d->dir_nlink = true;
-	if (!dir_fits_block(d->tree, info)) {
-		int r = index_dir(d, node, info, diag);
-
-		if (r < 0)
-			return r;
-		run.end = htree_blocks(&d->htrees.items[d->htrees.count - 1]);
-	}
-	blockmap_load(&map, &run, 1);
-	*ret_blocks = blockmap_total(&map);
-	return 0;
-}
+/* ---- sparse files ---- */
 
 /* Whole blocks of a sparse file's data, those that touch joined. */
 static int add_runs(struct ext2_demand *d, tree_id node,
@@ -226,56 +198,250 @@ static int add_runs(struct ext2_demand *d, tree_id node,
 	return 0;
 }
 
-static int measure_file(struct ext2_demand *d, tree_id node,
-			const struct tree_info *info, uint64_t *ret_blocks,
-			struct diag *diag)
+static int add_sparse_files(struct ext2_demand *d, struct diag *diag)
 {
-	struct block_run dense;
-	struct blockmap map;
+	size_t n;
+	const tree_id *files = tree_list(d->tree, TREE_LIST_SPARSE, &n);
 
-	if (info->size >= MAX_FILE_SIZE)
-		return fail(
-			d, node, diag, -EFBIG,
-			"a file of 2 TiB or more; ext2 holds none so large");
-	if (info->size > PLAIN_FILE_SIZE)
-		d->huge_file = true;
-	if (info->sparse) {
-		int r = add_runs(d, node, info);
+	for (size_t i = 0; i < n; i++) {
+		struct tree_info info;
 
-		if (r < 0)
-			return diag_set(diag, r, NULL, NULL);
+		tree_get(d->tree, files[i], &info);
+		/* Such blocks have no number; measured, it will be refused. */
+		if (info.size >= MAX_FILE_SIZE)
+			continue;
+		if (add_runs(d, files[i], &info) < 0)
+			return diag_set(diag, -ENOMEM, NULL, NULL);
 	}
-	demand_blockmap(d, node, info, &dense, &map);
-	*ret_blocks = blockmap_total(&map);
-	/* i_blocks counts sectors in 32 bits, one block of attributes too. */
-	if ((*ret_blocks + (info->xattrs != 0)) * (EXT2_BLOCK / 512) >
-	    UINT32_MAX)
-		return fail(
-			d, node, diag, -EFBIG,
-			"takes 2 TiB with its indirect blocks; ext2 holds no such file");
 	return 0;
 }
 
-/* The blocks of one inode; checks what the format cannot hold. */
-static int measure(struct ext2_demand *d, tree_id node,
-		   const struct tree_info *info, uint64_t *ret_blocks,
-		   struct diag *diag)
+/* ---- directories that have an index ---- */
+
+struct indexing {
+	struct ext2_demand *demand;
+	struct {
+		tree_id *items;
+		size_t count, size;
+	} dirs;
+	pthread_mutex_t mutex; /* holds for what follows, and the demand */
+	tree_id failed; /* the first that did */
+	int error;
+};
+
+static void index_dir(void *context, size_t i)
 {
-	*ret_blocks = 0;
-	if (S_ISDIR(info->attr.mode))
-		return measure_dir(d, node, info, ret_blocks, diag);
-	if (info->nlink > MAX_LINKS)
-		return fail(d, node, diag, -EMLINK,
-			    "more than 65000 hard links; ext2 holds no more");
-	if (S_ISREG(info->attr.mode))
-		return measure_file(d, node, info, ret_blocks, diag);
-	if (S_ISLNK(info->attr.mode)) {
-		if (info->size >= EXT2_BLOCK)
-			return fail(
-				d, node, diag, -ENAMETOOLONG,
-				"a link's target of over 4095 bytes; ext2 holds no longer one");
-		*ret_blocks = info->size >= FAST_LINK_BYTES;
+	struct indexing *x = context;
+	tree_id node = x->dirs.items[i];
+	_cleanup_free_ struct htree_name *names = NULL;
+	struct tree_info info;
+	int r;
+
+	tree_get(x->demand->tree, node, &info);
+	r = htree_sort(x->demand, &info, &names);
+	pthread_mutex_lock(&x->mutex);
+	if (r == 0)
+		r = htree_add(x->demand, node, names, info.n_children);
+	if (r < 0 && (x->error == 0 || node < x->failed)) {
+		x->error = r;
+		x->failed = node;
 	}
+	pthread_mutex_unlock(&x->mutex);
+}
+
+static int find_indexed(struct indexing *x)
+{
+	struct ext2_demand *d = x->demand;
+	size_t names = 0;
+	size_t n;
+	const tree_id *dirs = tree_list(d->tree, TREE_LIST_DIRS, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct tree_info info;
+		tree_id *dir;
+
+		tree_get(d->tree, dirs[i], &info);
+		if (dir_fits_block(d->tree, &info))
+			continue;
+		dir = vec_push(&x->dirs);
+		if (!dir)
+			return -ENOMEM;
+		*dir = dirs[i];
+		names += info.n_children;
+	}
+	return vec_reserve(&d->dir_order, names);
+}
+
+static int by_node(const void *a, const void *b)
+{
+	tree_id x = ((const struct htree *)a)->node;
+	tree_id y = ((const struct htree *)b)->node;
+
+	return (x > y) - (x < y);
+}
+
+static int index_dirs(struct ext2_demand *d, struct diag *diag)
+{
+	struct indexing x = { .demand = d };
+	int r = find_indexed(&x);
+
+	if (r == 0) {
+		pthread_mutex_init(&x.mutex, NULL);
+		threads_share(x.dirs.count, index_dir, &x);
+		pthread_mutex_destroy(&x.mutex);
+		r = x.error;
+	}
+	vec_free(&x.dirs);
+	if (r == -EFBIG)
+		return fail(
+			d, x.failed, diag, r,
+			"more names than ext2's index of a directory holds (1 GiB of them)");
+	if (r < 0)
+		return diag_set(diag, r, NULL, NULL);
+	/* They come as they are ready. */
+	if (d->htrees.count > 1)
+		qsort(d->htrees.items, d->htrees.count,
+		      sizeof(*d->htrees.items), by_node);
+	vec_shrink(&d->htrees);
+	vec_shrink(&d->dir_leaves);
+	return 0;
+}
+
+/* ---- what each inode takes ---- */
+
+/* So many inodes are measured by one thread at a time. */
+#define STRETCH 16384u
+
+struct measuring {
+	struct ext2_demand *demand;
+	atomic_bool huge_file;
+	atomic_bool dir_nlink;
+	pthread_mutex_t mutex; /* holds for what follows */
+	uint32_t failed; /* sequence: the first that did */
+	int error;
+	const char *reason;
+};
+
+/* What the format cannot hold, and why. */
+struct refusal {
+	int error;
+	const char *reason;
+};
+
+static uint64_t measure_dir(struct measuring *m, tree_id node,
+			    const struct tree_info *info)
+{
+	struct block_run run = {
+		.end = demand_dir_blocks(m->demand, node, info),
+	};
+	struct blockmap map;
+
+	if (info->n_subdirs + 2u > MAX_LINKS)
+		m->dir_nlink = true;
+	blockmap_load(&map, &run, 1);
+	return blockmap_total(&map);
+}
+
+static uint64_t measure_file(struct measuring *m, tree_id node,
+			     const struct tree_info *info,
+			     struct refusal *refusal)
+{
+	struct block_run dense;
+	struct blockmap map;
+	uint64_t blocks;
+
+	if (info->size >= MAX_FILE_SIZE) {
+		*refusal = (struct refusal){
+			-EFBIG,
+			"a file of 2 TiB or more; ext2 holds none so large"
+		};
+		return 0;
+	}
+	if (info->size > PLAIN_FILE_SIZE)
+		m->huge_file = true;
+	demand_blockmap(m->demand, node, info, &dense, &map);
+	blocks = blockmap_total(&map);
+	/* i_blocks counts sectors in 32 bits, one block of attributes too. */
+	if ((blocks + (info->xattrs != 0)) * (EXT2_BLOCK / 512) > UINT32_MAX)
+		*refusal = (struct refusal){
+			-EFBIG,
+			"takes 2 TiB with its indirect blocks; ext2 holds no such file"
+		};
+	return blocks;
+}
+
+/* The blocks of one inode; checks what the format cannot hold. */
+static uint64_t measure(struct measuring *m, tree_id node,
+			struct refusal *refusal)
+{
+	struct tree_info info;
+
+	tree_get(m->demand->tree, node, &info);
+	if (S_ISDIR(info.attr.mode))
+		return measure_dir(m, node, &info);
+	if (info.nlink > MAX_LINKS)
+		*refusal = (struct refusal){
+			-EMLINK,
+			"more than 65000 hard links; ext2 holds no more"
+		};
+	if (S_ISREG(info.attr.mode))
+		return measure_file(m, node, &info, refusal);
+	if (!S_ISLNK(info.attr.mode))
+		return 0;
+	if (info.size >= EXT2_BLOCK)
+		*refusal = (struct refusal){
+			-ENAMETOOLONG,
+			"a link's target of over 4095 bytes; ext2 holds no longer one"
+		};
+	return info.size >= FAST_LINK_BYTES;
+}
+
+static void note_refusal(struct measuring *m, uint32_t sequence,
+			 const struct refusal *refusal)
+{
+	pthread_mutex_lock(&m->mutex);
+	if (m->error == 0 || sequence < m->failed) {
+		m->failed = sequence;
+		m->error = refusal->error;
+		m->reason = refusal->reason;
+	}
+	pthread_mutex_unlock(&m->mutex);
+}
+
+static void measure_stretch(void *context, size_t i)
+{
+	struct measuring *m = context;
+	struct ext2_demand *d = m->demand;
+	uint32_t s = (uint32_t)i * STRETCH;
+	uint32_t end = s + (uint32_t)min_u64(STRETCH, d->inodes - s);
+
+	for (; s < end; s++) {
+		struct refusal refusal = { 0 };
+
+		d->start[s] = (uint32_t)measure(m, demand_node(d, s), &refusal);
+		if (refusal.error) {
+			note_refusal(m, s, &refusal);
+			return;
+		}
+	}
+}
+
+/* Leaves the blocks of each inode in demand.start. */
+static int measure_inodes(struct ext2_demand *d, struct diag *diag)
+{
+	struct measuring m = { .demand = d };
+
+	d->start = calloc((size_t)d->inodes + 1, sizeof(*d->start));
+	if (!d->start)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
+	pthread_mutex_init(&m.mutex, NULL);
+	threads_share(div_up(d->inodes, STRETCH), measure_stretch, &m);
+	pthread_mutex_destroy(&m.mutex);
+	if (m.error)
+		return fail(d, demand_node(d, m.failed), diag, m.error,
+			    m.reason);
+	d->huge_file = m.huge_file;
+	d->dir_nlink = m.dir_nlink;
 	return 0;
 }
 
@@ -300,43 +466,36 @@ static int find_lost_found(struct ext2_demand *d, struct diag *diag)
 /* Notes who has no inode number in sequence, and counts the others. */
 static int number_inodes(struct ext2_demand *d, struct diag *diag)
 {
-	uint32_t count = tree_count(d->tree);
+	size_t n;
+	const tree_id *links = tree_list(d->tree, TREE_LIST_LINKS, &n);
+	const tree_id *end = links + n;
+	tree_id *apart;
 
-	for (tree_id id = 0; id < count; id++) {
-		tree_id *apart;
-
-		if (id != TREE_ROOT && id != d->lost_found &&
-		    tree_inode(d->tree, id) == id)
-			continue;
-		apart = vec_push(&d->apart);
-		if (!apart)
-			return diag_set(diag, -ENOMEM, NULL, NULL);
-		*apart = id;
-	}
-	d->inodes = 2 + count - (uint32_t)d->apart.count;
+	if (vec_reserve(&d->apart, n + 2) < 0)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
+	apart = d->apart.items;
+	*apart++ = TREE_ROOT;
+	while (links < end && *links < d->lost_found)
+		*apart++ = *links++;
+	*apart++ = d->lost_found;
+	while (links < end)
+		*apart++ = *links++;
+	d->apart.count = n + 2;
+	d->inodes = tree_count(d->tree) - (uint32_t)n;
 	if (d->inodes > UINT32_MAX - EXT2_GOOD_OLD_FIRST_INO)
 		return fail(d, TREE_ROOT, diag, -EFBIG,
 			    "more files than a file system has inode numbers");
 	return 0;
 }
 
+/* From the blocks of each inode to the first of each. */
 static int place_blocks(struct ext2_demand *d, struct diag *diag)
 {
 	uint64_t used = 0;
 
-	d->start = calloc((size_t)d->inodes + 1, sizeof(*d->start));
-	if (!d->start)
-		return diag_set(diag, -ENOMEM, NULL, NULL);
-	for (uint32_t s = 0; s < d->inodes; s++) {
-		tree_id node = demand_node(d, s);
-		struct tree_info info;
-		uint64_t blocks;
-		int r;
+	for (uint32_t s = 0; s <= d->inodes; s++) {
+		uint32_t blocks = d->start[s];
 
-		tree_get(d->tree, node, &info);
-		r = measure(d, node, &info, &blocks, diag);
-		if (r < 0)
-			return r;
 		d->start[s] = (uint32_t)used;
 		used += blocks;
 		if (used >= MAX_BLOCKS)
@@ -344,16 +503,7 @@ static int place_blocks(struct ext2_demand *d, struct diag *diag)
 				d, TREE_ROOT, diag, -EFBIG,
 				"more than the 2 TiB that a disk with an MBR holds");
 	}
-	d->start[d->inodes] = (uint32_t)used;
 	return 0;
-}
-
-static int by_node(const void *a, const void *b)
-{
-	tree_id x = ((const struct htree *)a)->node;
-	tree_id y = ((const struct htree *)b)->node;
-
-	return (x > y) - (x < y);
 }
 
 int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
@@ -375,6 +525,15 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 	r = number_inodes(d, diag);
 	if (r < 0)
 		return r;
+	r = index_dirs(d, diag);
+	if (r < 0)
+		return r;
+	r = add_sparse_files(d, diag);
+	if (r < 0)
+		return r;
+	r = measure_inodes(d, diag);
+	if (r < 0)
+		return r;
 	r = place_blocks(d, diag);
 	if (r < 0)
 		return r;
@@ -385,13 +544,6 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 		return fail(
 			d, TREE_ROOT, diag, -EFBIG,
 			"more than the 2 TiB that a disk with an MBR holds");
-	/* lost+found came second, whatever its node. */
-	if (d->htrees.count > 1)
-		qsort(d->htrees.items, d->htrees.count,
-		      sizeof(*d->htrees.items), by_node);
-	vec_shrink(&d->htrees);
-	vec_shrink(&d->dir_order);
-	vec_shrink(&d->dir_leaves);
 	*ret_demand = take_ptr(d);
 	return 0;
 }

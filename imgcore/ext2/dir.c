@@ -30,10 +30,10 @@ bool dir_fits_block(const struct tree *tree, const struct tree_info *dir)
 	uint32_t used = 2 * DOT_LENGTH;
 
 	for (uint32_t i = 0; i < dir->n_children && used <= EXT2_BLOCK; i++) {
-		struct tree_info child;
+		size_t len;
 
-		tree_get(tree, dir->first_child + i, &child);
-		used += dir_entry_length(child.name_len);
+		tree_name(tree, dir->first_child + i, &len);
+		used += dir_entry_length(len);
 	}
 	return used <= EXT2_BLOCK;
 }

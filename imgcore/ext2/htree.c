@@ -44,23 +44,18 @@ uint32_t htree_half_md4(const uint8_t seed[16], const char *name, size_t len)
 	return hash == LAST_HASH ? LAST_HASH - 2 : hash;
 }
 
-struct hashed {
-	uint32_t hash;
-	uint32_t child;
-	uint32_t length; /* of its entry */
-};
-
 static void hash_children(const struct ext2_demand *d,
-			  const struct tree_info *dir, struct hashed *names)
+			  const struct tree_info *dir, struct htree_name *names)
 {
 	for (uint32_t i = 0; i < dir->n_children; i++) {
-		struct tree_info child;
+		size_t len;
+		const char *name = tree_name(d->tree, dir->first_child + i,
+					     &len);
 
-		tree_get(d->tree, dir->first_child + i, &child);
-		names[i] = (struct hashed){
-			d->rules.hash(d->seed, child.name, child.name_len),
+		names[i] = (struct htree_name){
+			d->rules.hash(d->seed, name, len),
 			i,
-			dir_entry_length(child.name_len),
+			dir_entry_length(len),
 		};
 	}
 }
@@ -69,8 +64,8 @@ static void hash_children(const struct ext2_demand *d,
 #define DIGITS	   (1u << DIGIT_BITS)
 
 /* One pass of a radix sort; equal digits keep their order. */
-static void sort_digit(const struct hashed *from, struct hashed *to, uint32_t n,
-		       unsigned shift)
+static void sort_digit(const struct htree_name *from, struct htree_name *to,
+		       uint32_t n, unsigned shift)
 {
 	uint32_t at[DIGITS] = { 0 };
 	uint32_t before = 0;
@@ -91,7 +86,8 @@ static void sort_digit(const struct hashed *from, struct hashed *to, uint32_t n,
  * By hash, and then by name: that is the order they come in. Drivers never
  * look at the order of names within one hash. The result is in `sorted`.
  */
-static void sort_names(struct hashed *names, struct hashed *sorted, uint32_t n)
+static void sort_names(struct htree_name *names, struct htree_name *sorted,
+		       uint32_t n)
 {
 	sort_digit(names, sorted, n, 0);
 	sort_digit(sorted, names, n, DIGIT_BITS);
@@ -101,7 +97,7 @@ static void sort_names(struct hashed *names, struct hashed *sorted, uint32_t n)
 /* ---- leaves ---- */
 
 /* Fills each leaf: a guest that adds a name splits it. */
-static int pack_leaves(struct ext2_demand *d, const struct hashed *names,
+static int pack_leaves(struct ext2_demand *d, const struct htree_name *names,
 		       uint32_t n)
 {
 	uint32_t used = EXT2_BLOCK;
@@ -124,7 +120,7 @@ static int pack_leaves(struct ext2_demand *d, const struct hashed *names,
 	return 0;
 }
 
-static int keep_order(struct ext2_demand *d, const struct hashed *names,
+static int keep_order(struct ext2_demand *d, const struct htree_name *names,
 		      uint32_t n)
 {
 	if (vec_reserve(&d->dir_order, n) < 0)
@@ -134,24 +130,35 @@ static int keep_order(struct ext2_demand *d, const struct hashed *names,
 	return 0;
 }
 
-int htree_build(struct ext2_demand *demand, tree_id node,
-		const struct tree_info *dir)
+int htree_sort(const struct ext2_demand *demand, const struct tree_info *dir,
+	       struct htree_name **ret_names)
+{
+	uint32_t n = dir->n_children;
+	_cleanup_free_ struct htree_name *names = malloc(n * sizeof(*names));
+	struct htree_name *sorted = malloc(n * sizeof(*sorted));
+
+	if (!names || !sorted) {
+		free(sorted);
+		return -ENOMEM;
+	}
+	hash_children(demand, dir, names);
+	sort_names(names, sorted, n);
+	*ret_names = sorted;
+	return 0;
+}
+
+int htree_add(struct ext2_demand *demand, tree_id node,
+	      const struct htree_name *names, uint32_t n)
 {
 	struct htree htree = {
 		.node = node,
 		.order = demand->dir_order.count,
 		.leaves = demand->dir_leaves.count,
 	};
-	uint32_t n = dir->n_children;
-	_cleanup_free_ struct hashed *names = calloc(n, 2 * sizeof(*names));
 	struct htree *kept;
 
-	if (!names)
-		return -ENOMEM;
-	hash_children(demand, dir, names);
-	sort_names(names, names + n, n);
-	if (pack_leaves(demand, names + n, n) < 0 ||
-	    keep_order(demand, names + n, n) < 0)
+	if (pack_leaves(demand, names, n) < 0 ||
+	    keep_order(demand, names, n) < 0)
 		return -ENOMEM;
 	if (demand->dir_leaves.count - htree.leaves > demand->rules.max_leaves)
 		return -EFBIG;

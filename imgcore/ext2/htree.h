@@ -56,12 +56,23 @@ struct htree {
 	size_t leaves; /* in demand.dir_leaves */
 };
 
+/* A name of a directory: what decides where it stands. */
+struct htree_name {
+	uint32_t hash;
+	uint32_t child; /* offset from the directory's first */
+	uint32_t length; /* of its entry */
+};
+
 /*
- * Adds the index of a directory to demand.htrees. -EFBIG: more leaves than two
- * levels hold; -ENOMEM.
+ * Making an index: first its names are put in order, which takes time and
+ * changes nothing, so that several threads may each sort a directory; the
+ * caller frees them. Then it is added to demand.htrees, one at a time. -ENOMEM;
+ * -EFBIG: more leaves than two levels hold.
  */
-int htree_build(struct ext2_demand *demand, tree_id node,
-		const struct tree_info *dir);
+int htree_sort(const struct ext2_demand *demand, const struct tree_info *dir,
+	       struct htree_name **ret_names);
+int htree_add(struct ext2_demand *demand, tree_id node,
+	      const struct htree_name *names, uint32_t n);
 
 /* Blocks before the leaves: the root and the nodes. */
 uint32_t htree_index_blocks(const struct htree *htree);

@@ -167,7 +167,7 @@ static int make_trees(struct build *b)
  * The same tree with the same options gives the same names to everything. With
  * a UUID that was asked for, they stay when the tree changes.
  */
-static void make_digest(struct build *b)
+static int make_digest(struct build *b)
 {
 	const struct image_options *o = b->options;
 	XXH128_canonical_t canonical;
@@ -175,10 +175,15 @@ static void make_digest(struct build *b)
 
 	if (o->uuid) {
 		memcpy(b->digest, o->uuid, sizeof(b->digest));
-		return;
+		return 0;
 	}
-	for (unsigned i = 0; i < 2; i++)
-		tree_digest(b->image->partition[i].tree, b->tree_digest[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		int r = tree_digest(b->image->partition[i].tree,
+				    b->tree_digest[i]);
+
+		if (r < 0)
+			return fail(b, r);
+	}
 	memcpy(record, b->tree_digest, sizeof(b->tree_digest));
 	put_le64(record + 32, o->size);
 	put_le64(record + 40, o->boot_size);
@@ -186,6 +191,7 @@ static void make_digest(struct build *b)
 	XXH128_canonicalFromHash(&canonical,
 				 XXH3_128bits(record, sizeof(record)));
 	memcpy(b->digest, canonical.digest, sizeof(b->digest));
+	return 0;
 }
 
 /* 16 bytes of their own for each purpose. */
@@ -306,9 +312,10 @@ static int make_head(struct build *b)
 /* From the trees on: numbers, places, table. */
 static int assemble(struct build *b)
 {
-	int r;
+	int r = make_digest(b);
 
-	make_digest(b);
+	if (r < 0)
+		return r;
 	r = choose_layout(b);
 	if (r < 0)
 		return r;

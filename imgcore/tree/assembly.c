@@ -113,6 +113,31 @@ static int order_compare(const void *pa, const void *pb, void *context)
 	return c ? c : (ka->entry > kb->entry) - (ka->entry < kb->entry);
 }
 
+/*
+ * Sorts keys that came in order, or in the reverse of it, as a tmpfs lists its
+ * entries; false: in neither.
+ */
+static bool sort_listed(struct batch *batch)
+{
+	struct batch_key *keys = batch->order.items;
+	size_t n = batch->order.count;
+	size_t rising = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if (order_compare(&keys[i - 1], &keys[i], batch) < 0)
+			rising++;
+		if (rising != 0 && rising != i)
+			return false;
+	}
+	for (size_t i = 0; rising == 0 && i < n / 2; i++) {
+		struct batch_key key = keys[i];
+
+		keys[i] = keys[n - 1 - i];
+		keys[n - 1 - i] = key;
+	}
+	return true;
+}
+
 int batch_sort(struct batch *batch)
 {
 	size_t n = batch->entries.count;
@@ -135,6 +160,8 @@ int batch_sort(struct batch *batch)
 		};
 	}
 	batch->order.count = n;
+	if (sort_listed(batch))
+		return 0;
 	qsort_r(batch->order.items, n, sizeof(*batch->order.items),
 		order_compare, batch);
 	return 0;
@@ -332,8 +359,18 @@ static int intern_device(struct assembly *a, uint64_t dev, uint32_t *ret_index)
 	return 0;
 }
 
+static int put_in_list(struct tree *tree, enum tree_list list, tree_id id)
+{
+	tree_id *listed = vec_push(&tree->lists[list]);
+
+	if (!listed)
+		return -ENOMEM;
+	*listed = id;
+	return 0;
+}
+
 static int put_extents(struct tree *tree, const struct batch *batch,
-		       const struct entry *e, struct node *node)
+		       const struct entry *e, tree_id id)
 {
 	struct runs *runs;
 
@@ -348,8 +385,8 @@ static int put_extents(struct tree *tree, const struct batch *batch,
 		       batch->extents.items + e->first_extent,
 		       e->n_extents * sizeof(*tree->extents.items));
 	tree->extents.count += e->n_extents;
-	node->file.runs = (uint32_t)tree->runs.count;
-	return 0;
+	tree->nodes.items[id].file.runs = (uint32_t)tree->runs.count;
+	return put_in_list(tree, TREE_LIST_SPARSE, id);
 }
 
 /* Moves the origin of a graft's bytes from the builder into the tree. */
@@ -374,9 +411,10 @@ static int put_origin(struct assembly *a, const struct entry *e,
 static int put_directory(struct assembly *a, const struct entry *e, tree_id id)
 {
 	struct graft_dir *g;
+	int r = put_in_list(a->tree, TREE_LIST_DIRS, id);
 
-	if (e->graft == BUILDER_NONE)
-		return 0;
+	if (r < 0 || e->graft == BUILDER_NONE)
+		return r;
 	g = vec_push(&a->graft_dirs);
 	if (!g)
 		return -ENOMEM;
@@ -411,7 +449,7 @@ static int put_inode(struct assembly *a, const struct batch *batch,
 	if (!S_ISREG(node->mode))
 		return 0;
 	if (e->sparse) {
-		r = put_extents(a->tree, batch, e, node);
+		r = put_extents(a->tree, batch, e, id);
 		if (r < 0)
 			return r;
 	}
@@ -441,7 +479,8 @@ static int put_entry(struct assembly *a, tree_id dir, const struct batch *batch,
 			return r;
 	}
 	t->nodes.items[n->inode].nlink++;
-	return n->inode == id ? put_inode(a, batch, e, id) : 0;
+	return n->inode == id ? put_inode(a, batch, e, id)
+			      : put_in_list(t, TREE_LIST_LINKS, id);
 }
 
 /* Room for the whole batch, so that no pointer moves while it is put in. */
@@ -509,6 +548,8 @@ int assembly_begin(struct assembly *assembly, const struct node *root,
 		return -ENOMEM;
 	*n = *root;
 	n->nlink = 1;
+	if (put_in_list(t, TREE_LIST_DIRS, TREE_ROOT) < 0)
+		return -ENOMEM;
 	if (grafts) {
 		struct graft_dir *g = vec_push(&assembly->graft_dirs);
 

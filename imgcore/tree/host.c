@@ -13,12 +13,16 @@
 #include "imgcore/diag.h"
 #include "tree/node.h"
 
-/* One openat2; a rename that raced with it is no reason to fail. */
+/*
+ * One openat2; a rename that raced with it is no reason to fail. A name alone
+ * leads nowhere else: the kernel need not look whether it stayed beneath.
+ */
 static int open_step(int dirfd, const char *path, int flags)
 {
+	bool name = !strchr(path, '/') && strcmp(path, "..") != 0;
 	struct open_how how = {
 		.flags = (uint64_t)flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+		.resolve = (name ? 0 : RESOLVE_BENEATH) | RESOLVE_NO_SYMLINKS |
 			   RESOLVE_NO_XDEV,
 	};
 	long fd;
@@ -193,14 +197,21 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
 		   struct diag *diag)
 {
-	return tree_open_host_in(tree, id, NULL, ret_fd, diag);
+	_cleanup_close_ int fd = -1;
+	int r = tree_open_host_in(tree, id, NULL, &fd, diag);
+
+	if (r == 0)
+		r = tree_verify_host(tree, id, fd, diag);
+	if (r < 0)
+		return r;
+	*ret_fd = take_fd(&fd);
+	return 0;
 }
 
 int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		      int *ret_fd, struct diag *diag)
 {
-	_cleanup_close_ int fd = -1;
-	int r;
+	int fd;
 
 	id = tree->nodes.items[id].inode;
 	fd = dir ? open_named(tree, id, dir) : open_scanned(tree, id);
@@ -214,9 +225,6 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		(void)tree_host_path(tree, id, &path);
 		return diag_set(diag, fd, path, NULL);
 	}
-	r = tree_verify_host(tree, id, fd, diag);
-	if (r < 0)
-		return r;
-	*ret_fd = take_fd(&fd);
+	*ret_fd = fd;
 	return 0;
 }

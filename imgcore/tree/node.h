@@ -103,6 +103,10 @@ struct tree {
 		uint64_t *items;
 		size_t count, size;
 	} devices;
+	struct {
+		tree_id *items;
+		size_t count, size;
+	} lists[TREE_LISTS];
 	struct xattr_sets xattrs;
 	uint64_t skipped;
 	bool clamp_time; /* later times are shown as latest_time */
@@ -115,6 +119,16 @@ static inline const char *node_name(const struct tree *tree,
 				    const struct node *node)
 {
 	return tree->names.items + node->name;
+}
+
+/* As the image shows it; a node keeps the host's, which proves its file. */
+static inline void node_mtime(const struct tree *tree, const struct node *node,
+			      int64_t *ret_seconds, uint32_t *ret_ns)
+{
+	bool late = tree->clamp_time && node->mtime >= tree->latest_time;
+
+	*ret_seconds = late ? tree->latest_time : node->mtime;
+	*ret_ns = late ? 0 : node->mtime_ns;
 }
 
 /* Bytewise, the shorter of two equal beginnings first. */

@@ -3,13 +3,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/math.h"
+#include "base/threads.h"
 #include "tree/assembly.h"
 #include "tree/scan_dir.h"
 
@@ -28,7 +27,6 @@
  * descriptors, however deep the tree.
  */
 
-#define MAX_THREADS 16u
 /* How far the claims may run ahead of a directory that takes its time ... */
 #define WINDOW 64u
 /* ... and how many entries may wait for it. */
@@ -47,6 +45,7 @@ struct slot {
 struct scan {
 	const struct tree_scan_options *options;
 	uid_t euid;
+	struct xattr_reader xattrs; /* the root's */
 
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
@@ -55,12 +54,12 @@ struct scan {
 	struct diag *diag; /* of error */
 	int error; /* the scan's: no more is appended */
 	bool stop; /* a directory failed: no more are claimed */
-	tree_id next; /* to claim, or before it */
+	size_t next; /* to claim, of the tree's directories */
 	uint64_t claims;
 	uint64_t turn;
 	size_t waiting; /* entries scanned out of turn */
 	struct slot slots[WINDOW]; /* of claims turn ... claims - 1 */
-	pthread_t threads[MAX_THREADS];
+	pthread_t threads[THREADS_MAX];
 	unsigned n_threads; /* started, but for the caller's */
 	unsigned max_threads;
 
@@ -72,30 +71,23 @@ struct scan {
 
 static void *scan_work(void *context);
 
-static unsigned count_cores(void)
+/*
+ * One thread more; if none can be had, those that run do all of it. Each has a
+ * table of descriptors of its own: in a shared one the kernel counts every use
+ * of the directory's, for every entry. Where that is forbidden, it does.
+ */
+static void *scan_thread(void *context)
 {
-	cpu_set_t set;
-
-	/* -EINVAL where there are more than a set holds: plenty. */
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return MAX_THREADS;
-	return (unsigned)CPU_COUNT(&set);
+	(void)unshare(CLONE_FILES);
+	return scan_work(context);
 }
 
-/* One thread more; if none can be had, those that run do all of it. */
 static void scan_start_thread(struct scan *s)
 {
-	sigset_t all;
-	sigset_t before;
-
-	/* Signals are for the caller's threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&s->threads[s->n_threads], NULL, scan_work, s) == 0)
+	if (threads_start(&s->threads[s->n_threads], scan_thread, s) == 0)
 		s->n_threads++;
 	else
 		s->max_threads = 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void scan_join(struct scan *s)
@@ -126,14 +118,9 @@ static struct slot *scan_slot(struct scan *s, uint64_t claim)
 }
 
 /* Whether there is a directory to claim. */
-static bool scan_has_next(struct scan *s)
+static bool scan_has_next(const struct scan *s)
 {
-	const struct tree *t = s->assembly.tree;
-
-	while (s->next < t->nodes.count &&
-	       !S_ISDIR(t->nodes.items[s->next].mode))
-		s->next++;
-	return s->next < t->nodes.count;
+	return s->next < s->assembly.tree->lists[TREE_LIST_DIRS].count;
 }
 
 static bool scan_has_room(const struct scan *s)
@@ -143,9 +130,10 @@ static bool scan_has_room(const struct scan *s)
 }
 
 /* What the scan of a directory must know, since nodes move. */
-static void slot_fill(struct scan *s, struct slot *slot, tree_id id)
+static void slot_fill(struct scan *s, struct slot *slot, size_t dir)
 {
 	const struct tree *t = s->assembly.tree;
+	tree_id id = t->lists[TREE_LIST_DIRS].items[dir];
 	const struct node *n = &t->nodes.items[id];
 
 	slot->dir = id;
@@ -257,6 +245,7 @@ static void scan_release(struct scan *s)
 		slot_clear(&s->slots[i]);
 		dir_scan_release(&s->slots[i].scan);
 	}
+	xattr_reader_release(&s->xattrs);
 	pthread_mutex_destroy(&s->mutex);
 	pthread_mutex_destroy(&s->count_mutex);
 	pthread_cond_destroy(&s->changed);
@@ -269,14 +258,15 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 			     struct diag *diag)
 {
 	struct scan *s = calloc(1, sizeof(*s));
-	unsigned threads = options->threads ? options->threads : count_cores();
+	unsigned threads = options->threads ? options->threads
+					    : threads_cores();
 
 	if (!s)
 		return NULL;
 	s->options = options;
 	s->diag = diag;
 	s->euid = geteuid();
-	s->max_threads = threads < MAX_THREADS ? threads : MAX_THREADS;
+	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_mutex_init(&s->count_mutex, NULL);
 	pthread_cond_init(&s->changed, NULL);
@@ -285,20 +275,22 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 
 static int scan_root_xattrs(struct scan *s, int root_fd, const char *root_path)
 {
-	_cleanup_(xattr_reader_release) struct xattr_reader reader = { 0 };
 	_cleanup_(batch_release) struct batch batch = { 0 };
 	struct entry root = { .dev = s->assembly.tree->devices.items[0] };
-	int r = xattr_reader_init(&reader, s->options->xattrs, root_fd);
+	int r = xattr_reader_init(&s->xattrs, s->options->xattrs, root_fd);
 
 	if (r == 0)
-		r = xattrs_scan(&reader, &batch, &root, root_fd, ".");
+		r = xattrs_scan(&s->xattrs, &batch, &root, root_fd, ".");
 	if (r == 0)
 		r = assembly_root_xattrs(&s->assembly, batch.xattrs.items,
 					 root.xattrs_len);
-	if (r == 0)
-		return 0;
-	return diag_set(s->diag, r, root_path, "%s",
-			*reader.reason ? reader.reason : strerror(-r));
+	if (r < 0)
+		return diag_set(s->diag, r, root_path, "%s",
+				*s->xattrs.reason ? s->xattrs.reason
+						  : strerror(-r));
+	for (size_t i = 0; i < WINDOW; i++)
+		s->slots[i].scan.xattrs = xattr_reader_like(&s->xattrs);
+	return 0;
 }
 
 static int scan_begin(struct scan *s, int root_fd, const char *root_path,

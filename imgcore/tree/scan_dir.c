@@ -313,21 +313,10 @@ static bool is_same(const struct dir_scan *s, int fd)
 	       st.st_dev == s->dev;
 }
 
-static int begin_xattrs(struct dir_scan *s)
-{
-	int r = 0;
-
-	if (!s->has_reader)
-		r = xattr_reader_init(&s->xattrs, s->options->xattrs, s->dirfd);
-	s->has_reader = r == 0;
-	return r < 0 ? fail(s, NULL, r, s->xattrs.reason) : 0;
-}
-
 static int read_directory(struct dir_scan *s)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
 	_cleanup_close_ int fd = -1;
-	int r;
 
 	fd = host_open_beneath(s->root_fd, s->path, O_RDONLY | O_DIRECTORY);
 	if (fd == -EXDEV) /* mounted on since its parent was read */
@@ -340,9 +329,6 @@ static int read_directory(struct dir_scan *s)
 	if (fd < 0)
 		return fail(s, NULL, fd, NULL);
 	s->dirfd = fd;
-	r = begin_xattrs(s);
-	if (r < 0)
-		return r;
 	/* All that it may hold for this half of the tree. */
 	if (is_root(s) && s->options->part == TREE_PART_SUBDIR &&
 	    s->options->subdir)
@@ -375,7 +361,6 @@ void dir_scan_clear(struct dir_scan *scan)
 	*scan = (struct dir_scan){
 		.batch = scan->batch,
 		.xattrs = scan->xattrs,
-		.has_reader = scan->has_reader,
 	};
 }
 

@@ -29,6 +29,7 @@ struct dir_scan {
 	/* Told of entries as they are read; may be NULL. */
 	void (*count)(void *context, uint64_t entries);
 	void *context;
+	struct xattr_reader xattrs; /* stays from one to the next */
 
 	/* What is found. */
 	struct batch batch; /* sorted */
@@ -37,8 +38,6 @@ struct dir_scan {
 
 	/* While it runs. */
 	int dirfd;
-	struct xattr_reader xattrs; /* stays from one to the next */
-	bool has_reader;
 	int error; /* the first by name */
 	char failed[NAME_MAX + 1];
 	uint64_t uncounted;

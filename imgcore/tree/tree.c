@@ -44,6 +44,8 @@ void tree_free(struct tree *tree)
 	vec_free(&tree->extents);
 	vec_free(&tree->runs);
 	vec_free(&tree->devices);
+	for (size_t i = 0; i < TREE_LISTS; i++)
+		vec_free(&tree->lists[i]);
 	xattr_sets_release(&tree->xattrs);
 	if (tree->root_fd >= 0)
 		close(tree->root_fd);
@@ -61,15 +63,6 @@ uint64_t tree_skipped(const struct tree *tree)
 	return tree->skipped;
 }
 
-/* Nodes keep the host's time, which proves what file it is. */
-static void clamp_time(const struct tree *tree, struct tree_attr *attr)
-{
-	if (!tree->clamp_time || attr->mtime < tree->latest_time)
-		return;
-	attr->mtime = tree->latest_time;
-	attr->mtime_ns = 0;
-}
-
 static void get_attr(const struct tree *tree, const struct node *node,
 		     struct tree_attr *attr)
 {
@@ -77,14 +70,12 @@ static void get_attr(const struct tree *tree, const struct node *node,
 		.mode = node->mode,
 		.uid = node->uid,
 		.gid = node->gid,
-		.mtime = node->mtime,
-		.mtime_ns = node->mtime_ns,
 	};
+	node_mtime(tree, node, &attr->mtime, &attr->mtime_ns);
 	if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
 		attr->major = node->device.major;
 		attr->minor = node->device.minor;
 	}
-	clamp_time(tree, attr);
 }
 
 void tree_get(const struct tree *tree, tree_id id, struct tree_info *info)
@@ -130,6 +121,21 @@ uint32_t tree_mode(const struct tree *tree, tree_id id)
 tree_id tree_inode(const struct tree *tree, tree_id id)
 {
 	return tree->nodes.items[id].inode;
+}
+
+const tree_id *tree_list(const struct tree *tree, enum tree_list list,
+			 size_t *ret_n)
+{
+	*ret_n = tree->lists[list].count;
+	return tree->lists[list].items;
+}
+
+const char *tree_name(const struct tree *tree, tree_id id, size_t *ret_len)
+{
+	const struct node *n = &tree->nodes.items[id];
+
+	*ret_len = n->name_len;
+	return node_name(tree, n);
 }
 
 tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,

@@ -107,13 +107,22 @@ static bool is_absence(long r)
 	       r == -EACCES;
 }
 
-/* Fills names; its length, 0 where there are none, or a negative errno. */
+/*
+ * Fills names; its length, 0 where there are none, or a negative errno. Where
+ * the last entry had none, the length alone is asked for first: the kernel then
+ * needs no memory for the names.
+ */
 static long read_names(struct xattr_reader *reader, int dirfd, const char *name,
 		       uint64_t dev)
 {
-	long len = call_list(reader, dirfd, name, reader->names.items,
-			     reader->names.size);
+	long len = -ERANGE;
 
+	if (!reader->some)
+		len = call_list(reader, dirfd, name, NULL, 0);
+	if (len > 0 || len == -ERANGE)
+		len = call_list(reader, dirfd, name, reader->names.items,
+				reader->names.size);
+	reader->some = len > 0;
 	if (len == -ERANGE) {
 		if (vec_reserve(&reader->names, XATTR_LIST_MAX) < 0)
 			return -ENOMEM;

@@ -19,6 +19,7 @@
 struct xattr_reader {
 	enum tree_xattrs which;
 	bool by_proc;
+	bool some; /* the last entry had some */
 	bool none_there; /* a file system without them was met: this one */
 	uint64_t none_dev;
 	struct xattr_list list;

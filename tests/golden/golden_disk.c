@@ -8,6 +8,7 @@
  * GRUB is left out: its version is the machine's.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +191,19 @@ static struct image *memory_image(void)
 	return image;
 }
 
+/* What is not told how many threads to use goes by the cores there are. */
+static void use_one_core(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof(one), &one) < 0) {
+		perror("sched_setaffinity");
+		exit(1);
+	}
+}
+
 static struct image *host_image(const char *path, unsigned threads)
 {
 	const struct image_options options = {
@@ -200,7 +214,11 @@ static struct image *host_image(const char *path, unsigned threads)
 	};
 	struct diag diag = DIAG_INIT;
 	struct image *image;
-	int r = image_build(&options, &image, &diag);
+	int r;
+
+	if (threads == 1)
+		use_one_core();
+	r = image_build(&options, &image, &diag);
 
 	if (r < 0)
 		give_up(&diag, r);

@@ -62,7 +62,7 @@ static void digest_of(const struct spec *spec, uint8_t digest[DIGEST])
 						   &zero_content, spec->size,
 						   NULL));
 	tree = builder_tree(b);
-	tree_digest(tree, digest);
+	assert_ok(tree_digest(tree, digest));
 }
 
 static void assert_differs(const struct spec *spec, const char *what)
@@ -145,7 +145,7 @@ static void dense_or_a_hole(void **state)
 		if (hole)
 			assert_ok(tree_builder_set_extents(b, id, NULL, 0));
 		tree = builder_tree(b);
-		tree_digest(tree, digest[hole]);
+		assert_ok(tree_digest(tree, digest[hole]));
 	}
 	assert_memory_not_equal(digest[0], digest[1], DIGEST);
 }
@@ -175,7 +175,7 @@ static void scan_digest(int dir, uint8_t digest[DIGEST])
 	_cleanup_tree_ struct tree *tree = NULL;
 
 	assert_ok(tree_scan(dir, "/src", &options, NULL, &tree, NULL));
-	tree_digest(tree, digest);
+	assert_ok(tree_digest(tree, digest));
 }
 
 /* Inode numbers, access and change times, and paths have no part in it. */
@@ -203,6 +203,43 @@ static void copies_are_equal(void **state)
 	assert_memory_not_equal(digest[0], digest[1], DIGEST);
 }
 
+/* ---- large trees, which several threads hash ---- */
+
+#define MANY 150000u
+
+/* MANY files, one of them (below MANY) of another size. */
+static void digest_of_many(unsigned odd, uint8_t digest[DIGEST])
+{
+	_cleanup_builder_ struct tree_builder *b = NULL;
+	_cleanup_tree_ struct tree *tree = NULL;
+
+	assert_ok(tree_builder_new(&b, &dir_attr));
+	for (unsigned i = 0; i < MANY; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%06u", i);
+		add_file(b, 0, name, i == odd ? 2 : 1);
+	}
+	tree = builder_tree(b);
+	assert_ok(tree_digest(tree, digest));
+}
+
+static void every_node_of_many_counts(void **state)
+{
+	static const unsigned odd[] = { 0,	65534,	65535,	 65536,
+					131070, 131071, MANY - 1 };
+	uint8_t same[DIGEST];
+	uint8_t again[DIGEST];
+
+	digest_of_many(MANY, same);
+	digest_of_many(MANY, again);
+	assert_memory_equal(same, again, DIGEST);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		digest_of_many(odd[i], again);
+		assert_memory_not_equal(same, again, DIGEST);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +249,7 @@ int main(void)
 		cmocka_unit_test(whose_directory),
 		cmocka_unit_test(dense_or_a_hole),
 		temp_test(copies_are_equal),
+		cmocka_unit_test(every_node_of_many_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,6 +235,16 @@ void tree_get(const struct tree *tree, tree_id id, struct tree_info *ret_info);
 /* Parts of that alone, for who looks at every node. */
 uint32_t tree_mode(const struct tree *tree, tree_id id);
 tree_id tree_inode(const struct tree *tree, tree_id id);
+const char *tree_name(const struct tree *tree, tree_id id, size_t *ret_len);
+/* Nodes that are looked for among many: all of them, in their order. */
+enum tree_list {
+	TREE_LIST_DIRS,
+	TREE_LIST_LINKS, /* further names of a file: their inode is another */
+	TREE_LIST_SPARSE,
+};
+#define TREE_LISTS 3
+const tree_id *tree_list(const struct tree *tree, enum tree_list list,
+			 size_t *ret_n);
 /* The child of that name, or TREE_NONE. */
 tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,
 		   size_t name_len);
@@ -273,10 +283,12 @@ struct content *tree_content(const struct tree *tree, tree_id id);
 int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
 		   struct diag *diag);
 /*
- * The same for one file after the other: many of one directory are opened
- * beneath a descriptor of it, which dir keeps until another one's turn comes.
- * One thread's; the caller releases it, and soon: while it is held, names in
- * the directory are found wherever that has been moved to.
+ * The same for one file after the other, without the check: what was read from
+ * one means nothing until tree_verify_host has held behind it. Many of one
+ * directory are opened beneath a descriptor of it, which dir (may be NULL)
+ * keeps until another one's turn comes. One thread's; the caller releases it,
+ * and soon: while it is held, names in the directory are found wherever that
+ * has been moved to.
  */
 struct tree_dir {
 	const struct tree *tree;
@@ -297,8 +309,8 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 /*
  * 128 bits that stand for everything the image shows of the tree, but for the
  * files' bytes: names, attributes (extended ones too), sizes, links, targets.
- * Host inode numbers and change times have no part in it.
+ * Host inode numbers and change times have no part in it. -ENOMEM.
  */
-void tree_digest(const struct tree *tree, uint8_t ret_digest[16]);
+int tree_digest(const struct tree *tree, uint8_t ret_digest[16]);
 
 #endif
