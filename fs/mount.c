@@ -25,9 +25,12 @@ int mount_options(const struct options *options, const char *source,
 		  char **ret_list)
 {
 	_cleanup_free_ char *list = NULL;
+	char max_read[16];
 
+	snprintf(max_read, sizeof(max_read), "%u", MOUNT_MAX_READ);
 	if ((options->mount && fuse_opt_add_opt(&list, options->mount) < 0) ||
 	    fuse_opt_add_opt(&list, "default_permissions") < 0 ||
+	    add_named(&list, "max_read", max_read) < 0 ||
 	    (!options->fsname && add_named(&list, "fsname", source) < 0) ||
 	    (!options->subtype && add_named(&list, "subtype", "dirdisk") < 0))
 		return -ENOMEM;

@@ -6,9 +6,16 @@ struct diag;
 struct options;
 
 /*
+ * The longest read that the kernel asks for, in bytes. A longer one of a user
+ * comes as several at once, for several threads, and what one of them reads is
+ * still in its processor's cache when it is sent.
+ */
+#define MOUNT_MAX_READ (1u << 18)
+
+/*
  * The options of the mount, as FUSE takes them after -o: what the user gave,
- * permission checks by the kernel, a name (the source's path) and a type. The
- * caller frees.
+ * permission checks by the kernel, MOUNT_MAX_READ, a name (the source's path)
+ * and a type. The caller frees.
  */
 int mount_options(const struct options *options, const char *source,
 		  char **ret_list);

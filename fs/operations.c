@@ -14,6 +14,7 @@
 
 #include "base/math.h"
 #include "disk.h"
+#include "mount.h"
 
 /*
  * Left out on purpose: flush and opendir (the kernel takes ENOSYS for "always
@@ -32,7 +33,8 @@
 #define ATTR_TIMEOUT  (365 * 86400.0)
 #define ENTRY_TIMEOUT 0.0
 
-#define MAX_IO	     (1u << 20)
+#define MAX_WRITE    (1u << 20)
+#define READ_AHEAD   (1u << 20)
 #define BUFFER_ALIGN 4096
 
 static struct disk *disk_of(fuse_req_t req)
@@ -198,7 +200,7 @@ static void make_buffer_key(void)
 		abort();
 }
 
-/* A buffer of MAX_IO that stays with the thread. */
+/* A buffer of MOUNT_MAX_READ that stays with the thread. */
 static void *thread_buffer(void)
 {
 	void *buf;
@@ -207,7 +209,7 @@ static void *thread_buffer(void)
 	buf = pthread_getspecific(buffer_key);
 	if (buf)
 		return buf;
-	buf = aligned_alloc(BUFFER_ALIGN, MAX_IO);
+	buf = aligned_alloc(BUFFER_ALIGN, MOUNT_MAX_READ);
 	if (buf && pthread_setspecific(buffer_key, buf) != 0) {
 		free(buf);
 		return NULL;
@@ -223,7 +225,7 @@ static void *thread_buffer(void)
 static void reply_zeroes(fuse_req_t req, size_t size)
 {
 	static char zeroes[ZERO_PAGE];
-	struct iovec iov[MAX_IO / ZERO_PAGE];
+	struct iovec iov[MOUNT_MAX_READ / ZERO_PAGE];
 	int n = 0;
 
 	for (size_t done = 0; done < size; done += iov[n++].iov_len) {
@@ -240,7 +242,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	char *buf;
 	ssize_t n;
 
-	size = (size_t)min_u64(size, MAX_IO);
+	size = (size_t)min_u64(size, MOUNT_MAX_READ);
 	if (size >= LARGE_READ && disk_is_zero(disk, size, (uint64_t)offset)) {
 		reply_zeroes(req, size);
 		return;
@@ -341,8 +343,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 			    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC;
 
 	conn->want = (conn->want & ~off) | (conn->capable & on);
-	conn->max_write = MAX_IO;
-	conn->max_readahead = MAX_IO;
+	conn->max_read = MOUNT_MAX_READ; /* libfuse wants it said twice */
+	conn->max_write = MAX_WRITE;
+	conn->max_readahead = READ_AHEAD;
 	/* Requests in flight on behalf of the page cache and of O_DIRECT. */
 	conn->max_background = 64;
 	conn->congestion_threshold = 48;

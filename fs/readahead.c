@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 
 /*
- * The kernel's own choice is 128: eight requests where one would do. Only root
+ * The kernel's own choice is 128: half of one request. Only root
  * may change it, and only when the connection is up: its start sets it back.
  */
 #define KILOBYTES "1024"

@@ -5,8 +5,8 @@
 #include <sys/types.h>
 
 /*
- * Has the kernel read a mount's files as far ahead as one request reaches,
- * where that is less now and this user may change it; nothing otherwise.
+ * Has the kernel read a mount's files a few requests ahead, where that is less
+ * now and this user may change it; nothing otherwise.
  */
 void readahead_raise(dev_t dev);
 
