@@ -363,6 +363,8 @@ uint64_t overlay_next_data(struct overlay *overlay, uint64_t offset)
 
 	if (offset >= overlay->size)
 		return overlay->size;
+	if (atomic_load(&overlay->written) == 0)
+		return data;
 	if (is_written(overlay, offset / BLOCK))
 		return offset;
 	block = run_end(overlay, offset / BLOCK + 1,
@@ -374,6 +376,8 @@ uint64_t overlay_next_hole(struct overlay *overlay, uint64_t offset)
 {
 	uint64_t limit = div_up(overlay->size, BLOCK);
 
+	if (atomic_load(&overlay->written) == 0)
+		return image_next_hole(overlay->image, offset);
 	while (offset < overlay->size) {
 		uint64_t block = offset / BLOCK;
 
