@@ -112,7 +112,7 @@ static size_t first_record(const void *records, size_t count, size_t size,
 	return lo;
 }
 static_assert(offsetof(struct sparse_file, node) == 0, "a record's node");
-static_assert(offsetof(struct htree, node) == 0, "a record's node");
+static_assert(offsetof(struct indexed, node) == 0, "a record's node");
 
 static const struct sparse_file *find_sparse(const struct ext2_demand *d,
 					     tree_id node)
@@ -128,7 +128,7 @@ const struct htree *demand_htree(const struct ext2_demand *demand, tree_id node)
 
 	if (lo == demand->htrees.count || demand->htrees.items[lo].node != node)
 		return NULL;
-	return &demand->htrees.items[lo];
+	return demand->htrees.items[lo].htree;
 }
 
 uint32_t demand_dir_blocks(const struct ext2_demand *demand, tree_id node,
@@ -208,7 +208,7 @@ static int add_sparse_files(struct ext2_demand *d, struct diag *diag)
 
 		tree_get(d->tree, files[i], &info);
 		/* Such blocks have no number; measured, it will be refused. */
-		if (info.size >= MAX_FILE_SIZE)
+		if (!info.sparse || info.size >= MAX_FILE_SIZE)
 			continue;
 		if (add_runs(d, files[i], &info) < 0)
 			return diag_set(diag, -ENOMEM, NULL, NULL);
@@ -220,11 +220,7 @@ static int add_sparse_files(struct ext2_demand *d, struct diag *diag)
 
 struct indexing {
 	struct ext2_demand *demand;
-	struct {
-		tree_id *items;
-		size_t count, size;
-	} dirs;
-	pthread_mutex_t mutex; /* holds for what follows, and the demand */
+	pthread_mutex_t mutex; /* holds for what follows */
 	tree_id failed; /* the first that did */
 	int error;
 };
@@ -232,79 +228,102 @@ struct indexing {
 static void index_dir(void *context, size_t i)
 {
 	struct indexing *x = context;
-	tree_id node = x->dirs.items[i];
-	_cleanup_free_ struct htree_name *names = NULL;
+	struct indexed *dir = &x->demand->htrees.items[i];
 	struct tree_info info;
 	int r;
 
-	tree_get(x->demand->tree, node, &info);
-	r = htree_sort(x->demand, &info, &names);
+	if (dir->htree)
+		return;
+	tree_get(x->demand->tree, dir->node, &info);
+	r = htree_new(&dir->htree, x->demand, &info);
+	if (r == 0) {
+		dir->htree->shared = tree_shared(x->demand->tree, dir->node);
+		return;
+	}
 	pthread_mutex_lock(&x->mutex);
-	if (r == 0)
-		r = htree_add(x->demand, node, names, info.n_children);
-	if (r < 0 && (x->error == 0 || node < x->failed)) {
+	if (x->error == 0 || dir->node < x->failed) {
 		x->error = r;
-		x->failed = node;
+		x->failed = dir->node;
 	}
 	pthread_mutex_unlock(&x->mutex);
 }
 
-static int find_indexed(struct indexing *x)
+/* Lists the directories that get an index. */
+static int find_indexed(struct ext2_demand *d)
 {
-	struct ext2_demand *d = x->demand;
-	size_t names = 0;
 	size_t n;
 	const tree_id *dirs = tree_list(d->tree, TREE_LIST_DIRS, &n);
 
 	for (size_t i = 0; i < n; i++) {
+		struct indexed *dir;
 		struct tree_info info;
-		tree_id *dir;
 
 		tree_get(d->tree, dirs[i], &info);
 		if (dir_fits_block(d->tree, &info))
 			continue;
-		dir = vec_push(&x->dirs);
+		dir = vec_push(&d->htrees);
 		if (!dir)
 			return -ENOMEM;
-		*dir = dirs[i];
-		names += info.n_children;
+		dir->node = dirs[i];
 	}
-	return vec_reserve(&d->dir_order, names);
+	vec_shrink(&d->htrees);
+	return 0;
 }
 
-static int by_node(const void *a, const void *b)
+static int by_shared(const void *a, const void *b)
 {
-	tree_id x = ((const struct htree *)a)->node;
-	tree_id y = ((const struct htree *)b)->node;
+	uintptr_t x = (*(struct htree *const *)a)->shared;
+	uintptr_t y = (*(struct htree *const *)b)->shared;
 
 	return (x > y) - (x < y);
 }
 
-static int index_dirs(struct ext2_demand *d, struct diag *diag)
+/* Takes the indexes of directories that an earlier tree shares. */
+static int share_indexes(struct ext2_demand *d,
+			 const struct ext2_demand *previous)
+{
+	size_t n = previous->htrees.count;
+	_cleanup_free_ struct htree **old = calloc(n + 1, sizeof(*old));
+
+	if (!old)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		old[i] = previous->htrees.items[i].htree;
+	if (n > 1)
+		qsort(old, n, sizeof(*old), by_shared);
+	for (size_t i = 0; i < d->htrees.count; i++) {
+		struct indexed *dir = &d->htrees.items[i];
+		struct htree want = { .shared = tree_shared(d->tree,
+							    dir->node) };
+		struct htree *key = &want;
+		struct htree **found = bsearch(&key, old, n, sizeof(*old),
+					       by_shared);
+
+		if (found)
+			dir->htree = htree_ref(*found);
+	}
+	return 0;
+}
+
+static int index_dirs(struct ext2_demand *d, const struct ext2_demand *previous,
+		      struct diag *diag)
 {
 	struct indexing x = { .demand = d };
-	int r = find_indexed(&x);
+	int r = find_indexed(d);
 
-	if (r == 0) {
-		pthread_mutex_init(&x.mutex, NULL);
-		threads_share(x.dirs.count, index_dir, &x);
-		pthread_mutex_destroy(&x.mutex);
-		r = x.error;
-	}
-	vec_free(&x.dirs);
-	if (r == -EFBIG)
-		return fail(
-			d, x.failed, diag, r,
-			"more names than ext2's index of a directory holds (1 GiB of them)");
+	if (r == 0 && previous && memcmp(previous->seed, d->seed, 16) == 0 &&
+	    previous->rules.hash == d->rules.hash)
+		r = share_indexes(d, previous);
 	if (r < 0)
 		return diag_set(diag, r, NULL, NULL);
-	/* They come as they are ready. */
-	if (d->htrees.count > 1)
-		qsort(d->htrees.items, d->htrees.count,
-		      sizeof(*d->htrees.items), by_node);
-	vec_shrink(&d->htrees);
-	vec_shrink(&d->dir_leaves);
-	return 0;
+	pthread_mutex_init(&x.mutex, NULL);
+	threads_share(d->htrees.count, index_dir, &x);
+	pthread_mutex_destroy(&x.mutex);
+	if (x.error == -EFBIG)
+		return fail(
+			d, x.failed, diag, x.error,
+			"more names than ext2's index of a directory holds (1 GiB of them)");
+	return x.error < 0 ? diag_set(diag, x.error, NULL, NULL) : 0;
 }
 
 /* ---- what each inode takes ---- */
@@ -312,20 +331,28 @@ static int index_dirs(struct ext2_demand *d, struct diag *diag)
 /* So many inodes are measured by one thread at a time. */
 #define STRETCH 16384u
 
+/* What the format cannot hold, and why. */
+struct refusal {
+	int error;
+	const char *reason;
+};
+
 struct measuring {
 	struct ext2_demand *demand;
 	atomic_bool huge_file;
 	atomic_bool dir_nlink;
 	pthread_mutex_t mutex; /* holds for what follows */
-	uint32_t failed; /* sequence: the first that did */
+	tree_id failed; /* the first that did */
 	int error;
 	const char *reason;
 };
 
-/* What the format cannot hold, and why. */
-struct refusal {
-	int error;
-	const char *reason;
+/* A stretch of nodes on its way. */
+struct stretch {
+	struct measuring *measuring;
+	uint32_t sequence; /* of the next inode, but for the two first */
+	struct refusal refusal;
+	tree_id refused;
 };
 
 static uint64_t measure_dir(struct measuring *m, tree_id node,
@@ -372,38 +399,54 @@ static uint64_t measure_file(struct measuring *m, tree_id node,
 
 /* The blocks of one inode; checks what the format cannot hold. */
 static uint64_t measure(struct measuring *m, tree_id node,
-			struct refusal *refusal)
+			const struct tree_info *info, struct refusal *refusal)
 {
-	struct tree_info info;
-
-	tree_get(m->demand->tree, node, &info);
-	if (S_ISDIR(info.attr.mode))
-		return measure_dir(m, node, &info);
-	if (info.nlink > MAX_LINKS)
+	if (S_ISDIR(info->attr.mode))
+		return measure_dir(m, node, info);
+	if (info->nlink > MAX_LINKS)
 		*refusal = (struct refusal){
 			-EMLINK,
 			"more than 65000 hard links; ext2 holds no more"
 		};
-	if (S_ISREG(info.attr.mode))
-		return measure_file(m, node, &info, refusal);
-	if (!S_ISLNK(info.attr.mode))
+	if (S_ISREG(info->attr.mode))
+		return measure_file(m, node, info, refusal);
+	if (!S_ISLNK(info->attr.mode))
 		return 0;
-	if (info.size >= EXT2_BLOCK)
+	if (info->size >= EXT2_BLOCK)
 		*refusal = (struct refusal){
 			-ENAMETOOLONG,
 			"a link's target of over 4095 bytes; ext2 holds no longer one"
 		};
-	return info.size >= FAST_LINK_BYTES;
+	return info->size >= FAST_LINK_BYTES;
 }
 
-static void note_refusal(struct measuring *m, uint32_t sequence,
-			 const struct refusal *refusal)
+static void measure_node(void *context, tree_id id,
+			 const struct tree_info *info)
+{
+	struct stretch *stretch = context;
+	struct ext2_demand *d = stretch->measuring->demand;
+	uint32_t sequence;
+
+	if (info->inode != id || stretch->refusal.error)
+		return;
+	if (id == TREE_ROOT)
+		sequence = 0;
+	else if (id == d->lost_found)
+		sequence = 1;
+	else
+		sequence = stretch->sequence++;
+	d->start[sequence] = (uint32_t)measure(stretch->measuring, id, info,
+					       &stretch->refusal);
+	stretch->refused = id;
+}
+
+static void note_refusal(struct measuring *m, const struct stretch *stretch)
 {
 	pthread_mutex_lock(&m->mutex);
-	if (m->error == 0 || sequence < m->failed) {
-		m->failed = sequence;
-		m->error = refusal->error;
-		m->reason = refusal->reason;
+	if (m->error == 0 || stretch->refused < m->failed) {
+		m->failed = stretch->refused;
+		m->error = stretch->refusal.error;
+		m->reason = stretch->refusal.reason;
 	}
 	pthread_mutex_unlock(&m->mutex);
 }
@@ -412,18 +455,17 @@ static void measure_stretch(void *context, size_t i)
 {
 	struct measuring *m = context;
 	struct ext2_demand *d = m->demand;
-	uint32_t s = (uint32_t)i * STRETCH;
-	uint32_t end = s + (uint32_t)min_u64(STRETCH, d->inodes - s);
+	tree_id id = (tree_id)(i * STRETCH);
+	uint32_t count = tree_count(d->tree);
+	struct stretch stretch = {
+		.measuring = m,
+		.sequence = 2 + id - (uint32_t)apart_before(d, id),
+	};
 
-	for (; s < end; s++) {
-		struct refusal refusal = { 0 };
-
-		d->start[s] = (uint32_t)measure(m, demand_node(d, s), &refusal);
-		if (refusal.error) {
-			note_refusal(m, s, &refusal);
-			return;
-		}
-	}
+	tree_walk(d->tree, id, id + (uint32_t)min_u64(STRETCH, count - id),
+		  measure_node, &stretch);
+	if (stretch.refusal.error)
+		note_refusal(m, &stretch);
 }
 
 /* Leaves the blocks of each inode in demand.start. */
@@ -435,11 +477,11 @@ static int measure_inodes(struct ext2_demand *d, struct diag *diag)
 	if (!d->start)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	pthread_mutex_init(&m.mutex, NULL);
-	threads_share(div_up(d->inodes, STRETCH), measure_stretch, &m);
+	threads_share(div_up(tree_count(d->tree), STRETCH), measure_stretch,
+		      &m);
 	pthread_mutex_destroy(&m.mutex);
 	if (m.error)
-		return fail(d, demand_node(d, m.failed), diag, m.error,
-			    m.reason);
+		return fail(d, m.failed, diag, m.error, m.reason);
 	d->huge_file = m.huge_file;
 	d->dir_nlink = m.dir_nlink;
 	return 0;
@@ -508,7 +550,7 @@ static int place_blocks(struct ext2_demand *d, struct diag *diag)
 
 int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 		     const uint8_t seed[16], const struct htree_rules *rules,
-		     struct diag *diag)
+		     const struct ext2_demand *previous, struct diag *diag)
 {
 	_cleanup_(ext2_demand_freep) struct ext2_demand *d = calloc(1,
 								    sizeof(*d));
@@ -525,7 +567,7 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 	r = number_inodes(d, diag);
 	if (r < 0)
 		return r;
-	r = index_dirs(d, diag);
+	r = index_dirs(d, previous, diag);
 	if (r < 0)
 		return r;
 	r = add_sparse_files(d, diag);
@@ -549,12 +591,14 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 }
 
 int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    const uint8_t seed[16], struct diag *diag)
+		    const uint8_t seed[16], const struct ext2_plan *previous,
+		    struct diag *diag)
 {
 	static const struct htree_rules rules = { htree_half_md4,
 						  HTREE_MAX_LEAVES };
 
-	return demand_new_ruled(ret_demand, tree, seed, &rules, diag);
+	return demand_new_ruled(ret_demand, tree, seed, &rules,
+				previous ? previous->demand : NULL, diag);
 }
 
 void ext2_demand_free(struct ext2_demand *demand)
@@ -563,9 +607,9 @@ void ext2_demand_free(struct ext2_demand *demand)
 		return;
 	free(demand->start);
 	vec_free(&demand->apart);
+	for (size_t i = 0; i < demand->htrees.count; i++)
+		htree_unref(demand->htrees.items[i].htree);
 	vec_free(&demand->htrees);
-	vec_free(&demand->dir_order);
-	vec_free(&demand->dir_leaves);
 	vec_free(&demand->sparse);
 	vec_free(&demand->runs);
 	vec_free(&demand->xattr_blocks);

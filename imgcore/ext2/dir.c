@@ -25,16 +25,23 @@ uint32_t dir_entry_length(size_t name_len)
 	return ENTRY_HEADER + ((uint32_t)name_len + 3) / 4 * 4;
 }
 
+static void add_length(void *context, tree_id id, const struct tree_info *child)
+{
+	uint32_t *used = context;
+
+	(void)id;
+	*used += dir_entry_length(child->name_len);
+}
+
 bool dir_fits_block(const struct tree *tree, const struct tree_info *dir)
 {
 	uint32_t used = 2 * DOT_LENGTH;
 
-	for (uint32_t i = 0; i < dir->n_children && used <= EXT2_BLOCK; i++) {
-		size_t len;
-
-		tree_name(tree, dir->first_child + i, &len);
-		used += dir_entry_length(len);
-	}
+	/* More do not fit, whatever their names. */
+	if (dir->n_children > EXT2_BLOCK / dir_entry_length(1))
+		return false;
+	tree_walk(tree, dir->first_child, dir->first_child + dir->n_children,
+		  add_length, &used);
 	return used <= EXT2_BLOCK;
 }
 
@@ -124,7 +131,7 @@ static void render_leaf(const struct ext2_demand *d, const struct htree *htree,
 	uint32_t last = 0;
 	uint32_t at = 0;
 	uint32_t n;
-	const uint32_t *children = htree_children(d, htree, info, leaf, &n);
+	const uint32_t *children = htree_children(htree, leaf, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
 		last = at;
@@ -152,6 +159,6 @@ void render_directory(const struct ext2_plan *plan, tree_id node,
 			put_dots(d, node, &info, buf);
 			stretch(buf, DOT_LENGTH);
 		}
-		htree_render(d, htree, index, buf);
+		htree_render(htree, index, buf);
 	}
 }

@@ -44,20 +44,30 @@ uint32_t htree_half_md4(const uint8_t seed[16], const char *name, size_t len)
 	return hash == LAST_HASH ? LAST_HASH - 2 : hash;
 }
 
-static void hash_children(const struct ext2_demand *d,
-			  const struct tree_info *dir, struct htree_name *names)
-{
-	for (uint32_t i = 0; i < dir->n_children; i++) {
-		size_t len;
-		const char *name = tree_name(d->tree, dir->first_child + i,
-					     &len);
+/* A name of a directory: what decides where it stands. */
+struct htree_name {
+	uint32_t hash;
+	uint32_t child; /* offset from the directory's first */
+	uint32_t length; /* of its entry */
+};
 
-		names[i] = (struct htree_name){
-			d->rules.hash(d->seed, name, len),
-			i,
-			dir_entry_length(len),
-		};
-	}
+struct hashing {
+	const struct ext2_demand *demand;
+	tree_id first;
+	struct htree_name *names;
+};
+
+static void hash_child(void *context, tree_id id, const struct tree_info *child)
+{
+	const struct hashing *h = context;
+	uint32_t i = id - h->first;
+
+	h->names[i] = (struct htree_name){
+		h->demand->rules.hash(h->demand->seed, child->name,
+				      child->name_len),
+		i,
+		dir_entry_length(child->name_len),
+	};
 }
 
 #define DIGIT_BITS 11
@@ -96,78 +106,93 @@ static void sort_names(struct htree_name *names, struct htree_name *sorted,
 
 /* ---- leaves ---- */
 
-/* Fills each leaf: a guest that adds a name splits it. */
-static int pack_leaves(struct ext2_demand *d, const struct htree_name *names,
-		       uint32_t n)
+/* Fills each leaf: a guest that adds a name splits it. Writes none for NULL. */
+static uint32_t pack_leaves(const struct htree_name *names, uint32_t n,
+			    struct htree_leaf *leaves)
 {
 	uint32_t used = EXT2_BLOCK;
+	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct htree_leaf *leaf;
+		bool goes_on = i > 0 && names[i - 1].hash == names[i].hash;
 
 		used += names[i].length;
 		if (used <= EXT2_BLOCK)
 			continue;
-		leaf = vec_push(&d->dir_leaves);
-		if (!leaf)
-			return -ENOMEM;
-		leaf->first = i;
-		leaf->hash = names[i].hash;
-		if (i > 0 && names[i - 1].hash == names[i].hash)
-			leaf->hash |= 1;
+		if (leaves)
+			leaves[count] = (struct htree_leaf){
+				i, names[i].hash | goes_on
+			};
+		count++;
 		used = names[i].length;
 	}
-	return 0;
+	return count;
 }
 
-static int keep_order(struct ext2_demand *d, const struct htree_name *names,
-		      uint32_t n)
-{
-	if (vec_reserve(&d->dir_order, n) < 0)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++)
-		d->dir_order.items[d->dir_order.count++] = names[i].child;
-	return 0;
-}
-
-int htree_sort(const struct ext2_demand *demand, const struct tree_info *dir,
-	       struct htree_name **ret_names)
+/* The names by hash; the caller frees them. */
+static int sorted_names(const struct ext2_demand *demand,
+			const struct tree_info *dir,
+			struct htree_name **ret_names)
 {
 	uint32_t n = dir->n_children;
-	_cleanup_free_ struct htree_name *names = malloc(n * sizeof(*names));
-	struct htree_name *sorted = malloc(n * sizeof(*sorted));
+	_cleanup_free_ struct htree_name *names = calloc(n, sizeof(*names));
+	struct htree_name *sorted = calloc(n, sizeof(*sorted));
+	struct hashing h = { demand, dir->first_child, names };
 
 	if (!names || !sorted) {
 		free(sorted);
 		return -ENOMEM;
 	}
-	hash_children(demand, dir, names);
+	tree_walk(demand->tree, dir->first_child, dir->first_child + n,
+		  hash_child, &h);
 	sort_names(names, sorted, n);
 	*ret_names = sorted;
 	return 0;
 }
 
-int htree_add(struct ext2_demand *demand, tree_id node,
-	      const struct htree_name *names, uint32_t n)
+int htree_new(struct htree **ret_htree, const struct ext2_demand *demand,
+	      const struct tree_info *dir)
 {
-	struct htree htree = {
-		.node = node,
-		.order = demand->dir_order.count,
-		.leaves = demand->dir_leaves.count,
-	};
-	struct htree *kept;
+	_cleanup_free_ struct htree_name *names = NULL;
+	uint32_t n = dir->n_children;
+	uint32_t n_leaves;
+	struct htree *h;
+	int r = sorted_names(demand, dir, &names);
 
-	if (pack_leaves(demand, names, n) < 0 ||
-	    keep_order(demand, names, n) < 0)
-		return -ENOMEM;
-	if (demand->dir_leaves.count - htree.leaves > demand->rules.max_leaves)
+	if (r < 0)
+		return r;
+	n_leaves = pack_leaves(names, n, NULL);
+	if (n_leaves > demand->rules.max_leaves)
 		return -EFBIG;
-	htree.n_leaves = (uint32_t)(demand->dir_leaves.count - htree.leaves);
-	kept = vec_push(&demand->htrees);
-	if (!kept)
+	h = malloc(sizeof(*h) + n * sizeof(h->order[0]));
+	if (!h)
 		return -ENOMEM;
-	*kept = htree;
+	*h = (struct htree){ .n_children = n, .n_leaves = n_leaves };
+	atomic_init(&h->users, 1);
+	h->leaves = calloc(n_leaves, sizeof(*h->leaves));
+	if (!h->leaves) {
+		free(h);
+		return -ENOMEM;
+	}
+	pack_leaves(names, n, h->leaves);
+	for (uint32_t i = 0; i < n; i++)
+		h->order[i] = names[i].child;
+	*ret_htree = h;
 	return 0;
+}
+
+struct htree *htree_ref(struct htree *htree)
+{
+	atomic_fetch_add_explicit(&htree->users, 1, memory_order_relaxed);
+	return htree;
+}
+
+void htree_unref(struct htree *htree)
+{
+	if (!htree || atomic_fetch_sub(&htree->users, 1) > 1)
+		return;
+	free(htree->leaves);
+	free(htree);
 }
 
 /* ---- blocks ---- */
@@ -190,18 +215,15 @@ uint32_t htree_blocks(const struct htree *htree)
 	return htree_index_blocks(htree) + htree->n_leaves;
 }
 
-const uint32_t *htree_children(const struct ext2_demand *demand,
-			       const struct htree *htree,
-			       const struct tree_info *dir, uint32_t leaf,
+const uint32_t *htree_children(const struct htree *htree, uint32_t leaf,
 			       uint32_t *ret_n)
 {
-	const struct htree_leaf *l =
-		&demand->dir_leaves.items[htree->leaves + leaf];
+	const struct htree_leaf *l = &htree->leaves[leaf];
 	uint32_t end = leaf + 1 < htree->n_leaves ? l[1].first
-						  : dir->n_children;
+						  : htree->n_children;
 
 	*ret_n = end - l->first;
-	return demand->dir_order.items + htree->order + l->first;
+	return htree->order + l->first;
 }
 
 /*
@@ -215,10 +237,10 @@ struct entries {
 	uint32_t step; /* leaves to an entry */
 };
 
-static void put_entries(const struct ext2_demand *d, const struct htree *htree,
-			const struct entries *e, uint32_t limit, uint8_t *at)
+static void put_entries(const struct htree *htree, const struct entries *e,
+			uint32_t limit, uint8_t *at)
 {
-	const struct htree_leaf *leaves = d->dir_leaves.items + htree->leaves;
+	const struct htree_leaf *leaves = htree->leaves;
 
 	for (uint32_t i = 0; i < e->count; i++) {
 		put_le32(at + i * 8, leaves[e->first_leaf + i * e->step].hash);
@@ -228,8 +250,7 @@ static void put_entries(const struct ext2_demand *d, const struct htree *htree,
 	put_le16(at + 2, (uint16_t)e->count);
 }
 
-static void render_root(const struct ext2_demand *d, const struct htree *htree,
-			uint8_t *buf)
+static void render_root(const struct htree *htree, uint8_t *buf)
 {
 	uint32_t nodes = node_count(htree);
 	const struct entries e = {
@@ -241,11 +262,10 @@ static void render_root(const struct ext2_demand *d, const struct htree *htree,
 	buf[ROOT_INFO + 4] = HASH_VERSION;
 	buf[ROOT_INFO + 5] = sizeof(struct ext2_dx_root_info);
 	buf[ROOT_INFO + 6] = nodes > 0; /* levels below this one */
-	put_entries(d, htree, &e, HTREE_ROOT_FANOUT, buf + ROOT_ENTRIES);
+	put_entries(htree, &e, HTREE_ROOT_FANOUT, buf + ROOT_ENTRIES);
 }
 
-static void render_node(const struct ext2_demand *d, const struct htree *htree,
-			uint32_t node, uint8_t *buf)
+static void render_node(const struct htree *htree, uint32_t node, uint8_t *buf)
 {
 	uint32_t first = node * HTREE_NODE_FANOUT;
 	const struct entries e = {
@@ -257,14 +277,13 @@ static void render_node(const struct ext2_demand *d, const struct htree *htree,
 	};
 
 	put_le16(buf + 4, EXT2_BLOCK);
-	put_entries(d, htree, &e, HTREE_NODE_FANOUT, buf + NODE_ENTRIES);
+	put_entries(htree, &e, HTREE_NODE_FANOUT, buf + NODE_ENTRIES);
 }
 
-void htree_render(const struct ext2_demand *demand, const struct htree *htree,
-		  uint32_t index, uint8_t *buf)
+void htree_render(const struct htree *htree, uint32_t index, uint8_t *buf)
 {
 	if (index == 0)
-		render_root(demand, htree, buf);
+		render_root(htree, buf);
 	else
-		render_node(demand, htree, index - 1, buf);
+		render_node(htree, index - 1, buf);
 }

@@ -18,6 +18,7 @@
  * Source: the kernel's Documentation/filesystems/ext4/directory.rst.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,43 +49,33 @@ struct htree_leaf {
 	uint32_t hash; /* of that child; 1 more: the leaf before has it too */
 };
 
-/* A directory that is indexed. */
-struct htree {
-	tree_id node;
-	uint32_t n_leaves;
-	size_t order; /* in demand.dir_order: n_children of them */
-	size_t leaves; /* in demand.dir_leaves */
-};
-
-/* A name of a directory: what decides where it stands. */
-struct htree_name {
-	uint32_t hash;
-	uint32_t child; /* offset from the directory's first */
-	uint32_t length; /* of its entry */
-};
-
 /*
- * Making an index: first its names are put in order, which takes time and
- * changes nothing, so that several threads may each sort a directory; the
- * caller frees them. Then it is added to demand.htrees, one at a time. -ENOMEM;
- * -EFBIG: more leaves than two levels hold.
+ * The index of a directory, whose entries alone decide it: plans of trees that
+ * share the directory share it. Counted.
  */
-int htree_sort(const struct ext2_demand *demand, const struct tree_info *dir,
-	       struct htree_name **ret_names);
-int htree_add(struct ext2_demand *demand, tree_id node,
-	      const struct htree_name *names, uint32_t n);
+struct htree {
+	atomic_uint users;
+	uintptr_t shared; /* tree_shared of the directory */
+	uint32_t n_children;
+	uint32_t n_leaves;
+	struct htree_leaf *leaves;
+	uint32_t order[]; /* children by hash, as offsets from the first */
+};
+
+/* -EFBIG: more leaves than two levels hold; -ENOMEM. */
+int htree_new(struct htree **ret_htree, const struct ext2_demand *demand,
+	      const struct tree_info *dir);
+struct htree *htree_ref(struct htree *htree);
+void htree_unref(struct htree *htree);
 
 /* Blocks before the leaves: the root and the nodes. */
 uint32_t htree_index_blocks(const struct htree *htree);
 /* All of them. */
 uint32_t htree_blocks(const struct htree *htree);
 /* The children of a leaf, as offsets from the directory's first. */
-const uint32_t *htree_children(const struct ext2_demand *demand,
-			       const struct htree *htree,
-			       const struct tree_info *dir, uint32_t leaf,
+const uint32_t *htree_children(const struct htree *htree, uint32_t leaf,
 			       uint32_t *ret_n);
 /* The index in a block before the leaves; of the root, all behind "..". */
-void htree_render(const struct ext2_demand *demand, const struct htree *htree,
-		  uint32_t index, uint8_t *buf);
+void htree_render(const struct htree *htree, uint32_t index, uint8_t *buf);
 
 #endif

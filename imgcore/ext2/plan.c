@@ -131,16 +131,14 @@ int ext2_demand_size(const struct ext2_demand *demand, uint64_t free,
 /* Directories in each group, for its descriptor. */
 static void count_dirs(struct ext2_plan *plan)
 {
-	const struct ext2_demand *d = plan->demand;
+	struct geometry *geo = &plan->geometry;
+	size_t n;
+	const tree_id *dirs = tree_list(plan->demand->tree, TREE_LIST_DIRS, &n);
 
-	for (uint32_t s = 0; s < d->inodes; s++) {
-		uint32_t ino = sequence_inode(s);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t ino = demand_inode(plan->demand, dirs[i]);
 
-		if (S_ISDIR(tree_mode(d->tree, demand_node(d, s))))
-			plan->geometry
-				.groups[(ino - 1) /
-					plan->geometry.inodes_per_group]
-				.used_dirs++;
+		geo->groups[(ino - 1) / geo->inodes_per_group].used_dirs++;
 	}
 }
 

@@ -62,18 +62,14 @@ struct ext2_demand {
 		tree_id *items;
 		size_t count, size;
 	} apart;
+	/* Of the directories that have one, by node. */
 	struct {
-		struct htree *items;
+		struct indexed {
+			tree_id node;
+			struct htree *htree;
+		} * items;
 		size_t count, size;
 	} htrees;
-	struct {
-		uint32_t *items;
-		size_t count, size;
-	} dir_order;
-	struct {
-		struct htree_leaf *items;
-		size_t count, size;
-	} dir_leaves;
 	struct {
 		struct sparse_file *items;
 		size_t count, size;
@@ -95,7 +91,7 @@ DEFINE_CLEANUP(struct ext2_demand, ext2_demand_free)
 /* ext2_demand_new with other rules: for tests, which want equal hashes. */
 int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 		     const uint8_t seed[16], const struct htree_rules *rules,
-		     struct diag *diag);
+		     const struct ext2_demand *previous, struct diag *diag);
 
 /* Ordinals that inodes' own blocks take, and those of all blocks. */
 static inline uint32_t demand_owned(const struct ext2_demand *demand)

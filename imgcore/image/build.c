@@ -167,7 +167,7 @@ static int make_trees(struct build *b)
  * The same tree with the same options gives the same names to everything. With
  * a UUID that was asked for, they stay when the tree changes.
  */
-static int make_digest(struct build *b)
+static void make_digest(struct build *b)
 {
 	const struct image_options *o = b->options;
 	XXH128_canonical_t canonical;
@@ -175,15 +175,10 @@ static int make_digest(struct build *b)
 
 	if (o->uuid) {
 		memcpy(b->digest, o->uuid, sizeof(b->digest));
-		return 0;
+		return;
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		int r = tree_digest(b->image->partition[i].tree,
-				    b->tree_digest[i]);
-
-		if (r < 0)
-			return fail(b, r);
-	}
+	for (unsigned i = 0; i < 2; i++)
+		tree_digest(b->image->partition[i].tree, b->tree_digest[i]);
 	memcpy(record, b->tree_digest, sizeof(b->tree_digest));
 	put_le64(record + 32, o->size);
 	put_le64(record + 40, o->boot_size);
@@ -191,7 +186,6 @@ static int make_digest(struct build *b)
 	XXH128_canonicalFromHash(&canonical,
 				 XXH3_128bits(record, sizeof(record)));
 	memcpy(b->digest, canonical.digest, sizeof(b->digest));
-	return 0;
 }
 
 /* 16 bytes of their own for each purpose. */
@@ -214,16 +208,34 @@ static void derive_uuid(const struct build *b, uint64_t purpose,
 	ret[8] = (ret[8] & 0x3f) | 0x80;
 }
 
+static void hash_name(void *context, tree_id id, const struct tree_info *info)
+{
+	XXH3_128bits_update(context, info->name, info->name_len);
+	XXH3_128bits_update(context, "", 1);
+}
+
 /*
- * Of the directories' hash. Sizes that were asked for have no part in it: what
- * the tree needs must not change with them.
+ * Of the directories' hash. It comes of the names in the root alone: when a
+ * file changes somewhere below, the indexes of all other directories stay what
+ * they are. Sizes that were asked for have no part in it.
  */
 static void make_seed(const struct build *b, unsigned i, uint8_t ret[16])
 {
-	if (b->options->uuid)
+	const struct tree *tree = b->image->partition[i].tree;
+	XXH128_canonical_t canonical;
+	struct tree_info root;
+	XXH3_state_t state;
+
+	if (b->options->uuid) {
 		derive_uuid(b, 3 + i, ret);
-	else
-		memcpy(ret, b->tree_digest[i], sizeof(b->tree_digest[i]));
+		return;
+	}
+	tree_get(tree, TREE_ROOT, &root);
+	XXH3_128bits_reset(&state);
+	tree_walk(tree, root.first_child, root.first_child + root.n_children,
+		  hash_name, &state);
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
+	memcpy(ret, canonical.digest, sizeof(canonical.digest));
 }
 
 static int choose_layout(struct build *b)
@@ -237,7 +249,7 @@ static int choose_layout(struct build *b)
 		int r;
 
 		make_seed(b, i, seed);
-		r = ext2_demand_new(&b->demand[i], tree, seed, b->diag);
+		r = ext2_demand_new(&b->demand[i], tree, seed, NULL, b->diag);
 		if (r < 0)
 			return r;
 		r = ext2_demand_size(b->demand[i], spare, &need[i], b->diag);
@@ -312,10 +324,9 @@ static int make_head(struct build *b)
 /* From the trees on: numbers, places, table. */
 static int assemble(struct build *b)
 {
-	int r = make_digest(b);
+	int r;
 
-	if (r < 0)
-		return r;
+	make_digest(b);
 	r = choose_layout(b);
 	if (r < 0)
 		return r;

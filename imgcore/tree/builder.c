@@ -47,7 +47,7 @@ int content_new_bytes(struct content **ret_content, const void *bytes,
 
 static void node_release(struct builder_node *node)
 {
-	origin_release(&node->origin);
+	origin_unref(node->origin);
 	free(node->name);
 	free(node->target);
 	free(node->extents);
@@ -157,18 +157,33 @@ int tree_builder_add(struct tree_builder *builder, builder_id parent,
 	return 0;
 }
 
+static struct origin *origin_new(void)
+{
+	struct origin *origin = calloc(1, sizeof(*origin));
+
+	if (origin)
+		atomic_init(&origin->users, 1);
+	return origin;
+}
+
+DEFINE_CLEANUP(struct origin, origin_unref)
+
 int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     struct content *content, uint64_t size,
 			     builder_id *ret_id)
 {
+	_cleanup_(origin_unrefp) struct origin *origin = origin_new();
 	builder_id id;
-	int r = tree_builder_add(builder, parent, name, strlen(name), attr,
-				 &id);
+	int r;
 
+	if (!origin)
+		return -ENOMEM;
+	r = tree_builder_add(builder, parent, name, strlen(name), attr, &id);
 	if (r < 0)
 		return r;
-	builder->items[id].origin.content = content;
+	origin->content = content;
+	builder->items[id].origin = take_ptr(origin);
 	builder->items[id].size = size;
 	if (ret_id)
 		*ret_id = id;
@@ -179,7 +194,8 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 static int share_dir(const struct tree_builder *builder, int dirfd,
 		     struct origin_dir **ret_dir)
 {
-	struct origin_dir *dir = builder->items[builder->count - 1].origin.dir;
+	const struct origin *last = builder->items[builder->count - 1].origin;
+	struct origin_dir *dir = last ? last->dir : NULL;
 	struct stat st;
 
 	if (fstat(dirfd, &st) < 0)
@@ -188,21 +204,23 @@ static int share_dir(const struct tree_builder *builder, int dirfd,
 		dir = malloc(sizeof(*dir));
 		if (!dir)
 			return -ENOMEM;
-		*dir = (struct origin_dir){ st.st_dev, st.st_ino, -1, 0 };
+		dir->dev = st.st_dev;
+		dir->ino = st.st_ino;
+		atomic_init(&dir->users, 0);
 		dir->fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
 		if (dir->fd < 0) {
 			free(dir);
 			return -errno;
 		}
 	}
-	dir->users++;
+	atomic_fetch_add(&dir->users, 1);
 	*ret_dir = dir;
 	return 0;
 }
 
 static int add_host_node(struct tree_builder *builder, builder_id parent,
 			 const char *name, const struct stat *st,
-			 struct origin *origin)
+			 struct origin **origin)
 {
 	struct tree_attr attr = {
 		.mode = st->st_mode,
@@ -219,8 +237,7 @@ static int add_host_node(struct tree_builder *builder, builder_id parent,
 	if (r < 0)
 		return r;
 	n = &builder->items[id];
-	n->origin = *origin;
-	*origin = (struct origin){ 0 };
+	n->origin = take_ptr(*origin);
 	n->size = (uint64_t)st->st_size;
 	n->dev = st->st_dev;
 	n->ino = st->st_ino;
@@ -233,17 +250,19 @@ int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
 			  const char *name, int dirfd, const char *host_path,
 			  struct diag *diag)
 {
-	_cleanup_(origin_release) struct origin origin = { 0 };
+	_cleanup_(origin_unrefp) struct origin *origin = origin_new();
 	struct stat st;
 	int r;
 
+	if (!origin)
+		return diag_set(diag, -ENOMEM, host_path, NULL);
 	if (fstatat(dirfd, host_path, &st, 0) < 0)
 		return diag_set(diag, -errno, host_path, NULL);
 	if (!S_ISREG(st.st_mode))
 		return diag_set(diag, -EINVAL, host_path,
 				"is not a regular file");
-	origin.path = strdup(host_path);
-	r = origin.path ? share_dir(builder, dirfd, &origin.dir) : -ENOMEM;
+	origin->path = strdup(host_path);
+	r = origin->path ? share_dir(builder, dirfd, &origin->dir) : -ENOMEM;
 	if (r == 0)
 		r = add_host_node(builder, parent, name, &st, &origin);
 	return r < 0 ? diag_set(diag, r, host_path, NULL) : 0;

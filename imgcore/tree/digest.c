@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define XXH_STATIC_LINKING_ONLY /* the size of a state */
 #include <xxhash.h>
 
-#include "base/cleanup.h"
 #include "base/le.h"
-#include "base/math.h"
-#include "base/threads.h"
-#include "tree/node.h"
+#include "tree/dir.h"
 
 /*
  * Each node as a fixed little-endian record with its name behind it, in the
- * order of the nodes: the same bytes on every machine. The digest is that of
- * the digests of stretches of nodes, which several threads make.
+ * order of the nodes: the same bytes on every machine. A tree's digest is that
+ * of its directories' digests, made while they are scanned, and of what they do
+ * not know: which names are of one inode.
  */
-static void hash_node(XXH3_state_t *state, const struct tree *tree, tree_id id)
+static void hash_node(XXH3_state_t *state, const struct dir *dir,
+		      const struct node *n, const struct tree_clock *clock)
 {
-	const struct node *n = &tree->nodes.items[id];
 	uint8_t record[64] = { 0 };
 	uint32_t mtime_ns;
 	int64_t mtime;
@@ -28,44 +24,38 @@ static void hash_node(XXH3_state_t *state, const struct tree *tree, tree_id id)
 	put_le32(record, n->mode | (uint32_t)n->name_len << 16);
 	put_le32(record + 4, n->uid);
 	put_le32(record + 8, n->gid);
-	node_mtime(tree, n, &mtime, &mtime_ns);
+	node_mtime(clock, n, &mtime, &mtime_ns);
 	put_le32(record + 12, mtime_ns);
 	put_le64(record + 16, (uint64_t)mtime);
 	put_le64(record + 24, n->size);
-	put_le32(record + 32, n->inode);
-	put_le32(record + 36, n->parent);
 	if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {
-		put_le32(record + 40, n->device.major);
-		put_le32(record + 44, n->device.minor);
+		put_le32(record + 32, n->device.major);
+		put_le32(record + 36, n->device.minor);
 	} else if (S_ISREG(n->mode) && n->file.runs) {
 		/* Which of the extents are its own; dense is 0. */
-		put_le64(record + 40, tree->runs.items[n->file.runs - 1].n + 1);
+		put_le64(record + 32,
+			 dir->more->runs.items[n->file.runs - 1].n + 1);
 	}
-	put_le32(record + 48, n->flags & NODE_RESERVED);
-	put_le32(record + 52, n->xattrs);
+	put_le32(record + 40, n->flags & NODE_RESERVED);
+	put_le32(record + 44, n->xattrs);
 	XXH3_128bits_update(state, record, sizeof(record));
-	XXH3_128bits_update(state, node_name(tree, n), n->name_len);
-	if (n->inode == id && S_ISLNK(n->mode))
-		XXH3_128bits_update(state, tree->names.items + n->target,
-				    n->size);
+	XXH3_128bits_update(state, node_name(dir, n), n->name_len);
+	if (S_ISLNK(n->mode))
+		XXH3_128bits_update(state, dir->names + n->target, n->size);
 }
 
-static void hash_extents(XXH3_state_t *state, const struct tree *tree)
+static void hash_more(XXH3_state_t *state, const struct dir_more *more)
 {
-	for (size_t i = 0; i < tree->extents.count; i++) {
+	for (size_t i = 0; i < more->extents.count; i++) {
 		uint8_t record[16];
 
-		put_le64(record, tree->extents.items[i].start);
-		put_le64(record + 8, tree->extents.items[i].end);
+		put_le64(record, more->extents.items[i].start);
+		put_le64(record + 8, more->extents.items[i].end);
 		XXH3_128bits_update(state, record, sizeof(record));
 	}
-}
-
-static void hash_xattrs(XXH3_state_t *state, const struct tree *tree)
-{
-	for (uint32_t n = 1; n <= tree_xattr_sets(tree); n++) {
+	for (uint32_t n = 1; n <= more->xattrs.starts.count; n++) {
 		size_t len;
-		const uint8_t *set = xattr_sets_get(&tree->xattrs, n, &len);
+		const uint8_t *set = xattr_sets_get(&more->xattrs, n, &len);
 		uint8_t record[8];
 
 		put_le64(record, len);
@@ -74,44 +64,43 @@ static void hash_xattrs(XXH3_state_t *state, const struct tree *tree)
 	}
 }
 
-/* So many nodes are hashed by one thread at a time. */
-#define STRETCH 65536u
-
-struct digesting {
-	const struct tree *tree;
-	XXH128_canonical_t *stretches;
-};
-
-static void hash_stretch(void *context, size_t i)
+static void finish(XXH3_state_t *state, uint8_t ret_digest[16])
 {
-	struct digesting *d = context;
-	size_t id = i * STRETCH;
-	size_t end = min_u64(id + STRETCH, d->tree->nodes.count);
-	XXH3_state_t state;
+	XXH128_canonical_t canonical;
 
-	XXH3_128bits_reset(&state);
-	for (; id < end; id++)
-		hash_node(&state, d->tree, (tree_id)id);
-	XXH128_canonicalFromHash(&d->stretches[i], XXH3_128bits_digest(&state));
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+	memcpy(ret_digest, canonical.digest, 16);
 }
 
-int tree_digest(const struct tree *tree, uint8_t ret_digest[16])
+void dir_digest(struct dir *dir, const struct tree_clock *clock)
 {
-	size_t n = div_up(tree->nodes.count, STRETCH);
-	_cleanup_free_ XXH128_canonical_t *stretches =
-		calloc(n, sizeof(*stretches));
-	struct digesting d = { tree, stretches };
-	XXH128_canonical_t canonical;
+	uint8_t record[8];
 	XXH3_state_t state;
 
-	if (!stretches)
-		return -ENOMEM;
-	threads_share(n, hash_stretch, &d);
 	XXH3_128bits_reset(&state);
-	XXH3_128bits_update(&state, stretches, n * sizeof(*stretches));
-	hash_extents(&state, tree);
-	hash_xattrs(&state, tree);
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
-	memcpy(ret_digest, canonical.digest, 16);
-	return 0;
+	put_le64(record, dir->count);
+	XXH3_128bits_update(&state, record, sizeof(record));
+	for (uint32_t i = 0; i < dir->count; i++)
+		hash_node(&state, dir, &dir->nodes[i], clock);
+	if (dir->more)
+		hash_more(&state, dir->more);
+	finish(&state, dir->digest);
+}
+
+void tree_digest(const struct tree *tree, uint8_t ret_digest[16])
+{
+	XXH3_state_t state;
+
+	XXH3_128bits_reset(&state);
+	for (size_t i = 0; i < tree->places.count; i++)
+		XXH3_128bits_update(&state, tree->places.items[i].dir->digest,
+				    16);
+	for (size_t i = 0; i < tree->further.count; i++) {
+		uint8_t record[8];
+
+		put_le32(record, tree->further.items[i].node);
+		put_le32(record + 4, tree->further.items[i].inode);
+		XXH3_128bits_update(&state, record, sizeof(record));
+	}
+	finish(&state, ret_digest);
 }

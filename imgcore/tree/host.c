@@ -96,12 +96,13 @@ static int stale(const struct tree *tree, tree_id id, struct diag *diag,
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag)
 {
-	const struct node *n = &tree->nodes.items[tree->nodes.items[id].inode];
+	const struct place *place;
+	const struct node *n = tree_inode_node(tree, id, &place);
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return stale(tree, id, diag, "became unreadable");
-	if (st.st_ino != n->ino || st.st_dev != tree->devices.items[n->dev])
+	if (st.st_ino != n->ino || st.st_dev != node_device(place->dir, n))
 		return stale(tree, id, diag, "was replaced");
 	if ((uint64_t)st.st_size != n->size)
 		return stale(tree, id, diag, "changed its size");
@@ -130,12 +131,14 @@ static int open_origin(const struct origin *origin)
 
 static int open_scanned(const struct tree *tree, tree_id id)
 {
-	const struct node *n = &tree->nodes.items[id];
+	const struct place *place;
+	const struct node *n = tree_node(tree, id, &place);
 	_cleanup_free_ char *path = NULL;
 	int r;
 
 	if (n->file.origin)
-		return open_origin(&tree->origins.items[n->file.origin - 1]);
+		return open_origin(
+			place->dir->more->origins.items[n->file.origin - 1]);
 	if (n->flags & NODE_GRAFT)
 		return -ENOENT;
 	r = tree_path(tree, id, &path);
@@ -177,17 +180,18 @@ static int dir_enter(struct tree_dir *dir, const struct tree *tree,
 
 static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 {
-	const struct node *n = &tree->nodes.items[id];
+	const struct place *place;
+	const struct node *n = tree_node(tree, id, &place);
 	char name[NAME_MAX + 1];
 	int fd;
 
 	if (n->file.origin || n->flags & NODE_GRAFT)
 		return open_scanned(tree, id);
-	fd = dir_enter(dir, tree, n->parent);
+	fd = dir_enter(dir, tree, place->node);
 	/* What is wrong with the directory, the whole path will show. */
 	if (fd < 0)
 		return open_scanned(tree, id);
-	memcpy(name, node_name(tree, n), n->name_len);
+	memcpy(name, node_name(place->dir, n), n->name_len);
 	name[n->name_len] = '\0';
 	return host_open_beneath(fd, name, OPEN_FLAGS);
 }
@@ -213,7 +217,7 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 {
 	int fd;
 
-	id = tree->nodes.items[id].inode;
+	id = tree_inode(tree, id);
 	fd = dir ? open_named(tree, id, dir) : open_scanned(tree, id);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return stale(tree, id, diag, "was removed");

@@ -3,11 +3,18 @@
 #define TREE_NODE_H
 
 /*
- * The inside of a tree: one compact record per name. What only few nodes need
- * (grafts, data runs, device ids) stands in side tables.
+ * The inside of a tree. A directory's entries are an object of their own, which
+ * knows nothing of where it stands: trees of one source share those that did
+ * not change. A tree says where each stands, by a few bytes per directory.
+ *
+ *     places | . | root | a | b | a/c | ...           in the order of nodes
+ *     nodes  | 0 | a b f | c g | h    | ...            each place's in a row
+ *
+ * Place 0 holds the root alone, so that every node stands in some directory.
  */
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "imgcore/tree.h"
@@ -17,20 +24,18 @@ enum node_flags {
 	NODE_RESERVED = 1 << 0, /* the file system's own directory */
 	NODE_UNSCANNED = 1 << 1, /* shown empty: pruned, or mounted over */
 	NODE_GRAFT = 1 << 2, /* nothing of the host is behind it */
+	NODE_LINKED = 1 << 3, /* there may be further names of its inode */
 };
 
+/* One name. All numbers are the directory's own: they hold in every tree. */
 struct node {
 	uint64_t ino;
-	uint64_t size; /* directory: subdirectories; link: target's length */
+	uint64_t size; /* file: bytes; link: target's length */
 	int64_t mtime;
 	int64_t ctime;
-	uint64_t name : 56; /* in tree.names */
+	uint64_t name : 56; /* in dir.names */
 	uint64_t name_len : 8;
 	union {
-		struct {
-			uint32_t first;
-			uint32_t count;
-		} dir;
 		struct {
 			uint32_t origin; /* 1 + index, 0: beneath the root */
 			uint32_t runs; /* 1 + index, 0: dense */
@@ -39,17 +44,15 @@ struct node {
 			uint32_t major;
 			uint32_t minor;
 		} device;
-		uint64_t target; /* in tree.names */
+		uint64_t target; /* in dir.names */
+		uint32_t subdir; /* how many subdirectories stand before it */
 	};
 	uint32_t mtime_ns;
 	uint32_t ctime_ns;
 	uint32_t uid;
 	uint32_t gid;
-	uint32_t dev; /* in tree.devices */
-	uint32_t parent;
-	uint32_t inode;
-	uint32_t nlink;
-	uint32_t xattrs; /* in tree.xattrs, from 1; 0: none */
+	uint32_t dev; /* in dir.devices */
+	uint32_t xattrs; /* in dir.xattrs, from 1; 0: none */
 	uint16_t mode;
 	uint16_t flags;
 };
@@ -60,35 +63,29 @@ struct origin_dir {
 	dev_t dev;
 	ino_t ino;
 	int fd;
-	unsigned users;
+	atomic_uint users;
 };
 
 /* Where the bytes of a grafted file come from: content, or a host file. */
 struct origin {
+	atomic_uint users;
 	struct content *content;
 	char *path; /* host file: relative to dir */
 	struct origin_dir *dir;
 };
 
-void origin_release(struct origin *origin);
+void origin_unref(struct origin *origin);
 
-/* The data runs of one sparse file: tree.extents[first ... first + n - 1]. */
+/* The data runs of one sparse file: extents[first ... first + n - 1]. */
 struct runs {
 	size_t first;
 	size_t n;
 };
 
-struct tree {
+/* What few directories have. */
+struct dir_more {
 	struct {
-		struct node *items;
-		size_t count, size;
-	} nodes;
-	struct {
-		char *items;
-		size_t count, size;
-	} names;
-	struct {
-		struct origin *items;
+		struct origin **items;
 		size_t count, size;
 	} origins;
 	struct {
@@ -102,32 +99,111 @@ struct tree {
 	struct {
 		uint64_t *items;
 		size_t count, size;
-	} devices;
+	} devices; /* but for dir.dev, which is number 0 */
+	struct xattr_sets xattrs;
+};
+
+/* The entries of one directory, sorted by name. */
+struct dir {
+	atomic_uint users;
+	uint32_t count;
+	uint32_t subdirs;
+	uint32_t sparse; /* files with holes */
+	uint32_t linked; /* entries with NODE_LINKED */
+	uint32_t skipped; /* entries that were left out: unreadable */
+	int32_t watch;
+	bool grafted; /* some came from a builder */
+	uint64_t dev; /* of most of them */
+	uint8_t digest[16]; /* of all that the image shows of them */
+	struct dir_more *more; /* NULL: nothing of that */
+	char *names;
+	struct node nodes[];
+};
+
+/* Where a directory stands in a tree. */
+struct place {
+	struct dir *dir;
+	tree_id first; /* of its entries */
+	tree_id node; /* its own */
+	uint32_t first_subdir; /* the place of its first subdirectory */
+	uint32_t xattrs; /* in tree.xattr_numbers, of its first set */
+};
+
+/* A further name, and the node that stands for the inode. */
+struct further {
+	tree_id node;
+	tree_id inode;
+};
+
+/* A node that stands for an inode, and how many names that has. */
+struct named {
+	tree_id node;
+	uint32_t nlink;
+};
+
+struct tree {
+	uint32_t count; /* nodes */
+	struct {
+		struct place *items;
+		size_t count, size;
+	} places;
+	/* Of nodes with NODE_LINKED; both sorted. */
+	struct {
+		struct further *items;
+		size_t count, size;
+	} further;
+	struct {
+		struct named *items;
+		size_t count, size;
+	} named;
 	struct {
 		tree_id *items;
 		size_t count, size;
 	} lists[TREE_LISTS];
 	struct xattr_sets xattrs;
-	uint64_t skipped;
-	bool clamp_time; /* later times are shown as latest_time */
-	int64_t latest_time;
+	struct {
+		uint32_t *items;
+		size_t count, size;
+	} xattr_numbers;
+	struct tree_clock {
+		bool clamp; /* later times are shown as latest */
+		int64_t latest;
+	} clock;
+	int64_t youngest; /* change time read anew, in ns */
 	char *root_path; /* NULL: not from a host */
 	int root_fd;
 };
 
-static inline const char *node_name(const struct tree *tree,
+/* The node of an id, and the place that it stands in. */
+const struct node *tree_node(const struct tree *tree, tree_id id,
+			     const struct place **ret_place);
+/* The one that stands for its inode. */
+const struct node *tree_inode_node(const struct tree *tree, tree_id id,
+				   const struct place **ret_place);
+/* The place of a directory's entries, by the node of the directory. */
+uint32_t tree_place_of(const struct place *place, const struct node *node);
+
+static inline const char *node_name(const struct dir *dir,
 				    const struct node *node)
 {
-	return tree->names.items + node->name;
+	return dir->names + node->name;
+}
+
+static inline uint64_t node_device(const struct dir *dir,
+				   const struct node *node)
+{
+	return node->dev == 0 ? dir->dev
+			      : dir->more->devices.items[node->dev - 1];
 }
 
 /* As the image shows it; a node keeps the host's, which proves its file. */
-static inline void node_mtime(const struct tree *tree, const struct node *node,
-			      int64_t *ret_seconds, uint32_t *ret_ns)
+static inline void node_mtime(const struct tree_clock *clock,
+			      const struct node *node, int64_t *ret_seconds,
+			      uint32_t *ret_ns)
 {
-	bool late = tree->clamp_time && node->mtime >= tree->latest_time;
+	bool late = clock->clamp && node->mtime >= clock->latest;
 
-	*ret_seconds = late ? tree->latest_time : node->mtime;
+	*ret_seconds = late ? clock->latest : node->mtime;
 	*ret_ns = late ? 0 : node->mtime_ns;
 }
 

@@ -9,19 +9,24 @@
 
 #include "base/cleanup.h"
 #include "base/threads.h"
+#include "base/vec.h"
 #include "tree/assembly.h"
 #include "tree/scan_dir.h"
 
 /*
  * The queue of directories is the tree itself: a thread claims the next
  * directory in the order of nodes, scans it into a slot without any lock, and
- * whoever holds the earliest claim appends its entries, which are the next
- * directories to claim. Claims are numbered and appended in that order, so the
- * tree is the same for any number of threads, and so is the error: that of the
- * first directory in order, whichever thread met one first.
+ * whoever holds the earliest claim puts it into the tree, where its
+ * subdirectories are the next to claim. Claims are numbered and put in in that
+ * order, so the tree is the same for any number of threads, and so is the
+ * error: that of the first directory in order, whichever thread met one first.
  *
- *     nodes   | appended .............. | scanned, or being scanned | to claim
+ *     places  | put in ................ | scanned, or being scanned | to claim
  *     claims                            ^ turn                      ^ claims
+ *
+ * With an earlier tree, a directory that has the same place there, and did not
+ * change, is shared with it. Where something else did (a subdirectory's
+ * attributes, what is grafted into it), it is made anew of what is known.
  *
  * Each directory is opened anew by its path from the root: a thread takes two
  * descriptors, however deep the tree.
@@ -35,15 +40,24 @@
 
 struct slot {
 	struct dir_scan scan;
-	tree_id dir;
+	size_t place;
+	builder_id graft; /* goes into it, or BUILDER_NONE */
 	char *path;
 	bool on_host;
+	struct dir *dir; /* the result */
 	bool done;
 	int error;
 };
 
+/* Where a directory was in the earlier tree, if it is the same one. */
+struct past {
+	uint32_t place; /* there; 0: it was not, for that is no directory's */
+	bool read; /* its entries may have changed */
+};
+
 struct scan {
 	const struct tree_scan_options *options;
+	const struct tree_builder *grafts; /* or NULL */
 	uid_t euid;
 	struct xattr_reader xattrs; /* the root's */
 
@@ -51,10 +65,14 @@ struct scan {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	struct assembly assembly;
+	struct {
+		struct past *items;
+		size_t count, size;
+	} past; /* of each place */
 	struct diag *diag; /* of error */
-	int error; /* the scan's: no more is appended */
+	int error; /* the scan's: no more is put in */
 	bool stop; /* a directory failed: no more are claimed */
-	size_t next; /* to claim, of the tree's directories */
+	size_t next; /* place to claim */
 	uint64_t claims;
 	uint64_t turn;
 	size_t waiting; /* entries scanned out of turn */
@@ -110,6 +128,91 @@ static void report(void *context, uint64_t entries)
 	pthread_mutex_unlock(&s->count_mutex);
 }
 
+/* ---- the earlier tree ---- */
+
+/* The first of the ids that changed which is not below this one. */
+static size_t first_changed(const struct tree_scan_options *options, tree_id id)
+{
+	size_t lo = 0;
+	size_t hi = options->n_changed;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (options->changed[mid] < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool has_changed(const struct tree_scan_options *options, tree_id id)
+{
+	size_t i = first_changed(options, id);
+
+	return i < options->n_changed && options->changed[i] == id;
+}
+
+static const struct place *past_place(const struct scan *s, size_t place)
+{
+	uint32_t past = s->past.items[place].place;
+
+	return past ? &s->options->previous->places.items[past] : NULL;
+}
+
+static bool same_times(const struct node *a, const struct node *b)
+{
+	return a->mtime == b->mtime && a->mtime_ns == b->mtime_ns &&
+	       a->ctime == b->ctime && a->ctime_ns == b->ctime_ns;
+}
+
+/* What was of a subdirectory before; its parent was at `was`. */
+static struct past find_past(const struct scan *s, const struct place *was,
+			     const struct dir *dir, const struct node *node)
+{
+	const struct node *old;
+
+	if (node->flags & (NODE_GRAFT | NODE_UNSCANNED))
+		return (struct past){ 0 };
+	old = was->dir == dir ? node
+			      : dir_find(was->dir, node_name(dir, node),
+					 node->name_len);
+	if (!old || !S_ISDIR(old->mode) || old->ino != node->ino ||
+	    (old->flags & (NODE_GRAFT | NODE_UNSCANNED)) ||
+	    node_device(was->dir, old) != node_device(dir, node))
+		return (struct past){ 0 };
+	return (struct past){
+		.place = tree_place_of(was, old),
+		.read = !same_times(old, node) ||
+			has_changed(s->options,
+				    was->first +
+					    (tree_id)(old - was->dir->nodes)),
+	};
+}
+
+/* Notes what was of the subdirectories of the directory just put in. */
+static int note_past(struct scan *s, size_t place)
+{
+	const struct place *was = past_place(s, place);
+	const struct dir *dir = s->assembly.tree->places.items[place].dir;
+
+	if (dir->subdirs == 0)
+		return 0;
+	for (uint32_t i = 0; i < dir->count; i++) {
+		struct past *past;
+
+		if (!S_ISDIR(dir->nodes[i].mode))
+			continue;
+		past = vec_push(&s->past);
+		if (!past)
+			return -ENOMEM;
+		if (was)
+			*past = find_past(s, was, dir, &dir->nodes[i]);
+	}
+	return 0;
+}
+
 /* ---- claims ---- */
 
 static struct slot *scan_slot(struct scan *s, uint64_t claim)
@@ -120,7 +223,7 @@ static struct slot *scan_slot(struct scan *s, uint64_t claim)
 /* Whether there is a directory to claim. */
 static bool scan_has_next(const struct scan *s)
 {
-	return s->next < s->assembly.tree->lists[TREE_LIST_DIRS].count;
+	return s->next < s->assembly.tree->places.count;
 }
 
 static bool scan_has_room(const struct scan *s)
@@ -129,36 +232,84 @@ static bool scan_has_room(const struct scan *s)
 	       (s->claims - s->turn < WINDOW && s->waiting < MAX_WAITING);
 }
 
-/* What the scan of a directory must know, since nodes move. */
-static void slot_fill(struct scan *s, struct slot *slot, size_t dir)
+/* The earlier directory, where it can stay what it was. */
+static struct dir *shareable(const struct scan *s, size_t place)
+{
+	const struct place *was = past_place(s, place);
+	size_t i;
+
+	if (!was || s->past.items[place].read || was->dir->grafted ||
+	    s->assembly.grafts.items[place] != BUILDER_NONE)
+		return NULL;
+	i = first_changed(s->options, was->first);
+	if (i < s->options->n_changed &&
+	    s->options->changed[i] - was->first < was->dir->count)
+		return NULL;
+	return was->dir;
+}
+
+/* What the scan of a directory must know, since places move. */
+static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 {
 	const struct tree *t = s->assembly.tree;
-	tree_id id = t->lists[TREE_LIST_DIRS].items[dir];
-	const struct node *n = &t->nodes.items[id];
+	const struct place *was = past_place(s, place);
+	tree_id id = t->places.items[place].node;
+	const struct place *parent;
+	const struct node *n = tree_node(t, id, &parent);
+	struct dir_scan *scan = &slot->scan;
 
-	slot->dir = id;
+	slot->place = place;
+	slot->graft = s->assembly.grafts.items[place];
 	slot->on_host = !(n->flags & (NODE_GRAFT | NODE_UNSCANNED));
 	if (!slot->on_host)
 		return;
 	slot->error = tree_path(t, id, &slot->path);
-	slot->scan.options = s->options;
-	slot->scan.root_fd = t->root_fd;
-	slot->scan.root_path = t->root_path;
-	slot->scan.path = slot->path;
-	slot->scan.dev = t->devices.items[n->dev];
-	slot->scan.ino = n->ino;
-	slot->scan.euid = s->euid;
-	slot->scan.count = s->options->progress ? report : NULL;
-	slot->scan.context = s;
+	scan->options = s->options;
+	scan->root_fd = t->root_fd;
+	scan->root_path = t->root_path;
+	scan->path = slot->path;
+	scan->dev = node_device(parent->dir, n);
+	scan->ino = n->ino;
+	scan->euid = s->euid;
+	scan->count = s->options->progress ? report : NULL;
+	scan->context = s;
+	if (!was || s->past.items[place].read)
+		return;
+	scan->before = was->dir;
+	scan->first = was->first;
+	scan->changed = s->options->changed +
+			first_changed(s->options, was->first);
+	scan->n_changed = (size_t)(s->options->changed + s->options->n_changed -
+				   scan->changed);
 }
 
 static void slot_clear(struct slot *slot)
 {
 	dir_scan_clear(&slot->scan);
 	free(slot->path);
+	dir_unref(slot->dir);
+	slot->dir = NULL;
 	slot->path = NULL;
 	slot->done = false;
 	slot->error = 0;
+}
+
+/* Puts in what can be shared, as far as nobody else's turn comes first. */
+static void scan_share(struct scan *s)
+{
+	while (!s->stop && s->claims == s->turn && scan_has_next(s)) {
+		size_t place = s->next;
+		struct dir *dir = shareable(s, place);
+
+		if (!dir)
+			return;
+		s->next++;
+		s->error = assembly_put(&s->assembly, dir_ref(dir), NULL,
+					s->diag);
+		if (s->error == 0)
+			s->error = note_past(s, place);
+		s->stop = s->error != 0;
+	}
 }
 
 /* The next directory; NULL: there will be none any more. */
@@ -168,8 +319,12 @@ static struct slot *scan_claim(struct scan *s)
 
 	pthread_mutex_lock(&s->mutex);
 	while (!s->stop) {
-		bool has_next = scan_has_next(s);
+		bool has_next;
 
+		scan_share(s);
+		has_next = scan_has_next(s);
+		if (s->stop)
+			break;
 		if (has_next && scan_has_room(s)) {
 			slot = scan_slot(s, s->claims++);
 			slot_fill(s, slot, s->next++);
@@ -186,9 +341,46 @@ static struct slot *scan_claim(struct scan *s)
 	return slot;
 }
 
-/* Appends the slot whose turn it is. */
-static int scan_append(struct scan *s, struct slot *slot)
+static int slot_fail(struct slot *slot, int err)
 {
+	return diag_set(&slot->scan.diag, err, slot->path, NULL);
+}
+
+/* Makes the directory of what was found, and of what is grafted into it. */
+static int slot_make(struct scan *s, struct slot *slot)
+{
+	struct dir_scan *scan = &slot->scan;
+	int r = 0;
+
+	if (slot->graft != BUILDER_NONE)
+		r = batch_add_grafts(&scan->batch, s->grafts, slot->graft);
+	if (r < 0)
+		return slot_fail(slot, r);
+	r = batch_sort(&scan->batch, &scan->diag);
+	if (r < 0)
+		return r;
+	r = dir_new(&slot->dir, &scan->batch, &s->assembly.tree->clock);
+	if (r < 0)
+		return slot_fail(slot, r);
+	slot->dir->watch = slot->on_host ? scan->watch : TREE_NOT_HOST;
+	slot->dir->skipped = scan->skipped;
+	return 0;
+}
+
+static void slot_run(struct scan *s, struct slot *slot)
+{
+	if (slot->on_host && slot->error == 0)
+		slot->error = dir_scan_run(&slot->scan);
+	if (slot->error == 0)
+		slot->error = slot_make(s, slot);
+}
+
+/* Puts in the slot whose turn it is. */
+static int scan_put(struct scan *s, struct slot *slot)
+{
+	struct tree *t = s->assembly.tree;
+	int r;
+
 	if (slot->error < 0) {
 		if (s->diag) {
 			diag_clear(s->diag);
@@ -197,12 +389,17 @@ static int scan_append(struct scan *s, struct slot *slot)
 		}
 		return slot->error;
 	}
-	s->assembly.tree->skipped += slot->scan.skipped;
-	return assembly_append(&s->assembly, slot->dir, &slot->scan.batch,
-			       s->diag);
+	if (slot->scan.youngest > t->youngest)
+		t->youngest = slot->scan.youngest;
+	r = assembly_put(&s->assembly, take_ptr(slot->dir), &slot->scan.batch,
+			 s->diag);
+	if (r < 0)
+		return r;
+	r = note_past(s, slot->place);
+	return r < 0 ? diag_set(s->diag, r, NULL, NULL) : 0;
 }
 
-/* Hands a slot in, and appends all whose turn has come. */
+/* Hands a slot in, and puts in all whose turn has come. */
 static void scan_hand_in(struct scan *s, struct slot *slot)
 {
 	pthread_mutex_lock(&s->mutex);
@@ -213,7 +410,7 @@ static void scan_hand_in(struct scan *s, struct slot *slot)
 	while (!s->error && s->turn < s->claims &&
 	       (slot = scan_slot(s, s->turn))->done) {
 		s->waiting -= slot->scan.batch.entries.count;
-		s->error = scan_append(s, slot);
+		s->error = scan_put(s, slot);
 		slot_clear(slot);
 		s->turn++;
 	}
@@ -229,8 +426,7 @@ static void *scan_work(void *context)
 	struct slot *slot;
 
 	while ((slot = scan_claim(s))) {
-		if (slot->on_host && slot->error == 0)
-			slot->error = dir_scan_run(&slot->scan);
+		slot_run(s, slot);
 		scan_hand_in(s, slot);
 	}
 	return NULL;
@@ -241,6 +437,7 @@ static void *scan_work(void *context)
 static void scan_release(struct scan *s)
 {
 	assembly_release(&s->assembly);
+	vec_free(&s->past);
 	for (size_t i = 0; i < WINDOW; i++) {
 		slot_clear(&s->slots[i]);
 		dir_scan_release(&s->slots[i].scan);
@@ -255,6 +452,7 @@ static void scan_release(struct scan *s)
 DEFINE_CLEANUP(struct scan, scan_release)
 
 static struct scan *scan_new(const struct tree_scan_options *options,
+			     const struct tree_builder *grafts,
 			     struct diag *diag)
 {
 	struct scan *s = calloc(1, sizeof(*s));
@@ -264,26 +462,26 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	if (!s)
 		return NULL;
 	s->options = options;
+	s->grafts = grafts;
 	s->diag = diag;
 	s->euid = geteuid();
 	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
+	for (size_t i = 0; i < WINDOW; i++)
+		slot_clear(&s->slots[i]);
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_mutex_init(&s->count_mutex, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	return s;
 }
 
-static int scan_root_xattrs(struct scan *s, int root_fd, const char *root_path)
+static int scan_root_xattrs(struct scan *s, struct batch *batch,
+			    struct entry *root, int root_fd,
+			    const char *root_path)
 {
-	_cleanup_(batch_release) struct batch batch = { 0 };
-	struct entry root = { .dev = s->assembly.tree->devices.items[0] };
 	int r = xattr_reader_init(&s->xattrs, s->options->xattrs, root_fd);
 
 	if (r == 0)
-		r = xattrs_scan(&s->xattrs, &batch, &root, root_fd, ".");
-	if (r == 0)
-		r = assembly_root_xattrs(&s->assembly, batch.xattrs.items,
-					 root.xattrs_len);
+		r = xattrs_scan(&s->xattrs, batch, root, root_fd, ".");
 	if (r < 0)
 		return diag_set(s->diag, r, root_path, "%s",
 				*s->xattrs.reason ? s->xattrs.reason
@@ -293,10 +491,38 @@ static int scan_root_xattrs(struct scan *s, int root_fd, const char *root_path)
 	return 0;
 }
 
-static int scan_begin(struct scan *s, int root_fd, const char *root_path,
-		      struct tree_builder *grafts)
+/* The root itself, and what was of it. */
+static int scan_root(struct scan *s, int root_fd, const char *root_path,
+		     const struct statx *stx)
 {
-	struct node root = { 0 };
+	const struct tree_scan_options *o = s->options;
+	const struct tree_clock clock = { o->clamp_time, o->latest_time };
+	_cleanup_(batch_release) struct batch batch = { 0 };
+	struct entry *root = batch_add(&batch, "", 0);
+	int r;
+
+	if (!root)
+		return diag_set(s->diag, -ENOMEM, root_path, NULL);
+	root->dev = scan_device(stx);
+	root->graft = s->grafts ? 0 : BUILDER_NONE;
+	scan_fill_node(o, stx, &root->node);
+	r = scan_root_xattrs(s, &batch, root, root_fd, root_path);
+	if (r < 0)
+		return r;
+	r = assembly_begin(&s->assembly, &batch, &clock);
+	if (r == 0 && (!vec_push(&s->past) || !vec_push(&s->past)))
+		r = -ENOMEM;
+	if (r < 0)
+		return diag_set(s->diag, r, root_path, NULL);
+	s->next = 1;
+	if (o->previous)
+		s->past.items[1] = (struct past){ 1,
+						  has_changed(o, TREE_ROOT) };
+	return 0;
+}
+
+static int scan_begin(struct scan *s, int root_fd, const char *root_path)
+{
 	struct statx stx;
 	struct tree *t;
 	int r;
@@ -306,19 +532,16 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path,
 	if (!S_ISDIR(stx.stx_mode))
 		return diag_set(s->diag, -ENOTDIR, root_path,
 				"is not a directory");
-	scan_fill_node(s->options, &stx, &root);
-	r = assembly_begin(&s->assembly, &root, scan_device(&stx), grafts);
+	r = scan_root(s, root_fd, root_path, &stx);
 	if (r < 0)
-		return diag_set(s->diag, r, root_path, NULL);
+		return r;
 	t = s->assembly.tree;
-	t->clamp_time = s->options->clamp_time;
-	t->latest_time = s->options->latest_time;
 	t->root_path = strdup(root_path);
 	t->root_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
 	if (!t->root_path || t->root_fd < 0)
 		return diag_set(s->diag, t->root_path ? -errno : -ENOMEM,
 				root_path, NULL);
-	return scan_root_xattrs(s, root_fd, root_path);
+	return 0;
 }
 
 int tree_scan(int root_fd, const char *root_path,
@@ -326,18 +549,21 @@ int tree_scan(int root_fd, const char *root_path,
 	      struct tree_builder *grafts, struct tree **ret_tree,
 	      struct diag *diag)
 {
-	_cleanup_(scan_releasep) struct scan *s = scan_new(options, diag);
+	_cleanup_(scan_releasep) struct scan *s = scan_new(options, grafts,
+							   diag);
 	int r;
 
 	if (!s)
 		return diag_set(diag, -ENOMEM, root_path, NULL);
-	r = scan_begin(s, root_fd, root_path, grafts);
+	r = scan_begin(s, root_fd, root_path);
 	if (r < 0)
 		return r;
 	scan_work(s);
 	scan_join(s);
 	if (s->error)
 		return s->error;
+	if (grafts)
+		tree_builder_clear(grafts);
 	*ret_tree = assembly_end(&s->assembly);
 	return 0;
 }

@@ -231,7 +231,8 @@ static int add_entry(struct dir_scan *s, const char *name,
 		e->node.size = 0;
 		return 0;
 	}
-	e->linked = stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode);
+	if (stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode))
+		e->node.flags |= NODE_LINKED;
 	r = scan_xattrs(s, name, e);
 	if (r < 0)
 		return r;
@@ -261,6 +262,15 @@ static void count_entry(struct dir_scan *s)
 	s->uncounted = 0;
 }
 
+static void note_time(struct dir_scan *s, const struct statx *stx)
+{
+	int64_t ns = stx->stx_ctime.tv_sec * INT64_C(1000000000) +
+		     stx->stx_ctime.tv_nsec;
+
+	if (ns > s->youngest)
+		s->youngest = ns;
+}
+
 static int scan_entry(struct dir_scan *s, const char *name,
 		      unsigned char d_type)
 {
@@ -278,6 +288,7 @@ static int scan_entry(struct dir_scan *s, const char *name,
 		  STATX_BASIC_STATS, &stx) < 0)
 		return errno == ENOENT ? 0 : fail(s, name, -errno, NULL);
 	type = stx.stx_mode & S_IFMT;
+	note_time(s, &stx);
 	if (is_left_out(s, name, type == S_IFDIR))
 		return 0;
 	count_entry(s);
@@ -313,13 +324,16 @@ static bool is_same(const struct dir_scan *s, int fd)
 	       st.st_dev == s->dev;
 }
 
-static int read_directory(struct dir_scan *s)
+/*
+ * Opens it as s->dirfd, which the caller closes; it stays -1 for one that has
+ * been mounted on since its parent was read.
+ */
+static int open_directory(struct dir_scan *s)
 {
-	_cleanup_(closedirp) DIR *dir = NULL;
 	_cleanup_close_ int fd = -1;
 
 	fd = host_open_beneath(s->root_fd, s->path, O_RDONLY | O_DIRECTORY);
-	if (fd == -EXDEV) /* mounted on since its parent was read */
+	if (fd == -EXDEV)
 		return 0;
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ||
 	    (fd >= 0 && !is_same(s, fd)))
@@ -328,7 +342,23 @@ static int read_directory(struct dir_scan *s)
 			"was replaced while it was read; try again when the tree is at rest");
 	if (fd < 0)
 		return fail(s, NULL, fd, NULL);
-	s->dirfd = fd;
+	s->dirfd = take_fd(&fd);
+	return 0;
+}
+
+static int read_directory(struct dir_scan *s)
+{
+	_cleanup_(closedirp) DIR *dir = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = open_directory(s);
+
+	if (r < 0 || s->dirfd < 0)
+		return r;
+	fd = s->dirfd;
+	/* Before it is read: what changes then is seen one way or the other. */
+	s->watch = s->options->watch
+			   ? s->options->watch(s->options->watch_context, fd)
+			   : TREE_UNWATCHED;
 	/* All that it may hold for this half of the tree. */
 	if (is_root(s) && s->options->part == TREE_PART_SUBDIR &&
 	    s->options->subdir)
@@ -340,16 +370,65 @@ static int read_directory(struct dir_scan *s)
 	return read_entries(s, dir);
 }
 
+/* ---- a directory that did not change, but for some subdirectories ---- */
+
+static int look_again(struct dir_scan *s, const struct node *node)
+{
+	size_t before = s->batch.entries.count + s->skipped;
+	char name[NAME_MAX + 1];
+	int r;
+
+	memcpy(name, node_name(s->before, node), node->name_len);
+	name[node->name_len] = '\0';
+	r = scan_entry(s, name, DT_DIR);
+	if (r == 0 && s->batch.entries.count + s->skipped == before)
+		return fail_if_changed(s, name, -ENOENT);
+	return r;
+}
+
+static int take_entries(struct dir_scan *s)
+{
+	size_t next = 0;
+
+	for (uint32_t i = 0; i < s->before->count; i++) {
+		const struct node *n = &s->before->nodes[i];
+		bool changed = next < s->n_changed &&
+			       s->changed[next] == s->first + i;
+
+		next += changed;
+		if (n->flags & NODE_GRAFT)
+			continue;
+		if (changed)
+			(void)look_again(s, n);
+		else if (batch_add_node(&s->batch, s->before, n) < 0)
+			return fail(s, NULL, -ENOMEM, NULL);
+	}
+	return s->error;
+}
+
+static int take_directory(struct dir_scan *s)
+{
+	_cleanup_close_ int fd = -1;
+
+	s->watch = s->before->watch;
+	s->skipped = s->before->skipped;
+	if (s->n_changed > 0) {
+		int r = open_directory(s);
+
+		if (r < 0 || s->dirfd < 0)
+			return r;
+		fd = s->dirfd;
+	}
+	return take_entries(s);
+}
+
 int dir_scan_run(struct dir_scan *scan)
 {
-	int r = read_directory(scan);
+	int r = scan->before ? take_directory(scan) : read_directory(scan);
 
 	if (scan->count && scan->uncounted > 0)
 		scan->count(scan->context, scan->uncounted);
-	if (r < 0)
-		return r;
-	r = batch_sort(&scan->batch);
-	return r < 0 ? fail(scan, NULL, r, NULL) : 0;
+	return r;
 }
 
 void dir_scan_clear(struct dir_scan *scan)
@@ -361,6 +440,9 @@ void dir_scan_clear(struct dir_scan *scan)
 	*scan = (struct dir_scan){
 		.batch = scan->batch,
 		.xattrs = scan->xattrs,
+		.watch = TREE_NOT_HOST,
+		.youngest = INT64_MIN,
+		.dirfd = -1,
 	};
 }
 

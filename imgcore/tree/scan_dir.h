@@ -14,7 +14,8 @@
 #include <sys/types.h>
 
 #include "imgcore/diag.h"
-#include "tree/assembly.h"
+#include "tree/batch.h"
+#include "tree/dir.h"
 #include "tree/xattr.h"
 
 struct dir_scan {
@@ -25,6 +26,14 @@ struct dir_scan {
 	const char *path; /* beneath the root; "": the root itself */
 	uint64_t dev; /* what its parent showed */
 	uint64_t ino;
+	/*
+	 * The directory as it was, if it did not change, and which of its own
+	 * subdirectories did: ids in a tree where its entries begin at `first`.
+	 */
+	const struct dir *before;
+	tree_id first;
+	const tree_id *changed;
+	size_t n_changed;
 	uid_t euid;
 	/* Told of entries as they are read; may be NULL. */
 	void (*count)(void *context, uint64_t entries);
@@ -32,8 +41,10 @@ struct dir_scan {
 	struct xattr_reader xattrs; /* stays from one to the next */
 
 	/* What is found. */
-	struct batch batch; /* sorted */
-	uint64_t skipped;
+	struct batch batch;
+	uint32_t skipped;
+	int32_t watch;
+	int64_t youngest; /* change time of what was looked at, in ns */
 	struct diag diag; /* of what dir_scan_run returned */
 
 	/* While it runs. */
@@ -44,8 +55,9 @@ struct dir_scan {
 };
 
 /*
- * Reads the directory: 0 or a negative errno with scan->diag. Where several
- * entries fail, the first by name is the one that is told.
+ * Reads the directory, or only the entries that changed: 0 or a negative errno
+ * with scan->diag. Where several entries fail, the first by name is the one
+ * that is told.
  */
 int dir_scan_run(struct dir_scan *scan);
 /* Empties it for the next one, but keeps room that is not large. */

@@ -6,8 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "imgcore/diag.h"
-#include "tree/node.h"
+#include "tree/dir.h"
 
 int name_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -18,35 +17,19 @@ int name_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 	return (a_len > b_len) - (a_len < b_len);
 }
 
-void origin_release(struct origin *origin)
-{
-	struct origin_dir *dir = origin->dir;
-
-	if (origin->content)
-		origin->content->release(origin->content);
-	if (dir && --dir->users == 0) {
-		close(dir->fd);
-		free(dir);
-	}
-	free(origin->path);
-	*origin = (struct origin){ 0 };
-}
-
 void tree_free(struct tree *tree)
 {
 	if (!tree)
 		return;
-	for (size_t i = 0; i < tree->origins.count; i++)
-		origin_release(&tree->origins.items[i]);
-	vec_free(&tree->nodes);
-	vec_free(&tree->names);
-	vec_free(&tree->origins);
-	vec_free(&tree->extents);
-	vec_free(&tree->runs);
-	vec_free(&tree->devices);
+	for (size_t i = 0; i < tree->places.count; i++)
+		dir_unref(tree->places.items[i].dir);
+	vec_free(&tree->places);
+	vec_free(&tree->further);
+	vec_free(&tree->named);
 	for (size_t i = 0; i < TREE_LISTS; i++)
 		vec_free(&tree->lists[i]);
 	xattr_sets_release(&tree->xattrs);
+	vec_free(&tree->xattr_numbers);
 	if (tree->root_fd >= 0)
 		close(tree->root_fd);
 	free(tree->root_path);
@@ -55,13 +38,110 @@ void tree_free(struct tree *tree)
 
 uint32_t tree_count(const struct tree *tree)
 {
-	return (uint32_t)tree->nodes.count;
+	return tree->count;
 }
 
 uint64_t tree_skipped(const struct tree *tree)
 {
-	return tree->skipped;
+	uint64_t skipped = 0;
+
+	for (size_t i = 0; i < tree->places.count; i++)
+		skipped += tree->places.items[i].dir->skipped;
+	return skipped;
 }
+
+int64_t tree_youngest(const struct tree *tree)
+{
+	return tree->youngest;
+}
+
+/* ---- from an id to a node ---- */
+
+/*
+ * The last place that begins at it or before: of several that begin there, all
+ * but that one are empty.
+ */
+static const struct place *find_place(const struct tree *tree, tree_id id)
+{
+	const struct place *places = tree->places.items;
+	size_t lo = 0;
+	size_t hi = tree->places.count - 1;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo + 1) / 2;
+
+		if (places[mid].first <= id)
+			lo = mid;
+		else
+			hi = mid - 1;
+	}
+	return &places[lo];
+}
+
+const struct node *tree_node(const struct tree *tree, tree_id id,
+			     const struct place **ret_place)
+{
+	const struct place *place = find_place(tree, id);
+
+	if (ret_place)
+		*ret_place = place;
+	return &place->dir->nodes[id - place->first];
+}
+
+/* The inode of a node that may be a further name. */
+static tree_id linked_inode(const struct tree *tree, tree_id id)
+{
+	size_t lo = 0;
+	size_t hi = tree->further.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (tree->further.items[mid].node < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo < tree->further.count && tree->further.items[lo].node == id)
+		return tree->further.items[lo].inode;
+	return id;
+}
+
+/* How many names an inode has whose node is NODE_LINKED. */
+static uint32_t linked_names(const struct tree *tree, tree_id inode)
+{
+	size_t lo = 0;
+	size_t hi = tree->named.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (tree->named.items[mid].node < inode)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return tree->named.items[lo].nlink;
+}
+
+const struct node *tree_inode_node(const struct tree *tree, tree_id id,
+				   const struct place **ret_place)
+{
+	const struct node *own = tree_node(tree, id, ret_place);
+	tree_id inode;
+
+	if (!(own->flags & NODE_LINKED))
+		return own;
+	inode = linked_inode(tree, id);
+	return inode == id ? own : tree_node(tree, inode, ret_place);
+}
+
+uint32_t tree_place_of(const struct place *place, const struct node *node)
+{
+	return place->first_subdir + node->subdir;
+}
+
+/* ---- all about a node ---- */
 
 static void get_attr(const struct tree *tree, const struct node *node,
 		     struct tree_attr *attr)
@@ -71,56 +151,102 @@ static void get_attr(const struct tree *tree, const struct node *node,
 		.uid = node->uid,
 		.gid = node->gid,
 	};
-	node_mtime(tree, node, &attr->mtime, &attr->mtime_ns);
+	node_mtime(&tree->clock, node, &attr->mtime, &attr->mtime_ns);
 	if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
 		attr->major = node->device.major;
 		attr->minor = node->device.minor;
 	}
 }
 
-void tree_get(const struct tree *tree, tree_id id, struct tree_info *info)
+static void get_file(const struct dir *dir, const struct node *node,
+		     struct tree_info *info)
 {
-	const struct node *own = &tree->nodes.items[id];
-	const struct node *node = &tree->nodes.items[own->inode];
+	info->size = node->size;
+	if (node->file.runs) {
+		const struct runs *r =
+			&dir->more->runs.items[node->file.runs - 1];
 
-	*info = (struct tree_info){
-		.name = node_name(tree, own),
-		.name_len = own->name_len,
-		.parent = own->parent,
-		.inode = own->inode,
-		.nlink = node->nlink,
-		.reserved = node->flags & NODE_RESERVED,
-		.xattrs = node->xattrs,
-	};
-	get_attr(tree, node, &info->attr);
-	if (S_ISDIR(node->mode)) {
-		info->first_child = node->dir.first;
-		info->n_children = node->dir.count;
-		info->n_subdirs = (uint32_t)node->size;
-	} else if (S_ISLNK(node->mode)) {
-		info->size = node->size;
-		info->target = tree->names.items + node->target;
-	} else if (S_ISREG(node->mode)) {
-		info->size = node->size;
-		if (node->file.runs) {
-			const struct runs *r =
-				&tree->runs.items[node->file.runs - 1];
-
-			info->sparse = true;
-			info->extents = tree->extents.items + r->first;
-			info->n_extents = r->n;
-		}
+		info->sparse = true;
+		info->extents = dir->more->extents.items + r->first;
+		info->n_extents = r->n;
 	}
 }
 
-uint32_t tree_mode(const struct tree *tree, tree_id id)
+/* What the inode's own node says, which stands at `place`. */
+static void get_inode(const struct tree *tree, const struct place *place,
+		      const struct node *node, struct tree_info *info)
 {
-	return tree->nodes.items[tree->nodes.items[id].inode].mode;
+	get_attr(tree, node, &info->attr);
+	info->reserved = node->flags & NODE_RESERVED;
+	if (node->xattrs)
+		info->xattrs = tree->xattr_numbers
+				       .items[place->xattrs + node->xattrs - 1];
+	if (S_ISDIR(node->mode)) {
+		const struct place *own =
+			&tree->places.items[tree_place_of(place, node)];
+
+		info->first_child = own->first;
+		info->n_children = own->dir->count;
+		info->n_subdirs = own->dir->subdirs;
+	} else if (S_ISLNK(node->mode)) {
+		info->size = node->size;
+		info->target = place->dir->names + node->target;
+	} else if (S_ISREG(node->mode)) {
+		get_file(place->dir, node, info);
+	}
+}
+
+static void get_node(const struct tree *tree, tree_id id,
+		     const struct place *place, struct tree_info *info)
+{
+	const struct node *node = &place->dir->nodes[id - place->first];
+
+	*info = (struct tree_info){
+		.name = node_name(place->dir, node),
+		.name_len = node->name_len,
+		.parent = place->node,
+		.inode = id,
+		.nlink = 1,
+	};
+	if (node->flags & NODE_LINKED) {
+		info->inode = linked_inode(tree, id);
+		info->nlink = linked_names(tree, info->inode);
+		if (info->inode != id)
+			node = tree_node(tree, info->inode, &place);
+	}
+	get_inode(tree, place, node, info);
+}
+
+void tree_get(const struct tree *tree, tree_id id, struct tree_info *info)
+{
+	get_node(tree, id, find_place(tree, id), info);
+}
+
+void tree_walk(const struct tree *tree, tree_id first, tree_id end,
+	       void (*visit)(void *context, tree_id id,
+			     const struct tree_info *info),
+	       void *context)
+{
+	const struct place *place;
+
+	if (first >= end)
+		return;
+	place = find_place(tree, first);
+	for (tree_id id = first; id < end; id++) {
+		struct tree_info info;
+
+		while (id - place->first >= place->dir->count)
+			place++;
+		get_node(tree, id, place, &info);
+		visit(context, id, &info);
+	}
 }
 
 tree_id tree_inode(const struct tree *tree, tree_id id)
 {
-	return tree->nodes.items[id].inode;
+	if (tree->further.count == 0)
+		return id;
+	return linked_inode(tree, id);
 }
 
 const tree_id *tree_list(const struct tree *tree, enum tree_list list,
@@ -130,38 +256,36 @@ const tree_id *tree_list(const struct tree *tree, enum tree_list list,
 	return tree->lists[list].items;
 }
 
-const char *tree_name(const struct tree *tree, tree_id id, size_t *ret_len)
+/* The place of a directory, or NULL for what is none. */
+static const struct place *dir_place(const struct tree *tree, tree_id id)
 {
-	const struct node *n = &tree->nodes.items[id];
+	const struct place *place;
+	const struct node *node = tree_node(tree, id, &place);
 
-	*ret_len = n->name_len;
-	return node_name(tree, n);
+	if (!S_ISDIR(node->mode))
+		return NULL;
+	return &tree->places.items[tree_place_of(place, node)];
+}
+
+int32_t tree_watch(const struct tree *tree, tree_id dir)
+{
+	return dir_place(tree, dir)->dir->watch;
+}
+
+uintptr_t tree_shared(const struct tree *tree, tree_id dir)
+{
+	return (uintptr_t)dir_place(tree, dir)->dir;
 }
 
 tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,
 		   size_t name_len)
 {
-	const struct node *d = &tree->nodes.items[dir];
-	uint32_t lo = 0;
-	uint32_t hi;
+	const struct place *place = dir_place(tree, dir);
+	const struct node *node = place ? dir_find(place->dir, name, name_len)
+					: NULL;
 
-	if (!S_ISDIR(d->mode))
-		return TREE_NONE;
-	hi = d->dir.count;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		const struct node *n = &tree->nodes.items[d->dir.first + mid];
-		int c = name_compare(name, name_len, node_name(tree, n),
-				     n->name_len);
-
-		if (c == 0)
-			return d->dir.first + mid;
-		if (c < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return TREE_NONE;
+	return node ? place->first + (tree_id)(node - place->dir->nodes)
+		    : TREE_NONE;
 }
 
 tree_id tree_find(const struct tree *tree, const char *path)
@@ -178,28 +302,41 @@ tree_id tree_find(const struct tree *tree, const char *path)
 	return id;
 }
 
+bool tree_equal(const struct tree *a, const struct tree *b)
+{
+	if (a->places.count != b->places.count)
+		return false;
+	for (size_t i = 0; i < a->places.count; i++)
+		if (!dir_equal(a->places.items[i].dir, b->places.items[i].dir))
+			return false;
+	return true;
+}
+
+/* ---- paths ---- */
+
 /* The path with `prefix` before it; a '/' between the two where needed. */
 static int path_below(const struct tree *tree, tree_id id, const char *prefix,
 		      char **ret_path)
 {
 	size_t prefix_len = strlen(prefix);
+	const struct place *place;
 	size_t len = 0;
 	char *path;
 	char *p;
 
-	for (tree_id i = id; i != TREE_ROOT; i = tree->nodes.items[i].parent)
-		len += tree->nodes.items[i].name_len + 1u;
+	for (tree_id i = id; i != TREE_ROOT; i = place->node)
+		len += tree_node(tree, i, &place)->name_len + 1u;
 	path = malloc(prefix_len + len + 1);
 	if (!path)
 		return -ENOMEM;
 	memcpy(path, prefix, prefix_len);
 	p = path + prefix_len + len;
 	*p = '\0';
-	for (tree_id i = id; i != TREE_ROOT; i = tree->nodes.items[i].parent) {
-		const struct node *n = &tree->nodes.items[i];
+	for (tree_id i = id; i != TREE_ROOT; i = place->node) {
+		const struct node *n = tree_node(tree, i, &place);
 
 		p -= n->name_len;
-		memcpy(p, node_name(tree, n), n->name_len);
+		memcpy(p, node_name(place->dir, n), n->name_len);
 		*--p = '/';
 	}
 	*ret_path = path;
@@ -221,14 +358,17 @@ int tree_host_path(const struct tree *tree, tree_id id, char **ret_path)
 			  ret_path);
 }
 
+/* ---- content ---- */
+
 /* The origin of a grafted regular file, or NULL. */
-static const struct origin *node_origin(const struct tree *tree, tree_id id)
+static struct origin *node_origin(const struct tree *tree, tree_id id)
 {
-	const struct node *n = &tree->nodes.items[tree->nodes.items[id].inode];
+	const struct place *place;
+	const struct node *n = tree_inode_node(tree, id, &place);
 
 	if (!S_ISREG(n->mode) || !n->file.origin)
 		return NULL;
-	return &tree->origins.items[n->file.origin - 1];
+	return place->dir->more->origins.items[n->file.origin - 1];
 }
 
 struct content *tree_content(const struct tree *tree, tree_id id)
@@ -241,15 +381,22 @@ struct content *tree_content(const struct tree *tree, tree_id id)
 int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 		     uint64_t size)
 {
-	struct node *n = &tree->nodes.items[tree->nodes.items[id].inode];
-	struct origin *o;
+	struct origin *o = node_origin(tree, id);
+	const struct place *place;
+	struct node *n;
 
-	if (!tree_content(tree, id))
+	if (!o || !o->content)
 		return -EINVAL;
-	o = &tree->origins.items[n->file.origin - 1];
+	n = (struct node *)tree_inode_node(tree, id, &place);
+	/* Directories with grafts are made anew for every tree. */
+	assert(place->dir->users == 1);
 	o->content->release(o->content);
 	o->content = content;
 	n->size = size;
-	n->file.runs = 0;
+	if (n->file.runs) {
+		n->file.runs = 0;
+		place->dir->sparse--;
+	}
+	dir_digest(place->dir, &tree->clock);
 	return 0;
 }

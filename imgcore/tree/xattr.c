@@ -43,13 +43,14 @@ struct xattr_place {
 
 /* The path through which the entry of a directory is reached from anywhere. */
 struct proc_path {
-	char text[sizeof("/proc/self/fd/") + 3 * sizeof(int) + NAME_MAX + 2];
+	char text[sizeof("/proc/thread-self/fd/") + 3 * sizeof(int) + NAME_MAX +
+		  2];
 };
 
 static void proc_path_init(struct proc_path *path, int dirfd, const char *name)
 {
-	(void)snprintf(path->text, sizeof(path->text), "/proc/self/fd/%d/%s",
-		       dirfd, name);
+	(void)snprintf(path->text, sizeof(path->text),
+		       "/proc/thread-self/fd/%d/%s", dirfd, name);
 }
 
 static long call_list(const struct xattr_reader *reader, int dirfd,

@@ -8,12 +8,12 @@
  * and nothing outside of the directory reached.
  *
  * Linux has calls for that since 6.13. Before, the name goes through
- * /proc/self/fd, which takes about twice the time.
+ * /proc/thread-self/fd, which takes about twice the time.
  *
  * Threading: a reader for each thread.
  */
 
-#include "tree/assembly.h"
+#include "tree/batch.h"
 #include "tree/xattr_set.h"
 
 struct xattr_reader {

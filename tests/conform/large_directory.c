@@ -189,7 +189,7 @@ static struct ext2_plan *make_plan(const struct tree *tree)
 	struct ext2_demand *demand;
 	struct ext2_plan *plan;
 
-	check(ext2_demand_new(&demand, tree, seed, NULL), "demand");
+	check(ext2_demand_new(&demand, tree, seed, NULL, NULL), "demand");
 	check(ext2_demand_size(demand, FREE_BYTES, &options.size, NULL),
 	      "size");
 	check(ext2_plan_new(&plan, demand, &options, NULL), "plan");

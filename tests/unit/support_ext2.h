@@ -28,7 +28,7 @@ static inline int try_plan(const struct tree *tree, uint64_t size,
 		.label = "test",
 	};
 	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
-	int r = ext2_demand_new(&demand, tree, hash_seed, diag);
+	int r = ext2_demand_new(&demand, tree, hash_seed, NULL, diag);
 
 	if (r == 0)
 		r = ext2_plan_new(ret_plan, demand, &options, diag);
@@ -46,7 +46,8 @@ static inline struct ext2_plan *plan_of(const struct tree *tree, uint64_t size)
 	if (size == 0) {
 		_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
 
-		assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL));
+		assert_ok(
+			ext2_demand_new(&demand, tree, hash_seed, NULL, NULL));
 		assert_ok(ext2_demand_size(demand, 0, &size, NULL));
 	}
 	if (try_plan(tree, size, 0, &plan, &diag) < 0)
@@ -59,7 +60,7 @@ static inline int demand_error(const struct tree *tree, struct diag *diag)
 {
 	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
 
-	return ext2_demand_new(&demand, tree, hash_seed, diag);
+	return ext2_demand_new(&demand, tree, hash_seed, NULL, diag);
 }
 
 static inline void read_inode(const struct ext2_plan *plan, uint32_t ino,

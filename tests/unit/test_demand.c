@@ -22,7 +22,7 @@ static uint64_t size_for(const struct tree *tree, uint64_t free)
 	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
 	uint64_t size;
 
-	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL));
+	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL, NULL));
 	assert_ok(ext2_demand_size(demand, free, &size, NULL));
 	return size;
 }
@@ -136,7 +136,7 @@ static void more_than_2_tib(void **state)
 	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
 	uint64_t size;
 
-	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL));
+	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL, NULL));
 	for (size_t i = 0; i < ARRAY_SIZE(free); i++) {
 		_cleanup_diag_ struct diag diag = DIAG_INIT;
 
@@ -270,7 +270,7 @@ static void numbers_of_inodes(void **state)
 			links++;
 		}
 		tree = builder_tree(b);
-		assert_ok(ext2_demand_new(&d, tree, hash_seed, NULL));
+		assert_ok(ext2_demand_new(&d, tree, hash_seed, NULL, NULL));
 		assert_int_equal(d->inodes, tree_count(tree) - links);
 		assert_int_equal(demand_inode(d, TREE_ROOT), 2);
 		assert_int_equal(demand_inode(d, must_find(tree, "lost+found")),

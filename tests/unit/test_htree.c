@@ -214,7 +214,8 @@ static struct ext2_plan *plan_hashed(const struct tree *tree, htree_hash hash)
 	struct ext2_options options = { .uuid = uuid, .label = "" };
 	struct ext2_plan *plan;
 
-	assert_ok(demand_new_ruled(&demand, tree, hash_seed, &rules, NULL));
+	assert_ok(
+		demand_new_ruled(&demand, tree, hash_seed, &rules, NULL, NULL));
 	assert_ok(ext2_demand_size(demand, 0, &options.size, NULL));
 	assert_ok(ext2_plan_new(&plan, demand, &options, NULL));
 	demand = NULL;
@@ -305,6 +306,11 @@ static void hashes_of_names(void **state)
 	assert_int_equal(htree_half_md4(hash_seed, "hello", 5), 0x8263e0dc);
 }
 
+static const struct htree *order_of(const struct ext2_demand *demand)
+{
+	return demand->htrees.items[0].htree;
+}
+
 /* The seed decides what stands where. */
 static void seeds(void **state)
 {
@@ -315,12 +321,34 @@ static void seeds(void **state)
 	_cleanup_(ext2_demand_freep) struct ext2_demand *c = NULL;
 	size_t len = 1000 * sizeof(uint32_t);
 
-	assert_ok(ext2_demand_new(&a, tree, hash_seed, NULL));
-	assert_ok(ext2_demand_new(&b, tree, hash_seed, NULL));
-	assert_ok(ext2_demand_new(&c, tree, other, NULL));
-	assert_int_equal(a->dir_order.count, 1000);
-	assert_memory_equal(a->dir_order.items, b->dir_order.items, len);
-	assert_memory_not_equal(a->dir_order.items, c->dir_order.items, len);
+	assert_ok(ext2_demand_new(&a, tree, hash_seed, NULL, NULL));
+	assert_ok(ext2_demand_new(&b, tree, hash_seed, NULL, NULL));
+	assert_ok(ext2_demand_new(&c, tree, other, NULL, NULL));
+	assert_int_equal(a->htrees.count, 1);
+	assert_int_equal(order_of(a)->n_children, 1000);
+	assert_memory_equal(order_of(a)->order, order_of(b)->order, len);
+	assert_memory_not_equal(order_of(a)->order, order_of(c)->order, len);
+}
+
+/* What a plan knows of a directory holds for the next one, with that seed. */
+static void shared(void **state)
+{
+	static const struct htree_rules rules = { htree_half_md4,
+						  HTREE_MAX_LEAVES };
+	static const uint8_t other[16] = { 1 };
+	_cleanup_tree_ struct tree *tree = tree_of_names(1000, 20);
+	_cleanup_(ext2_demand_freep) struct ext2_demand *a = NULL;
+	_cleanup_(ext2_demand_freep) struct ext2_demand *b = NULL;
+	_cleanup_(ext2_demand_freep) struct ext2_demand *c = NULL;
+
+	assert_ok(demand_new_ruled(&a, tree, hash_seed, &rules, NULL, NULL));
+	assert_ok(demand_new_ruled(&b, tree, hash_seed, &rules, a, NULL));
+	assert_ok(demand_new_ruled(&c, tree, other, &rules, a, NULL));
+	assert_ptr_equal(order_of(a), order_of(b));
+	assert_ptr_not_equal(order_of(a), order_of(c));
+	ext2_demand_free(a);
+	a = NULL;
+	assert_int_equal(order_of(b)->n_children, 1000);
 }
 
 static void more_than_two_levels(void **state)
@@ -332,11 +360,12 @@ static void more_than_two_levels(void **state)
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 
 	assert_int_equal(HTREE_MAX_LEAVES, 508 * 511);
-	assert_ok(demand_new_ruled(&demand, fits, hash_seed, &rules, &diag));
+	assert_ok(demand_new_ruled(&demand, fits, hash_seed, &rules, NULL,
+				   &diag));
 	ext2_demand_free(demand);
 	demand = NULL;
 	assert_int_equal(
-		demand_new_ruled(&demand, tree, hash_seed, &rules, &diag),
+		demand_new_ruled(&demand, tree, hash_seed, &rules, NULL, &diag),
 		-EFBIG);
 	assert_string_equal(diag.path, "/dir");
 	assert_contains(diag.reason, "index");
@@ -347,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hashes_of_names),
 		cmocka_unit_test(seeds),
+		cmocka_unit_test(shared),
 		cmocka_unit_test(one_level),
 		cmocka_unit_test(two_levels),
 		cmocka_unit_test(equal_hashes),

@@ -62,7 +62,7 @@ static void digest_of(const struct spec *spec, uint8_t digest[DIGEST])
 						   &zero_content, spec->size,
 						   NULL));
 	tree = builder_tree(b);
-	assert_ok(tree_digest(tree, digest));
+	tree_digest(tree, digest);
 }
 
 static void assert_differs(const struct spec *spec, const char *what)
@@ -145,7 +145,7 @@ static void dense_or_a_hole(void **state)
 		if (hole)
 			assert_ok(tree_builder_set_extents(b, id, NULL, 0));
 		tree = builder_tree(b);
-		assert_ok(tree_digest(tree, digest[hole]));
+		tree_digest(tree, digest[hole]);
 	}
 	assert_memory_not_equal(digest[0], digest[1], DIGEST);
 }
@@ -175,7 +175,7 @@ static void scan_digest(int dir, uint8_t digest[DIGEST])
 	_cleanup_tree_ struct tree *tree = NULL;
 
 	assert_ok(tree_scan(dir, "/src", &options, NULL, &tree, NULL));
-	assert_ok(tree_digest(tree, digest));
+	tree_digest(tree, digest);
 }
 
 /* Inode numbers, access and change times, and paths have no part in it. */
@@ -221,7 +221,7 @@ static void digest_of_many(unsigned odd, uint8_t digest[DIGEST])
 		add_file(b, 0, name, i == odd ? 2 : 1);
 	}
 	tree = builder_tree(b);
-	assert_ok(tree_digest(tree, digest));
+	tree_digest(tree, digest);
 }
 
 static void every_node_of_many_counts(void **state)

@@ -113,8 +113,8 @@ static void assert_same(const struct tree *one, const struct tree *other)
 	assert_int_equal(tree_count(one), tree_count(other));
 	for (tree_id id = 0; id < tree_count(one); id++)
 		assert_same_node(one, other, id);
-	assert_ok(tree_digest(one, a));
-	assert_ok(tree_digest(other, b));
+	tree_digest(one, a);
+	tree_digest(other, b);
 	assert_memory_equal(a, b, sizeof(a));
 }
 

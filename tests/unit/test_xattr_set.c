@@ -243,7 +243,7 @@ static void digest_of(const char *name, const char *value, bool on_other,
 
 	assert_ok(tree_builder_set_xattrs(b, on_other ? two : one, &x, 1));
 	tree = builder_tree(b);
-	assert_ok(tree_digest(tree, digest));
+	tree_digest(tree, digest);
 }
 
 static void digest_covers_them(void **state)

@@ -6,7 +6,8 @@
  * An ext2 file system as a function: (plan, block number) -> block.
  *
  * The plan is compact: a few bytes per inode, a small table per block group,
- * four bytes per name of a directory that has an index (all beyond one block).
+ * four bytes per name of a directory that has an index (all beyond one block),
+ * which plans of trees that share the directory share.
  * Nothing that is as large as the file system's metadata is ever held.
  *
  * Block 4096 bytes, inode 256, revision 1; features filetype, sparse_super,
@@ -38,10 +39,13 @@ struct ext2_options {
  * What a tree needs, whatever the size of the partition: checks every limit of
  * the format (a failure names the path). The seed is of the directories' hash,
  * which decides what stands where in them; the superblock tells it to drivers.
+ * previous (may be NULL): the plan of an earlier tree with the same seed; what
+ * it knows of directories that the trees share is not computed again.
  */
 struct ext2_demand;
 int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    const uint8_t seed[16], struct diag *diag);
+		    const uint8_t seed[16], const struct ext2_plan *previous,
+		    struct diag *diag);
 void ext2_demand_free(struct ext2_demand *demand);
 /* The smallest partition, in bytes, that holds it with `free` bytes left. */
 int ext2_demand_size(const struct ext2_demand *demand, uint64_t free,

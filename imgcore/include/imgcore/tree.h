@@ -200,6 +200,22 @@ struct tree_scan_options {
 		uint64_t ino;
 	} * prune;
 	size_t n_prune;
+	/*
+	 * An earlier tree of the same directory, scanned with the same options.
+	 * Directories that are not among `changed` (its ids, sorted) are taken
+	 * from it, unread, and shared. Of one that is, its own attributes are
+	 * looked at too. NULL: all are read.
+	 */
+	const struct tree *previous;
+	const tree_id *changed;
+	size_t n_changed;
+	/*
+	 * Called with a directory before its entries are read, by several
+	 * threads; what it returns, a number from 0 on or TREE_UNWATCHED, stays
+	 * with the directory. context is its own. May be NULL.
+	 */
+	int32_t (*watch)(void *watch_context, int dirfd);
+	void *watch_context;
 	/* At most so many threads; 0: as many as there are cores. */
 	unsigned threads;
 	/*
@@ -232,10 +248,13 @@ uint32_t tree_count(const struct tree *tree);
 /* Entries that TREE_UNREADABLE_SKIP left out. */
 uint64_t tree_skipped(const struct tree *tree);
 void tree_get(const struct tree *tree, tree_id id, struct tree_info *ret_info);
-/* Parts of that alone, for who looks at every node. */
-uint32_t tree_mode(const struct tree *tree, tree_id id);
+/* The same of each node in [first, end), one after the other. */
+void tree_walk(const struct tree *tree, tree_id first, tree_id end,
+	       void (*visit)(void *context, tree_id id,
+			     const struct tree_info *info),
+	       void *context);
+/* That part alone. */
 tree_id tree_inode(const struct tree *tree, tree_id id);
-const char *tree_name(const struct tree *tree, tree_id id, size_t *ret_len);
 /* Nodes that are looked for among many: all of them, in their order. */
 enum tree_list {
 	TREE_LIST_DIRS,
@@ -245,6 +264,22 @@ enum tree_list {
 #define TREE_LISTS 3
 const tree_id *tree_list(const struct tree *tree, enum tree_list list,
 			 size_t *ret_n);
+/* The watch of a directory: what tree_scan_options.watch returned, or these. */
+#define TREE_UNWATCHED (-1)
+#define TREE_NOT_HOST  (-2) /* grafted, mounted over, pruned: none to watch */
+int32_t tree_watch(const struct tree *tree, tree_id dir);
+/*
+ * Something that is equal for two directories, of this or another tree that is
+ * there, only if their entries are one object.
+ */
+uintptr_t tree_shared(const struct tree *tree, tree_id dir);
+/*
+ * The latest change time among what the scan read anew, in nanoseconds since
+ * 1970; INT64_MIN where that was nothing.
+ */
+int64_t tree_youngest(const struct tree *tree);
+/* Whether both show the same, of the same host files. */
+bool tree_equal(const struct tree *a, const struct tree *b);
 /* The child of that name, or TREE_NONE. */
 tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,
 		   size_t name_len);
@@ -309,8 +344,8 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 /*
  * 128 bits that stand for everything the image shows of the tree, but for the
  * files' bytes: names, attributes (extended ones too), sizes, links, targets.
- * Host inode numbers and change times have no part in it. -ENOMEM.
+ * Host inode numbers and change times have no part in it.
  */
-int tree_digest(const struct tree *tree, uint8_t ret_digest[16]);
+void tree_digest(const struct tree *tree, uint8_t ret_digest[16]);
 
 #endif

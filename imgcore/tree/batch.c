@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "imgcore/diag.h"
+
+void batch_clear(struct batch *batch)
+{
+	batch->entries.count = 0;
+	batch->order.count = 0;
+	batch->names.count = 0;
+	batch->extents.count = 0;
+	batch->xattrs.count = 0;
+}
+
+void batch_release(struct batch *batch)
+{
+	vec_free(&batch->entries);
+	vec_free(&batch->order);
+	vec_free(&batch->names);
+	vec_free(&batch->extents);
+	vec_free(&batch->xattrs);
+}
+
+int batch_put(struct batch *batch, const char *bytes, size_t len,
+	      uint64_t *ret_offset)
+{
+	if (vec_reserve(&batch->names, len) < 0)
+		return -ENOMEM;
+	memcpy(batch->names.items + batch->names.count, bytes, len);
+	*ret_offset = batch->names.count;
+	batch->names.count += len;
+	return 0;
+}
+
+struct entry *batch_add(struct batch *batch, const char *name, size_t len)
+{
+	struct entry *e;
+	uint64_t offset;
+
+	if (batch_put(batch, name, len, &offset) < 0)
+		return NULL;
+	e = vec_push(&batch->entries);
+	if (!e)
+		return NULL;
+	e->node.name = offset;
+	e->node.name_len = (uint8_t)len;
+	e->graft = BUILDER_NONE;
+	batch->order.count = 0;
+	return e;
+}
+
+/* ---- the order of a batch ---- */
+
+static const char *entry_name(const struct batch *batch, const struct entry *e)
+{
+	return batch->names.items + e->node.name;
+}
+
+/* How many bytes all names begin with. */
+static size_t common_length(const struct batch *batch)
+{
+	const struct entry *first = batch->entries.items;
+	const char *name = entry_name(batch, first);
+	size_t len = first->node.name_len;
+
+	for (size_t i = 1; i < batch->entries.count && len > 0; i++) {
+		const struct entry *e = first + i;
+		const char *other = entry_name(batch, e);
+		size_t same = 0;
+
+		if (e->node.name_len < len)
+			len = e->node.name_len;
+		while (same < len && name[same] == other[same])
+			same++;
+		len = same;
+	}
+	return len;
+}
+
+/* Bytes as a number that compares as they do; no name has a NUL. */
+static uint64_t key_of(const char *bytes, size_t len)
+{
+	uint64_t key = 0;
+
+	for (size_t i = 0; i < 8; i++)
+		key = key << 8 | (i < len ? (uint8_t)bytes[i] : 0);
+	return key;
+}
+
+/* By name; of two of one name the host's first, and the first that came. */
+static int order_compare(const void *pa, const void *pb, void *context)
+{
+	const struct batch *batch = context;
+	const struct batch_key *ka = pa;
+	const struct batch_key *kb = pb;
+	const struct entry *a = &batch->entries.items[ka->entry];
+	const struct entry *b = &batch->entries.items[kb->entry];
+	int c;
+
+	if (ka->key != kb->key)
+		return ka->key < kb->key ? -1 : 1;
+	c = name_compare(entry_name(batch, a), a->node.name_len,
+			 entry_name(batch, b), b->node.name_len);
+	if (c == 0)
+		c = (a->node.flags & NODE_GRAFT) - (b->node.flags & NODE_GRAFT);
+	return c ? c : (ka->entry > kb->entry) - (ka->entry < kb->entry);
+}
+
+/*
+ * Sorts keys that came in order, or in the reverse of it, as a tmpfs lists its
+ * entries; false: in neither.
+ */
+static bool sort_listed(struct batch *batch)
+{
+	struct batch_key *keys = batch->order.items;
+	size_t n = batch->order.count;
+	size_t rising = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if (order_compare(&keys[i - 1], &keys[i], batch) < 0)
+			rising++;
+		if (rising != 0 && rising != i)
+			return false;
+	}
+	for (size_t i = 0; rising == 0 && i < n / 2; i++) {
+		struct batch_key key = keys[i];
+
+		keys[i] = keys[n - 1 - i];
+		keys[n - 1 - i] = key;
+	}
+	return true;
+}
+
+static int sort_entries(struct batch *batch)
+{
+	size_t n = batch->entries.count;
+	size_t common;
+
+	if (n == 0)
+		return 0;
+	if (n > UINT32_MAX)
+		return -EFBIG;
+	if (vec_reserve(&batch->order, n) < 0)
+		return -ENOMEM;
+	common = common_length(batch);
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *e = &batch->entries.items[i];
+
+		batch->order.items[i] = (struct batch_key){
+			.key = key_of(entry_name(batch, e) + common,
+				      e->node.name_len - common),
+			.entry = (uint32_t)i,
+		};
+	}
+	batch->order.count = n;
+	if (sort_listed(batch))
+		return 0;
+	qsort_r(batch->order.items, n, sizeof(*batch->order.items),
+		order_compare, batch);
+	return 0;
+}
+
+static bool same_name(const struct batch *batch, const struct batch_key *a,
+		      const struct batch_key *b)
+{
+	const struct entry *x = &batch->entries.items[a->entry];
+	const struct entry *y = &batch->entries.items[b->entry];
+
+	return a->key == b->key &&
+	       name_compare(entry_name(batch, x), x->node.name_len,
+			    entry_name(batch, y), y->node.name_len) == 0;
+}
+
+/*
+ * Of two entries of one name the first stays; a directory of the host takes
+ * the grafts of the other in.
+ */
+static int merge(struct entry *kept, const struct entry *graft)
+{
+	if ((kept->node.flags & NODE_GRAFT) || kept->graft != BUILDER_NONE)
+		return -EEXIST;
+	if (S_ISDIR(kept->node.mode) && S_ISDIR(graft->node.mode)) {
+		kept->graft = graft->graft;
+		kept->node.flags |= graft->node.flags & NODE_RESERVED;
+	}
+	return 0;
+}
+
+static int merge_same(struct batch *batch, struct diag *diag)
+{
+	struct batch_key *order = batch->order.items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < batch->order.count; i++) {
+		const struct entry *e = &batch->entries.items[order[i].entry];
+		int r;
+
+		if (kept == 0 ||
+		    !same_name(batch, &order[kept - 1], &order[i])) {
+			order[kept++] = order[i];
+			continue;
+		}
+		r = merge(&batch->entries.items[order[kept - 1].entry], e);
+		if (r < 0)
+			return diag_set(
+				diag, r, NULL, "two entries of the name %.*s",
+				(int)e->node.name_len, entry_name(batch, e));
+	}
+	batch->order.count = kept;
+	return 0;
+}
+
+int batch_sort(struct batch *batch, struct diag *diag)
+{
+	int r = sort_entries(batch);
+
+	return r < 0 ? diag_set(diag, r, NULL, NULL) : merge_same(batch, diag);
+}
+
+/* ---- grafts ---- */
+
+/* The file a builder's entry stands for: itself, or what it is a link to. */
+static const struct builder_node *graft_file(const struct tree_builder *grafts,
+					     builder_id id)
+{
+	const struct builder_node *n = &grafts->items[id];
+
+	return n->link_to == BUILDER_NONE ? n : &grafts->items[n->link_to];
+}
+
+static int put_extents(struct batch *batch, struct entry *e,
+		       const struct tree_extent *extents, size_t n)
+{
+	e->sparse = true;
+	e->first_extent = batch->extents.count;
+	e->n_extents = n;
+	if (vec_reserve(&batch->extents, n) < 0)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(batch->extents.items + batch->extents.count, extents,
+		       n * sizeof(*extents));
+	batch->extents.count += n;
+	return 0;
+}
+
+int batch_put_xattrs(struct batch *batch, struct entry *e, const uint8_t *set,
+		     size_t len)
+{
+	if (len == 0)
+		return 0;
+	if (vec_reserve(&batch->xattrs, len) < 0)
+		return -ENOMEM;
+	e->first_xattr = batch->xattrs.count;
+	e->xattrs_len = len;
+	memcpy(batch->xattrs.items + batch->xattrs.count, set, len);
+	batch->xattrs.count += len;
+	return 0;
+}
+
+static int add_graft(struct batch *batch, const struct tree_builder *grafts,
+		     builder_id id)
+{
+	const struct builder_node *named = &grafts->items[id];
+	const struct builder_node *file = graft_file(grafts, id);
+	struct entry *e = batch_add(batch, named->name, named->name_len);
+	struct node *n;
+
+	if (!e)
+		return -ENOMEM;
+	e->graft = id;
+	e->dev = file->dev;
+	e->origin = file->origin;
+	n = &e->node;
+	n->ino = file->ino;
+	n->size = file->size;
+	n->mode = (uint16_t)file->attr.mode;
+	n->uid = file->attr.uid;
+	n->gid = file->attr.gid;
+	n->mtime = file->attr.mtime;
+	n->mtime_ns = file->attr.mtime_ns;
+	n->ctime = file->ctime;
+	n->ctime_ns = file->ctime_ns;
+	n->flags = NODE_GRAFT | (file->reserved ? NODE_RESERVED : 0) |
+		   (file->linked ? NODE_LINKED : 0);
+	if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {
+		n->device.major = file->attr.major;
+		n->device.minor = file->attr.minor;
+	}
+	if (file->target) {
+		uint64_t offset;
+
+		if (batch_put(batch, file->target, file->size, &offset) < 0)
+			return -ENOMEM;
+		n->target = offset;
+	}
+	if (batch_put_xattrs(batch, e, file->xattrs, file->xattrs_len) < 0)
+		return -ENOMEM;
+	return file->extents
+		       ? put_extents(batch, e, file->extents, file->n_extents)
+		       : 0;
+}
+
+int batch_add_grafts(struct batch *batch, const struct tree_builder *grafts,
+		     builder_id dir)
+{
+	builder_id id = grafts->items[dir].first_child;
+
+	for (; id != BUILDER_NONE; id = grafts->items[id].next) {
+		int r = add_graft(batch, grafts, id);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- from an earlier tree ---- */
+
+static int copy_extents(struct batch *batch, struct entry *e,
+			const struct dir *dir, const struct node *node)
+{
+	const struct runs *runs = &dir->more->runs.items[node->file.runs - 1];
+
+	return put_extents(batch, e, dir->more->extents.items + runs->first,
+			   runs->n);
+}
+
+int batch_add_node(struct batch *batch, const struct dir *dir,
+		   const struct node *node)
+{
+	struct entry *e = batch_add(batch, node_name(dir, node),
+				    node->name_len);
+	uint64_t name;
+
+	if (!e)
+		return -ENOMEM;
+	name = e->node.name;
+	e->node = *node;
+	e->node.name = name;
+	e->node.flags &= (uint16_t)~NODE_RESERVED; /* the grafts say it again */
+	e->dev = node_device(dir, node);
+	if (S_ISLNK(node->mode)) {
+		uint64_t target;
+
+		if (batch_put(batch, dir->names + node->target, node->size,
+			      &target) < 0)
+			return -ENOMEM;
+		e->node.target = target;
+	}
+	if (node->xattrs) {
+		size_t len;
+		const uint8_t *set = xattr_sets_get(&dir->more->xattrs,
+						    node->xattrs, &len);
+
+		if (batch_put_xattrs(batch, e, set, len) < 0)
+			return -ENOMEM;
+	}
+	if (S_ISREG(node->mode) && node->file.runs)
+		return copy_extents(batch, e, dir, node);
+	return 0;
+}
