@@ -11,7 +11,8 @@ static size_t slot_of(const struct links *links, uint32_t dev, uint64_t ino)
 	return (size_t)(h >> 32) & (links->size - 1);
 }
 
-static struct link_slot *find(struct links *links, uint32_t dev, uint64_t ino)
+static struct link_slot *find(const struct links *links, uint32_t dev,
+			      uint64_t ino)
 {
 	size_t i = slot_of(links, dev, ino);
 
@@ -60,6 +61,20 @@ int links_intern(struct links *links, uint32_t dev, uint64_t ino, tree_id node,
 	}
 	*ret_node = slot->node;
 	return 0;
+}
+
+bool links_find(const struct links *links, uint32_t dev, uint64_t ino,
+		tree_id *ret_node)
+{
+	const struct link_slot *slot;
+
+	if (links->size == 0)
+		return false;
+	slot = find(links, dev, ino);
+	if (slot->node == TREE_NONE)
+		return false;
+	*ret_node = slot->node;
+	return true;
 }
 
 void links_release(struct links *links)

@@ -7,6 +7,7 @@
  * with more than one name. Open addressing, linear probing.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ struct links {
  */
 int links_intern(struct links *links, uint32_t dev, uint64_t ino, tree_id node,
 		 tree_id *ret_node);
+/* Whether there is a node noted for this inode, and which. */
+bool links_find(const struct links *links, uint32_t dev, uint64_t ino,
+		tree_id *ret_node);
 void links_release(struct links *links);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "base/vec.h"
 #include "tree/assembly.h"
+#include "tree/relink.h"
 #include "tree/scan_dir.h"
 
 /*
@@ -47,12 +48,6 @@ struct slot {
 	struct dir *dir; /* the result */
 	bool done;
 	int error;
-};
-
-/* Where a directory was in the earlier tree, if it is the same one. */
-struct past {
-	uint32_t place; /* there; 0: it was not, for that is no directory's */
-	bool read; /* its entries may have changed */
 };
 
 struct scan {
@@ -544,10 +539,11 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path)
 	return 0;
 }
 
-int tree_scan(int root_fd, const char *root_path,
-	      const struct tree_scan_options *options,
-	      struct tree_builder *grafts, struct tree **ret_tree,
-	      struct diag *diag)
+/* One pass over what is known to have changed. */
+static int scan_once(int root_fd, const char *root_path,
+		     const struct tree_scan_options *options,
+		     const struct tree_builder *grafts, struct tree **ret_tree,
+		     struct relink *relink, struct diag *diag)
 {
 	_cleanup_(scan_releasep) struct scan *s = scan_new(options, grafts,
 							   diag);
@@ -562,8 +558,72 @@ int tree_scan(int root_fd, const char *root_path,
 	scan_join(s);
 	if (s->error)
 		return s->error;
-	if (grafts)
-		tree_builder_clear(grafts);
+	if (options->previous &&
+	    relink_find(relink, s->assembly.tree, options->previous,
+			s->past.items) < 0)
+		return diag_set(diag, -ENOMEM, root_path, NULL);
 	*ret_tree = assembly_end(&s->assembly);
 	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	tree_id x = *(const tree_id *)a;
+	tree_id y = *(const tree_id *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* What changed, and the directories that changed with it. */
+static int add_changed(const struct tree_scan_options *options,
+		       struct relink *relink)
+{
+	size_t n = options->n_changed;
+
+	if (vec_reserve(&relink->dirs, n) < 0)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(relink->dirs.items + relink->dirs.count,
+		       options->changed, n * sizeof(tree_id));
+	relink->dirs.count += n;
+	qsort(relink->dirs.items, relink->dirs.count, sizeof(tree_id),
+	      by_number);
+	return 0;
+}
+
+/* As often as hard links lead to more that changed. */
+static int scan_linked(int root_fd, const char *root_path,
+		       const struct tree_scan_options *options,
+		       const struct tree_builder *grafts,
+		       struct tree **ret_tree, struct diag *diag)
+{
+	_cleanup_(relink_release) struct relink relink = { 0 };
+	struct tree_scan_options more = *options;
+	struct tree *tree = NULL;
+	int r = scan_once(root_fd, root_path, options, grafts, &tree, &relink,
+			  diag);
+
+	if (r == 0 && relink.dirs.count == 0)
+		*ret_tree = tree;
+	if (r < 0 || relink.dirs.count == 0)
+		return r;
+	tree_free(tree);
+	if (add_changed(options, &relink) < 0)
+		return diag_set(diag, -ENOMEM, root_path, NULL);
+	more.changed = relink.dirs.items;
+	more.n_changed = relink.dirs.count;
+	return scan_linked(root_fd, root_path, &more, grafts, ret_tree, diag);
+}
+
+int tree_scan(int root_fd, const char *root_path,
+	      const struct tree_scan_options *options,
+	      struct tree_builder *grafts, struct tree **ret_tree,
+	      struct diag *diag)
+{
+	int r = scan_linked(root_fd, root_path, options, grafts, ret_tree,
+			    diag);
+
+	if (r == 0 && grafts)
+		tree_builder_clear(grafts);
+	return r;
 }

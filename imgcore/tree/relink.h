@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TREE_RELINK_H
+#define TREE_RELINK_H
+
+/*
+ * Hard links between what was read anew and what was taken from an earlier
+ * tree: a file that changed through one of its names changed in the directories
+ * of all of them, and nobody is told of the others.
+ */
+
+#include "tree/node.h"
+
+/* Where a directory of a tree was in the earlier one, if it is the same. */
+struct past {
+	uint32_t place; /* there; 0: it was not, for that is no directory's */
+	bool read; /* its entries were read anew */
+};
+
+/* Directories of the earlier tree that must be read too, sorted. */
+struct relink {
+	struct {
+		tree_id *items;
+		size_t count, size;
+	} dirs;
+};
+
+/* Fills `dirs`; past: of each place of the tree. 0 or -ENOMEM. */
+int relink_find(struct relink *relink, const struct tree *tree,
+		const struct tree *previous, const struct past *past);
+void relink_release(struct relink *relink);
+
+#endif
