@@ -45,7 +45,7 @@ struct slot {
 	builder_id graft; /* goes into it, or BUILDER_NONE */
 	char *path;
 	bool on_host;
-	struct dir *dir; /* the result */
+	struct dir *dir; /* the result; there from the start if shared */
 	bool done;
 	int error;
 };
@@ -149,6 +149,16 @@ static bool has_changed(const struct tree_scan_options *options, tree_id id)
 	return i < options->n_changed && options->changed[i] == id;
 }
 
+/* Those among the entries of a directory: the first, and how many. */
+static size_t changed_in(const struct tree_scan_options *options,
+			 const struct place *was, size_t *ret_n)
+{
+	size_t first = first_changed(options, was->first);
+
+	*ret_n = first_changed(options, was->first + was->dir->count) - first;
+	return first;
+}
+
 static const struct place *past_place(const struct scan *s, size_t place)
 {
 	uint32_t past = s->past.items[place].place;
@@ -231,16 +241,13 @@ static bool scan_has_room(const struct scan *s)
 static struct dir *shareable(const struct scan *s, size_t place)
 {
 	const struct place *was = past_place(s, place);
-	size_t i;
+	size_t n;
 
 	if (!was || s->past.items[place].read || was->dir->grafted ||
 	    s->assembly.grafts.items[place] != BUILDER_NONE)
 		return NULL;
-	i = first_changed(s->options, was->first);
-	if (i < s->options->n_changed &&
-	    s->options->changed[i] - was->first < was->dir->count)
-		return NULL;
-	return was->dir;
+	changed_in(s->options, was, &n);
+	return n == 0 ? was->dir : NULL;
 }
 
 /* What the scan of a directory must know, since places move. */
@@ -254,6 +261,11 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	struct dir_scan *scan = &slot->scan;
 
 	slot->place = place;
+	slot->dir = shareable(s, place);
+	if (slot->dir) {
+		dir_ref(slot->dir);
+		return;
+	}
 	slot->graft = s->assembly.grafts.items[place];
 	slot->on_host = !(n->flags & (NODE_GRAFT | NODE_UNSCANNED));
 	if (!slot->on_host)
@@ -273,9 +285,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	scan->before = was->dir;
 	scan->first = was->first;
 	scan->changed = s->options->changed +
-			first_changed(s->options, was->first);
-	scan->n_changed = (size_t)(s->options->changed + s->options->n_changed -
-				   scan->changed);
+			changed_in(s->options, was, &scan->n_changed);
 }
 
 static void slot_clear(struct slot *slot)
@@ -364,6 +374,8 @@ static int slot_make(struct scan *s, struct slot *slot)
 
 static void slot_run(struct scan *s, struct slot *slot)
 {
+	if (slot->dir) /* shared */
+		return;
 	if (slot->on_host && slot->error == 0)
 		slot->error = dir_scan_run(&slot->scan);
 	if (slot->error == 0)
@@ -386,7 +398,9 @@ static int scan_put(struct scan *s, struct slot *slot)
 	}
 	if (slot->scan.youngest > t->youngest)
 		t->youngest = slot->scan.youngest;
-	r = assembly_put(&s->assembly, take_ptr(slot->dir), &slot->scan.batch,
+	r = assembly_put(&s->assembly, take_ptr(slot->dir),
+			 slot->scan.batch.order.count ? &slot->scan.batch
+						      : NULL,
 			 s->diag);
 	if (r < 0)
 		return r;
