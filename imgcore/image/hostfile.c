@@ -10,6 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "image/kept.h"
+#include "image/kept_file.h"
 #include "imgcore/diag.h"
 
 /*
@@ -30,6 +32,7 @@ struct slot {
 
 struct hostfiles {
 	struct slot slots[SLOTS];
+	struct kept *kept;
 };
 
 int hostfiles_new(struct hostfiles **ret_files)
@@ -43,6 +46,7 @@ int hostfiles_new(struct hostfiles **ret_files)
 		f->slots[i] = (struct slot){ .fd = -1 };
 		atomic_init(&f->slots[i].pins, 0);
 	}
+	f->kept = NULL;
 	*ret_files = f;
 	return 0;
 }
@@ -53,7 +57,19 @@ void hostfiles_free(struct hostfiles *files)
 		return;
 	for (size_t i = 0; i < SLOTS; i++)
 		base_closep(&files->slots[i].fd);
+	kept_free(files->kept);
 	free(files);
+}
+
+void hostfiles_keep(struct hostfiles *files, struct kept *kept)
+{
+	kept_free(files->kept);
+	files->kept = kept;
+}
+
+const struct kept *hostfiles_kept(const struct hostfiles *files)
+{
+	return files->kept;
 }
 
 static struct slot *slot_of(struct hostfiles *files, const struct tree *tree,
@@ -134,55 +150,87 @@ static int fail(const struct tree *tree, tree_id node, int err,
 	return diag_set(diag, err, path, "%s", reason);
 }
 
+/* One read of one file. */
+struct reading {
+	struct hostfiles *files;
+	const struct tree *tree;
+	tree_id node;
+	uint8_t *buf;
+	size_t len;
+	uint64_t offset;
+	struct diag *diag;
+};
+
 /*
  * Only what is unchanged behind the read was unchanged before it. Whatever went
- * wrong with another file is no news of this one.
+ * wrong with another file is no news of this one. kept: NULL, or whose
+ * descriptor fd is.
  */
-static int read_verified(const struct tree *tree, tree_id node, int fd,
-			 void *buf, size_t len, uint64_t offset,
-			 struct diag *diag)
+static int read_verified(const struct reading *rd, int fd,
+			 struct kept_file *kept)
 {
-	ssize_t n = io_pread(fd, buf, len, offset);
-	int r = tree_verify_host(tree, node, fd, diag);
+	ssize_t n = io_pread(fd, rd->buf, rd->len, rd->offset);
+	int r = kept ? kept_file_verify(kept, rd->tree, rd->node, rd->diag)
+		     : tree_verify_host(rd->tree, rd->node, fd, rd->diag);
 
 	if (r < 0)
 		return r;
 	if (n < 0)
-		return fail(tree, node, (int)n, strerror((int)-n), diag);
-	return (size_t)n == len
+		return fail(rd->tree, rd->node, (int)n, strerror((int)-n),
+			    rd->diag);
+	return (size_t)n == rd->len
 		       ? 0
-		       : fail(tree, node, -EIO,
-			      "gives fewer bytes than its size says", diag);
+		       : fail(rd->tree, rd->node, -EIO,
+			      "gives fewer bytes than its size says", rd->diag);
+}
+
+/* Through the cache. */
+static int read_part(const struct reading *rd)
+{
+	struct slot *slot = slot_of(rd->files, rd->tree, rd->node);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (slot_pin(slot, rd->tree, rd->node)) {
+		r = read_verified(rd, slot->fd, NULL);
+		slot_unpin(slot);
+		return r;
+	}
+	r = open_file(rd->files, rd->tree, rd->node, NULL, &fd, rd->diag);
+	if (r < 0)
+		return r;
+	r = read_verified(rd, fd, NULL);
+	if (r == 0)
+		fd = slot_exchange(slot, rd->tree, rd->node, fd);
+	return r;
+}
+
+static int read_whole(const struct reading *rd, struct tree_dir *dir)
+{
+	_cleanup_close_ int fd = -1;
+	int r = open_file(rd->files, rd->tree, rd->node, dir, &fd, rd->diag);
+
+	return r < 0 ? r : read_verified(rd, fd, NULL);
 }
 
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 		   tree_id node, void *buf, size_t len, uint64_t offset,
 		   struct diag *diag)
 {
-	struct slot *slot = slot_of(files, tree, node);
-	_cleanup_close_ int fd = -1;
-	int r;
+	struct kept_file *kept = kept_find(files->kept, tree, node);
+	const struct reading rd = { files, tree, node, buf, len, offset, diag };
 
-	if (slot_pin(slot, tree, node)) {
-		r = read_verified(tree, node, slot->fd, buf, len, offset, diag);
-		slot_unpin(slot);
-		return r;
-	}
-	r = open_file(files, tree, node, NULL, &fd, diag);
-	if (r < 0)
-		return r;
-	r = read_verified(tree, node, fd, buf, len, offset, diag);
-	if (r == 0)
-		fd = slot_exchange(slot, tree, node, fd);
-	return r;
+	return kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
+		    : read_part(&rd);
 }
 
 int hostfiles_read_whole(struct hostfiles *files, const struct tree *tree,
 			 tree_id node, struct tree_dir *dir, void *buf,
 			 size_t len, struct diag *diag)
 {
-	_cleanup_close_ int fd = -1;
-	int r = open_file(files, tree, node, dir, &fd, diag);
+	struct kept_file *kept = kept_find(files->kept, tree, node);
+	const struct reading rd = { files, tree, node, buf, len, 0, diag };
 
-	return r < 0 ? r : read_verified(tree, node, fd, buf, len, 0, diag);
+	return kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
+		    : read_whole(&rd, dir);
 }

@@ -4,8 +4,9 @@
 
 /*
  * Bytes of host files, with the proof that they are those that were scanned,
- * through a small cache of open descriptors. Threading: any number of threads;
- * there is no lock, so none is held while a file is opened or read.
+ * through a small cache of open descriptors, or one that is kept (kept.h).
+ * Threading: any number of threads; no lock is held while a file is opened or
+ * read.
  */
 
 #include <stddef.h>
@@ -15,9 +16,17 @@
 
 struct diag;
 struct hostfiles;
+struct kept;
 
 int hostfiles_new(struct hostfiles **ret_files);
 void hostfiles_free(struct hostfiles *files);
+
+/*
+ * From now on what is kept open is read through its descriptor; takes kept
+ * over. Before anyone reads.
+ */
+void hostfiles_keep(struct hostfiles *files, struct kept *kept);
+const struct kept *hostfiles_kept(const struct hostfiles *files);
 
 /*
  * Fills buf from a regular file of a tree; [offset, offset + len) lies within

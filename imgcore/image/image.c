@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "image/image-internal.h"
+#include "image/kept.h"
 #include "imgcore/diag.h"
 
 void image_free(struct image *image)
@@ -20,6 +21,26 @@ void image_free(struct image *image)
 	}
 	free(image->head);
 	free(image);
+}
+
+int image_keep(struct image *image, const struct image *previous, size_t budget,
+	       struct diag *diag)
+{
+	const struct tree *const trees[2] = { image->partition[0].tree,
+					      image->partition[1].tree };
+	struct kept *kept;
+	int r = kept_new(&kept, trees,
+			 previous ? hostfiles_kept(previous->hostfiles) : NULL,
+			 budget, diag);
+
+	if (r == 0)
+		hostfiles_keep(image->hostfiles, kept);
+	return r;
+}
+
+size_t image_kept(const struct image *image)
+{
+	return kept_count(hostfiles_kept(image->hostfiles));
 }
 
 const struct tree *image_tree(const struct image *image, unsigned partition)

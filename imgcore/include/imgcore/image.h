@@ -56,6 +56,23 @@ int image_build_trees(const struct image_options *options,
 		      struct diag *diag);
 void image_free(struct image *image);
 
+/*
+ * Opens host files that a boot reads, and keeps them open as long as the image
+ * lives: one that is then replaced by rename, or removed, is still read whole.
+ * They are those on partition 1 and those below kernels/ on partition 2, the
+ * ones nearest to the root first. One that previous (may be NULL) keeps, and
+ * that is still the same, is shared with it.
+ * budget: descriptors that this image, previous, those that it shares with in
+ * turn, and so on, may keep open together. When they run out, or the process'
+ * own do, the other files are opened when they are read, as ever.
+ * -ESTALE: a file is no longer the one scanned; scan again.
+ * Once, before anyone else reads the image; previous may be read meanwhile.
+ */
+int image_keep(struct image *image, const struct image *previous, size_t budget,
+	       struct diag *diag);
+/* How many are kept. */
+size_t image_kept(const struct image *image);
+
 /* The trees on the partitions, 0 and 1. */
 const struct tree *image_tree(const struct image *image, unsigned partition);
 

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/kept.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "image/kept_file.h"
+#include "imgcore/diag.h"
+
+/* The descriptors of all images that share; counted by their users. */
+struct pool {
+	atomic_size_t users;
+	atomic_size_t open;
+};
+
+struct entry {
+	unsigned partition;
+	tree_id node; /* the inode's */
+	tree_id name; /* one of its names: the first may lie elsewhere */
+	struct kept_file *file;
+};
+
+struct kept {
+	const struct tree *trees[2];
+	struct pool *pool;
+	struct {
+		struct entry *items;
+		size_t count, size;
+	} entries; /* sorted by partition and node */
+};
+
+DEFINE_CLEANUP(struct kept, kept_free)
+
+/* ---- the descriptors there may be ---- */
+
+static struct pool *pool_of(const struct kept *previous)
+{
+	struct pool *pool;
+
+	if (previous) {
+		atomic_fetch_add(&previous->pool->users, 1);
+		return previous->pool;
+	}
+	pool = malloc(sizeof(*pool));
+	if (pool) {
+		atomic_init(&pool->users, 1);
+		atomic_init(&pool->open, 0);
+	}
+	return pool;
+}
+
+static void pool_unref(struct pool *pool)
+{
+	if (pool && atomic_fetch_sub(&pool->users, 1) == 1)
+		free(pool);
+}
+
+static bool pool_take(struct pool *pool, size_t budget)
+{
+	if (atomic_fetch_add(&pool->open, 1) < budget)
+		return true;
+	atomic_fetch_sub(&pool->open, 1);
+	return false;
+}
+
+/* ---- all of them ---- */
+
+static void drop(struct kept *kept, struct kept_file *file)
+{
+	if (kept_file_unref(file))
+		atomic_fetch_sub(&kept->pool->open, 1);
+}
+
+void kept_free(struct kept *kept)
+{
+	if (!kept)
+		return;
+	for (size_t i = 0; i < kept->entries.count; i++)
+		drop(kept, kept->entries.items[i].file);
+	pool_unref(kept->pool);
+	vec_free(&kept->entries);
+	free(kept);
+}
+
+size_t kept_count(const struct kept *kept)
+{
+	return kept ? kept->entries.count : 0;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->partition != y->partition)
+		return x->partition < y->partition ? -1 : 1;
+	return (x->node > y->node) - (x->node < y->node);
+}
+
+static void sort(struct kept *kept)
+{
+	if (kept->entries.count > 0)
+		qsort(kept->entries.items, kept->entries.count,
+		      sizeof(struct entry), compare_entries);
+}
+
+/* A file that was met by several of its names is there once in the end. */
+static void drop_doubles(struct kept *kept)
+{
+	struct entry *e = kept->entries.items;
+	size_t n = 0;
+
+	for (size_t i = 0; i < kept->entries.count; i++) {
+		if (n > 0 && compare_entries(&e[n - 1], &e[i]) == 0)
+			drop(kept, e[i].file);
+		else
+			e[n++] = e[i];
+	}
+	kept->entries.count = n;
+}
+
+/* Among the first n, which are sorted. */
+static struct entry *find_among(const struct kept *kept, size_t n,
+				unsigned partition, tree_id node)
+{
+	const struct entry key = { .partition = partition, .node = node };
+
+	if (n == 0)
+		return NULL;
+	return bsearch(&key, kept->entries.items, n, sizeof(key),
+		       compare_entries);
+}
+
+struct kept_file *kept_find(const struct kept *kept, const struct tree *tree,
+			    tree_id node)
+{
+	const struct entry *e = NULL;
+
+	if (!kept || kept->entries.count == 0)
+		return NULL;
+	node = tree_inode(tree, node);
+	for (unsigned i = 0; i < 2 && !e; i++)
+		if (tree == kept->trees[i])
+			e = find_among(kept, kept->entries.count, i, node);
+	return e ? e->file : NULL;
+}
+
+/* ---- what an earlier image has open ---- */
+
+/* An empty one needs no reading. */
+static bool is_host_file(const struct tree *tree, tree_id node)
+{
+	struct tree_info info;
+
+	tree_get(tree, node, &info);
+	return S_ISREG(info.attr.mode) && info.size > 0 &&
+	       !tree_content(tree, node);
+}
+
+/* The node of the same path, or TREE_NONE. */
+static int counterpart(const struct tree *from, tree_id node,
+		       const struct tree *to, tree_id *ret_node)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = tree_path(from, node, &path);
+
+	if (r == 0)
+		*ret_node = tree_find(to, path);
+	return r;
+}
+
+/*
+ * Shared if it is what both images show: what has been compared for one counts
+ * for the other then.
+ */
+static int share(struct kept *kept, const struct kept *previous,
+		 const struct entry *old)
+{
+	const struct tree *from = previous->trees[old->partition];
+	const struct tree *tree = kept->trees[old->partition];
+	struct entry *e;
+	tree_id name = TREE_NONE;
+	int r = counterpart(from, old->name, tree, &name);
+
+	if (r < 0)
+		return r;
+	if (name == TREE_NONE || !is_host_file(tree, name) ||
+	    kept_file_verify(old->file, from, old->node, NULL) < 0 ||
+	    tree_verify_host(tree, name, kept_file_descriptor(old->file),
+			     NULL) < 0)
+		return 0;
+	e = vec_push(&kept->entries);
+	if (!e)
+		return -ENOMEM;
+	*e = (struct entry){ .partition = old->partition,
+			     .node = tree_inode(tree, name),
+			     .name = name,
+			     .file = kept_file_ref(old->file) };
+	return 0;
+}
+
+static int share_all(struct kept *kept, const struct kept *previous)
+{
+	for (size_t i = 0; previous && i < previous->entries.count; i++) {
+		int r = share(kept, previous, &previous->entries.items[i]);
+
+		if (r < 0)
+			return r;
+	}
+	sort(kept);
+	return 0;
+}
+
+/* ---- and what is opened for this one ---- */
+
+struct walk {
+	struct kept *kept;
+	size_t shared; /* entries that were there before it */
+	size_t budget;
+	bool full; /* no more descriptors */
+	struct tree_dir dir;
+	struct {
+		struct entry *items;
+		size_t count, size;
+	} dirs; /* still to be visited; their file is NULL */
+	struct diag *diag;
+};
+
+static void walk_release(struct walk *w)
+{
+	tree_dir_release(&w->dir);
+	vec_free(&w->dirs);
+}
+
+/* What cannot be opened is not kept: who reads it will hear why. */
+static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
+			 struct kept_file **ret_file)
+{
+	_cleanup_(diag_clear) struct diag unread = DIAG_INIT;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r = tree_open_host_in(tree, node, &w->dir, &fd, &unread);
+
+	if (r == -ESTALE && w->diag) {
+		diag_clear(w->diag);
+		*w->diag = unread;
+		unread = (struct diag)DIAG_INIT;
+	}
+	if (r == -ESTALE || r == -ENOMEM)
+		return r;
+	w->full = r == -EMFILE || r == -ENFILE;
+	if (r < 0)
+		return 0;
+	/* Verified behind it: these are the times that were scanned. */
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	r = tree_verify_host(tree, node, fd, w->diag);
+	if (r < 0)
+		return r;
+	r = kept_file_new(ret_file, fd, &st);
+	if (r == 0)
+		take_fd(&fd);
+	return r;
+}
+
+static int keep_file(struct walk *w, unsigned partition, tree_id name)
+{
+	struct kept *kept = w->kept;
+	const struct tree *tree = kept->trees[partition];
+	struct entry e = {
+		.partition = partition,
+		.node = tree_inode(tree, name),
+		.name = name,
+	};
+	int r;
+
+	if (find_among(kept, w->shared, partition, e.node))
+		return 0;
+	if (vec_reserve(&kept->entries, 1) < 0)
+		return -ENOMEM;
+	if (!pool_take(kept->pool, w->budget)) {
+		w->full = true;
+		return 0;
+	}
+	r = open_verified(w, tree, e.node, &e.file);
+	if (e.file)
+		*vec_push(&kept->entries) = e;
+	else
+		atomic_fetch_sub(&kept->pool->open, 1);
+	return r;
+}
+
+static int visit(struct walk *w, unsigned partition, tree_id node)
+{
+	const struct tree *tree = w->kept->trees[partition];
+	struct tree_info info;
+	struct entry *dir;
+
+	tree_get(tree, node, &info);
+	if (S_ISDIR(info.attr.mode)) {
+		dir = vec_push(&w->dirs);
+		if (!dir)
+			return -ENOMEM;
+		*dir = (struct entry){ .partition = partition, .node = node };
+		return 0;
+	}
+	return is_host_file(tree, node) ? keep_file(w, partition, node) : 0;
+}
+
+/*
+ * Breadth first, both partitions at once: a menu and the kernels come before
+ * the modules that lie deeper.
+ */
+static int open_all(struct walk *w)
+{
+	for (size_t i = 0; i < w->dirs.count && !w->full; i++) {
+		const struct entry dir = w->dirs.items[i];
+		struct tree_info info;
+
+		tree_get(w->kept->trees[dir.partition], dir.node, &info);
+		for (uint32_t c = 0; c < info.n_children && !w->full; c++) {
+			int r = visit(w, dir.partition, info.first_child + c);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+static int keep_all(struct kept *kept, const struct kept *previous,
+		    size_t budget, struct diag *diag)
+{
+	static const char *const tops[2] = { "boot", "kernels" };
+	_cleanup_(walk_release) struct walk w = {
+		.kept = kept,
+		.budget = budget,
+		.dir = TREE_DIR_INIT,
+		.diag = diag,
+	};
+	int r = share_all(kept, previous);
+
+	w.shared = kept->entries.count;
+	for (unsigned i = 2; r == 0 && i-- > 0;) {
+		tree_id top = tree_find(kept->trees[i], tops[i]);
+
+		if (top != TREE_NONE)
+			r = visit(&w, i, top);
+	}
+	return r < 0 ? r : open_all(&w);
+}
+
+int kept_new(struct kept **ret_kept, const struct tree *const trees[2],
+	     const struct kept *previous, size_t budget, struct diag *diag)
+{
+	_cleanup_(kept_freep) struct kept *kept = calloc(1, sizeof(*kept));
+	int r;
+
+	if (!kept)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
+	memcpy(kept->trees, trees, sizeof(kept->trees));
+	kept->pool = pool_of(previous);
+	if (!kept->pool)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
+	r = keep_all(kept, previous, budget, diag);
+	if (r < 0)
+		return r == -ESTALE ? r : diag_set(diag, r, NULL, NULL);
+	sort(kept);
+	drop_doubles(kept);
+	*ret_kept = take_ptr(kept);
+	return 0;
+}

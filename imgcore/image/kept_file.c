@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/kept_file.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+
+/*
+ * The descriptor can lead to no other file: size and times alone are compared.
+ * The lock is taken only when the change time is not the one that was scanned.
+ */
+struct kept_file {
+	atomic_size_t users;
+	int fd;
+	off_t size;
+	struct timespec mtime;
+	pthread_mutex_t lock; /* of the rest: as it was when last compared */
+	struct timespec ctime;
+	nlink_t nlink;
+	bool stale;
+};
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+int kept_file_new(struct kept_file **ret_file, int fd, const struct stat *st)
+{
+	struct kept_file *f = malloc(sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	*f = (struct kept_file){
+		.fd = fd,
+		.size = st->st_size,
+		.mtime = st->st_mtim,
+		.ctime = st->st_ctim,
+		.nlink = st->st_nlink,
+	};
+	atomic_init(&f->users, 1);
+	pthread_mutex_init(&f->lock, NULL);
+	*ret_file = f;
+	return 0;
+}
+
+struct kept_file *kept_file_ref(struct kept_file *f)
+{
+	atomic_fetch_add_explicit(&f->users, 1, memory_order_relaxed);
+	return f;
+}
+
+bool kept_file_unref(struct kept_file *f)
+{
+	if (atomic_fetch_sub(&f->users, 1) > 1)
+		return false;
+	close(f->fd);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+	return true;
+}
+
+/*
+ * The kernel changes the count of names and the change time one after the
+ * other: looked at until they are at rest.
+ */
+static int look(const struct kept_file *f, struct stat *st)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct stat last;
+	int tries = 100;
+
+	if (fstat(f->fd, st) < 0)
+		return -errno;
+	do {
+		if (same_time(st->st_ctim, f->ctime))
+			break;
+		last = *st;
+		nanosleep(&pause, NULL);
+		if (fstat(f->fd, st) < 0)
+			return -errno;
+	} while ((st->st_nlink != last.st_nlink ||
+		  !same_time(st->st_ctim, last.st_ctim)) &&
+		 tries-- > 0);
+	return 0;
+}
+
+/*
+ * Looked at within the lock: what another thread saw before must not be taken
+ * for what came after.
+ */
+static bool has_lost_names_only(struct kept_file *f)
+{
+	struct stat st;
+	bool same, moved;
+
+	pthread_mutex_lock(&f->lock);
+	same = !f->stale && look(f, &st) == 0 && st.st_size == f->size &&
+	       same_time(st.st_mtim, f->mtime);
+	moved = same && !same_time(st.st_ctim, f->ctime);
+	if (moved && st.st_nlink < f->nlink) {
+		f->ctime = st.st_ctim;
+		f->nlink = st.st_nlink;
+	} else if (moved) {
+		same = false;
+	}
+	f->stale = !same;
+	pthread_mutex_unlock(&f->lock);
+	return same;
+}
+
+int kept_file_verify(struct kept_file *file, const struct tree *tree,
+		     tree_id node, struct diag *diag)
+{
+	if (tree_verify_host(tree, node, file->fd, NULL) == 0 ||
+	    has_lost_names_only(file))
+		return 0;
+	return tree_verify_host(tree, node, file->fd, diag);
+}
+
+int kept_file_descriptor(const struct kept_file *file)
+{
+	return file->fd;
+}
