@@ -342,7 +342,8 @@ static int assemble(struct build *b)
 static int build_begin(struct build *b)
 {
 	b->image = calloc(1, sizeof(*b->image));
-	if (!b->image || hostfiles_new(&b->image->hostfiles) < 0)
+	if (!b->image ||
+	    hostfiles_new(&b->image->hostfiles, b->options->serve_stale) < 0)
 		return fail(b, -ENOMEM);
 	return 0;
 }

@@ -4,14 +4,15 @@
 #include <errno.h>
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "image/kept.h"
 #include "image/kept_file.h"
+#include "image/stale.h"
 #include "imgcore/diag.h"
 
 /*
@@ -33,9 +34,11 @@ struct slot {
 struct hostfiles {
 	struct slot slots[SLOTS];
 	struct kept *kept;
+	bool serve_stale;
+	struct stale_list stale;
 };
 
-int hostfiles_new(struct hostfiles **ret_files)
+int hostfiles_new(struct hostfiles **ret_files, bool serve_stale)
 {
 	struct hostfiles *f = aligned_alloc(alignof(struct hostfiles),
 					    sizeof(*f));
@@ -47,6 +50,8 @@ int hostfiles_new(struct hostfiles **ret_files)
 		atomic_init(&f->slots[i].pins, 0);
 	}
 	f->kept = NULL;
+	f->serve_stale = serve_stale;
+	stale_init(&f->stale);
 	*ret_files = f;
 	return 0;
 }
@@ -58,6 +63,7 @@ void hostfiles_free(struct hostfiles *files)
 	for (size_t i = 0; i < SLOTS; i++)
 		base_closep(&files->slots[i].fd);
 	kept_free(files->kept);
+	stale_release(&files->stale);
 	free(files);
 }
 
@@ -70,6 +76,11 @@ void hostfiles_keep(struct hostfiles *files, struct kept *kept)
 const struct kept *hostfiles_kept(const struct hostfiles *files)
 {
 	return files->kept;
+}
+
+struct stale_list *hostfiles_stale(struct hostfiles *files)
+{
+	return &files->stale;
 }
 
 static struct slot *slot_of(struct hostfiles *files, const struct tree *tree,
@@ -127,19 +138,6 @@ static void drop(struct hostfiles *files)
 	}
 }
 
-static int open_file(struct hostfiles *files, const struct tree *tree,
-		     tree_id node, struct tree_dir *dir, int *ret_fd,
-		     struct diag *diag)
-{
-	int r = tree_open_host_in(tree, node, dir, ret_fd, diag);
-
-	if (r != -EMFILE && r != -ENFILE)
-		return r;
-	drop(files);
-	diag_clear(diag);
-	return tree_open_host_in(tree, node, dir, ret_fd, diag);
-}
-
 static int fail(const struct tree *tree, tree_id node, int err,
 		const char *reason, struct diag *diag)
 {
@@ -161,10 +159,38 @@ struct reading {
 	struct diag *diag;
 };
 
+static int open_file(const struct reading *rd, struct tree_dir *dir,
+		     int *ret_fd)
+{
+	int r = tree_open_host_in(rd->tree, rd->node, dir, ret_fd, rd->diag);
+
+	if (r == -EMFILE || r == -ENFILE) {
+		drop(rd->files);
+		diag_clear(rd->diag);
+		r = tree_open_host_in(rd->tree, rd->node, dir, ret_fd,
+				      rd->diag);
+	}
+	if (r == -ESTALE)
+		stale_add(&rd->files->stale, rd->tree, rd->node);
+	return r;
+}
+
+/* 1: what there is of a file that is not the one scanned, or -ESTALE. */
+static int serve(const struct reading *rd, int fd, ssize_t n)
+{
+	struct stat st;
+
+	if (n < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -ESTALE;
+	memset(rd->buf + n, 0, rd->len - (size_t)n);
+	diag_clear(rd->diag);
+	return 1;
+}
+
 /*
  * Only what is unchanged behind the read was unchanged before it. Whatever went
  * wrong with another file is no news of this one. kept: NULL, or whose
- * descriptor fd is.
+ * descriptor fd is. 1: served although it is stale.
  */
 static int read_verified(const struct reading *rd, int fd,
 			 struct kept_file *kept)
@@ -173,6 +199,10 @@ static int read_verified(const struct reading *rd, int fd,
 	int r = kept ? kept_file_verify(kept, rd->tree, rd->node, rd->diag)
 		     : tree_verify_host(rd->tree, rd->node, fd, rd->diag);
 
+	if (r == -ESTALE)
+		stale_add(&rd->files->stale, rd->tree, rd->node);
+	if (r == -ESTALE && rd->files->serve_stale)
+		return serve(rd, fd, n);
 	if (r < 0)
 		return r;
 	if (n < 0)
@@ -196,7 +226,7 @@ static int read_part(const struct reading *rd)
 		slot_unpin(slot);
 		return r;
 	}
-	r = open_file(rd->files, rd->tree, rd->node, NULL, &fd, rd->diag);
+	r = open_file(rd, NULL, &fd);
 	if (r < 0)
 		return r;
 	r = read_verified(rd, fd, NULL);
@@ -208,7 +238,7 @@ static int read_part(const struct reading *rd)
 static int read_whole(const struct reading *rd, struct tree_dir *dir)
 {
 	_cleanup_close_ int fd = -1;
-	int r = open_file(rd->files, rd->tree, rd->node, dir, &fd, rd->diag);
+	int r = open_file(rd, dir, &fd);
 
 	return r < 0 ? r : read_verified(rd, fd, NULL);
 }
@@ -219,9 +249,10 @@ int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 {
 	struct kept_file *kept = kept_find(files->kept, tree, node);
 	const struct reading rd = { files, tree, node, buf, len, offset, diag };
+	int r = kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
+		     : read_part(&rd);
 
-	return kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
-		    : read_part(&rd);
+	return r < 0 ? r : 0;
 }
 
 int hostfiles_read_whole(struct hostfiles *files, const struct tree *tree,
@@ -230,7 +261,8 @@ int hostfiles_read_whole(struct hostfiles *files, const struct tree *tree,
 {
 	struct kept_file *kept = kept_find(files->kept, tree, node);
 	const struct reading rd = { files, tree, node, buf, len, 0, diag };
+	int r = kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
+		     : read_whole(&rd, dir);
 
-	return kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
-		    : read_whole(&rd, dir);
+	return r < 0 ? r : 0;
 }

@@ -9,6 +9,7 @@
  * read.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +18,10 @@
 struct diag;
 struct hostfiles;
 struct kept;
+struct stale_list;
 
-int hostfiles_new(struct hostfiles **ret_files);
+/* serve_stale: see image_options. */
+int hostfiles_new(struct hostfiles **ret_files, bool serve_stale);
 void hostfiles_free(struct hostfiles *files);
 
 /*
@@ -28,9 +31,13 @@ void hostfiles_free(struct hostfiles *files);
 void hostfiles_keep(struct hostfiles *files, struct kept *kept);
 const struct kept *hostfiles_kept(const struct hostfiles *files);
 
+/* What was seen to be stale. */
+struct stale_list *hostfiles_stale(struct hostfiles *files);
+
 /*
  * Fills buf from a regular file of a tree; [offset, offset + len) lies within
- * it. -ESTALE with a diagnostic if the file is no longer the one scanned.
+ * it. -ESTALE with a diagnostic if the file is no longer the one scanned, and
+ * is not to be served.
  */
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 		   tree_id node, void *buf, size_t len, uint64_t offset,

@@ -8,6 +8,7 @@
 #include "base/math.h"
 #include "image/image-internal.h"
 #include "image/kept.h"
+#include "image/stale.h"
 #include "imgcore/diag.h"
 
 void image_free(struct image *image)
@@ -41,6 +42,17 @@ int image_keep(struct image *image, const struct image *previous, size_t budget,
 size_t image_kept(const struct image *image)
 {
 	return kept_count(hostfiles_kept(image->hostfiles));
+}
+
+size_t image_take_stale(const struct image *image,
+			struct image_stale ret_stale[IMAGE_STALE_MAX],
+			bool *ret_more)
+{
+	const struct tree *const trees[2] = { image->partition[0].tree,
+					      image->partition[1].tree };
+
+	return stale_take(hostfiles_stale(image->hostfiles), trees, ret_stale,
+			  ret_more);
 }
 
 const struct tree *image_tree(const struct image *image, unsigned partition)

@@ -52,7 +52,7 @@ static void cache_init(struct cache *c, int dir, unsigned files)
 	}
 	tick();
 	c->tree = scan(dir, &scan_all, NULL);
-	assert_ok(hostfiles_new(&c->files));
+	assert_ok(hostfiles_new(&c->files, false));
 	for (unsigned i = 0; i < files; i++) {
 		snprintf(name, sizeof(name), "f%u", i);
 		c->nodes[i] = must_find(c->tree, name);
@@ -311,7 +311,7 @@ static void less_than_its_size(void **state)
 		skip();
 	assert_ok(tree_builder_add_host(b, 0, "short", dir, name, NULL));
 	c.tree = builder_tree(b);
-	assert_ok(hostfiles_new(&c.files));
+	assert_ok(hostfiles_new(&c.files, false));
 	c.nodes[0] = must_find(c.tree, "short");
 	assert_int_equal(read_of(&c, 0, buf, 4096, 0, &diag), -EIO);
 	assert_contains(diag.path, "short");
@@ -338,7 +338,7 @@ static void dirs_init(struct cache *c, int dir)
 	}
 	tick();
 	c->tree = scan(dir, &scan_all, NULL);
-	assert_ok(hostfiles_new(&c->files));
+	assert_ok(hostfiles_new(&c->files, false));
 	for (unsigned i = 0; i < DIRS * IN_EACH; i++) {
 		snprintf(name, sizeof(name), "d%u/%u", i / IN_EACH, i);
 		c->nodes[i] = must_find(c->tree, name);

@@ -36,6 +36,11 @@ struct image_options {
 	uint64_t boot_size; /* partition 1, likewise */
 	uint64_t free; /* bytes that a guest can still write */
 	/*
+	 * A host file that is no longer the one scanned gives the bytes that
+	 * are there, and zeroes where there are none, instead of -ESTALE.
+	 */
+	bool serve_stale;
+	/*
 	 * 16 bytes for the file system on partition 2; all other identifiers
 	 * follow from them. NULL: all follow from the content.
 	 */
@@ -83,10 +88,25 @@ uint64_t image_data_size(const struct image *image);
 /*
  * Fills all of buf with [offset, offset + len), which must lie within the
  * image, or returns a negative errno: -ESTALE where a host file is no longer
- * the one that was scanned. Takes no lock while it reads.
+ * the one that was scanned (with serve_stale: where none is left). Takes no
+ * lock while it reads.
  */
 int image_pread(const struct image *image, void *buf, size_t len,
 		uint64_t offset, struct diag *diag);
+
+struct image_stale {
+	unsigned partition; /* whose tree it is: 0 or 1 */
+	tree_id node;
+};
+#define IMAGE_STALE_MAX 64
+
+/*
+ * The host files that reads have seen to be stale since this was last asked,
+ * each once; served ones too. *ret_more: there were still others.
+ */
+size_t image_take_stale(const struct image *image,
+			struct image_stale ret_stale[IMAGE_STALE_MAX],
+			bool *ret_more);
 
 enum image_kind {
 	IMAGE_ZERO, /* reads as zeroes */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/stale.h"
+
+void stale_init(struct stale_list *list)
+{
+	pthread_mutex_init(&list->lock, NULL);
+	list->count = 0;
+	list->more = false;
+}
+
+void stale_release(struct stale_list *list)
+{
+	pthread_mutex_destroy(&list->lock);
+}
+
+static bool contains(const struct stale_list *list, const struct tree *tree,
+		     tree_id node)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].tree == tree && list->items[i].node == node)
+			return true;
+	return false;
+}
+
+void stale_add(struct stale_list *list, const struct tree *tree, tree_id node)
+{
+	node = tree_inode(tree, node);
+	pthread_mutex_lock(&list->lock);
+	if (!contains(list, tree, node)) {
+		list->more |= list->count == IMAGE_STALE_MAX;
+		if (!list->more) {
+			list->items[list->count].tree = tree;
+			list->items[list->count++].node = node;
+		}
+	}
+	pthread_mutex_unlock(&list->lock);
+}
+
+size_t stale_take(struct stale_list *list, const struct tree *const trees[2],
+		  struct image_stale ret_stale[IMAGE_STALE_MAX], bool *ret_more)
+{
+	size_t n;
+
+	pthread_mutex_lock(&list->lock);
+	n = list->count;
+	for (size_t i = 0; i < n; i++)
+		ret_stale[i] = (struct image_stale){
+			.partition = list->items[i].tree == trees[1],
+			.node = list->items[i].node,
+		};
+	*ret_more = list->more;
+	list->count = 0;
+	list->more = false;
+	pthread_mutex_unlock(&list->lock);
+	return n;
+}
