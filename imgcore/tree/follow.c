@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/follow.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+
+#define LINKS_MAX 40 /* as the kernel has it */
+
+/* Where it stands, and what is still to go. */
+struct walk {
+	int dir; /* O_PATH */
+	struct statx at; /* of dir */
+	char *path;
+	const char *rest; /* of path */
+	unsigned links;
+	uint64_t own_dev;
+	bool beneath; /* ends where it would leave top */
+	struct statx top;
+	bool left; /* it did */
+};
+
+static void walk_release(struct walk *w)
+{
+	base_closep(&w->dir);
+	free(w->path);
+}
+
+void followed_release(struct followed *followed)
+{
+	base_closep(&followed->dirfd);
+	free(followed->name);
+	*followed = (struct followed)FOLLOWED_INIT;
+}
+
+/* What is mounted there is not asked: it may be ourselves. */
+static int look(const struct walk *w, int fd, struct statx *stx)
+{
+	int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+
+	if (statx(fd, "", flags, STATX_BASIC_STATS, stx) < 0)
+		return -errno;
+	if (w->own_dev &&
+	    makedev(stx->stx_dev_major, stx->stx_dev_minor) == w->own_dev)
+		return -EXDEV;
+	return 0;
+}
+
+/* Takes fd, the directory to go on from. */
+static int enter(struct walk *w, int fd)
+{
+	if (fd < 0)
+		return -errno;
+	base_closep(&w->dir);
+	w->dir = fd;
+	return look(w, fd, &w->at);
+}
+
+static int walk_begin(struct walk *w, int dirfd, const char *dir,
+		      const char *name)
+{
+	int r = enter(w, openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+
+	if (r < 0)
+		return r;
+	w->top = w->at;
+	if (asprintf(&w->path, "%s/%s", dir, name) < 0) {
+		w->path = NULL;
+		return -ENOMEM;
+	}
+	w->rest = w->path + strspn(w->path, "/");
+	return 0;
+}
+
+static int leave(struct walk *w)
+{
+	w->left = true;
+	return -EXDEV;
+}
+
+static bool at_top(const struct walk *w)
+{
+	return w->at.stx_ino == w->top.stx_ino &&
+	       w->at.stx_dev_major == w->top.stx_dev_major &&
+	       w->at.stx_dev_minor == w->top.stx_dev_minor;
+}
+
+/* ---- links ---- */
+
+/* Anyone may have put it there: fs.protected_symlinks in proc_sys_fs(5). */
+static bool is_planted(const struct walk *w, const struct statx *link)
+{
+	unsigned shared = S_ISVTX | S_IWOTH;
+
+	return (w->at.stx_mode & shared) == shared &&
+	       link->stx_uid != w->at.stx_uid && link->stx_uid != geteuid();
+}
+
+static int read_link(int fd, char text[PATH_MAX])
+{
+	ssize_t len = readlinkat(fd, "", text, PATH_MAX);
+
+	if (len < 0)
+		return -errno;
+	if (len == 0)
+		return -ENOENT;
+	if (len == PATH_MAX)
+		return -ENAMETOOLONG;
+	text[len] = '\0';
+	return 0;
+}
+
+/* Puts the text of a link before what is left. */
+static int take_link(struct walk *w, int fd, const struct statx *link)
+{
+	char text[PATH_MAX];
+	char *path;
+	int r;
+
+	if (++w->links > LINKS_MAX)
+		return -ELOOP;
+	if (is_planted(w, link))
+		return -EACCES;
+	r = read_link(fd, text);
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "%s%s", text, w->rest) < 0)
+		return -ENOMEM;
+	free(w->path);
+	w->path = path;
+	w->rest = path + strspn(path, "/");
+	if (*text != '/')
+		return 0;
+	if (w->beneath)
+		return leave(w);
+	return enter(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+/* ---- names ---- */
+
+/* Cuts the next name off what is left; what remains starts with its '/'. */
+static int next_name(struct walk *w, char name[NAME_MAX + 1])
+{
+	size_t len;
+
+	w->rest += strspn(w->rest, "/");
+	len = strcspn(w->rest, "/");
+	if (len > NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(name, w->rest, len);
+	name[len] = '\0';
+	w->rest += len;
+	return 0;
+}
+
+/* The target: its file system, which is not ours, is asked about it now. */
+static int arrive(struct walk *w, int fd, const char *name,
+		  struct followed *ret)
+{
+	struct statx stx;
+	char *copy;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0)
+		return -errno;
+	if (!S_ISREG(stx.stx_mode))
+		return -EINVAL;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	*ret = (struct followed){
+		.dirfd = take_fd(&w->dir),
+		.name = copy,
+		.stx = stx,
+	};
+	return 1;
+}
+
+/* 1: arrived. */
+static int step(struct walk *w, const char *name, struct followed *ret)
+{
+	_cleanup_close_ int fd = -1;
+	struct statx stx;
+	int r;
+
+	if (*name == '\0')
+		return -EISDIR;
+	if (w->beneath && strcmp(name, "..") == 0 && at_top(w))
+		return leave(w);
+	fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = look(w, fd, &stx);
+	if (r < 0)
+		return r;
+	if (S_ISLNK(stx.stx_mode))
+		return take_link(w, fd, &stx);
+	if (S_ISDIR(stx.stx_mode))
+		return enter(w, take_fd(&fd));
+	return *w->rest ? -ENOTDIR : arrive(w, fd, name, ret);
+}
+
+static int walk_run(struct walk *w, struct followed *ret)
+{
+	int r;
+
+	do {
+		char name[NAME_MAX + 1];
+
+		r = next_name(w, name);
+		if (r == 0)
+			r = step(w, name, ret);
+	} while (r == 0);
+	return r < 0 ? r : 0;
+}
+
+int follow_resolve(int dirfd, const char *name, uint64_t own_dev,
+		   struct followed *ret_followed)
+{
+	_cleanup_(walk_release) struct walk w = {
+		.dir = -1,
+		.own_dev = own_dev,
+	};
+	int r = walk_begin(&w, dirfd, "", name);
+
+	return r < 0 ? r : walk_run(&w, ret_followed);
+}
+
+bool follow_leads_out(int root_fd, const char *dir, const char *name,
+		      uint64_t own_dev)
+{
+	_cleanup_(walk_release) struct walk w = {
+		.dir = -1,
+		.own_dev = own_dev,
+		.beneath = true,
+	};
+	_cleanup_(followed_release) struct followed end = FOLLOWED_INIT;
+
+	if (walk_begin(&w, root_fd, dir, name) == 0)
+		(void)walk_run(&w, &end);
+	return w.left;
+}

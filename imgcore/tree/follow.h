@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TREE_FOLLOW_H
+#define TREE_FOLLOW_H
+
+/*
+ * Symbolic links that may lead anywhere on the host, followed by hand: one name
+ * after the other is opened as a place only (O_PATH) and looked at without
+ * asking its file system, so that our own mount is recognized before it could
+ * be waited for. Results are the kernel's, but that no automount is triggered,
+ * the links of /proc that are more than their text are taken by their text, and
+ * nobody's link is followed out of a sticky directory of another's that
+ * everyone may write to, whatever fs.protected_symlinks says.
+ *
+ * Errors: 0 or a negative errno. Threading: any.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/* Where a link leads: the caller releases it. */
+struct followed {
+	int dirfd; /* O_PATH: the directory of the target */
+	char *name; /* of the target in it, which is no link */
+	struct statx stx; /* STATX_BASIC_STATS of the target */
+};
+#define FOLLOWED_INIT        \
+	{                    \
+		.dirfd = -1, \
+	}
+void followed_release(struct followed *followed);
+
+/*
+ * Follows the link `name` in a directory to a regular file. own_dev: st_dev of
+ * our own mount, 0: there is none. -EXDEV: the way leads through it; -EISDIR or
+ * -EINVAL: to something else than a regular file; -ENOENT, -ENOTDIR, -ELOOP,
+ * -ENAMETOOLONG, -EACCES: as open would say.
+ */
+int follow_resolve(int dirfd, const char *name, uint64_t own_dev,
+		   struct followed *ret_followed);
+
+/*
+ * Whether the link `name` in the directory `dir` beneath the root (a path, ""
+ * for the root) leads out of the root: by an absolute path, or above it. One
+ * that dangles inside does not.
+ */
+bool follow_leads_out(int root_fd, const char *dir, const char *name,
+		      uint64_t own_dev);
+
+#endif
