@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
+#include "tree/origin.h"
 #include "tree/xattr_set.h"
 
 struct bytes_content {
@@ -157,17 +158,6 @@ int tree_builder_add(struct tree_builder *builder, builder_id parent,
 	return 0;
 }
 
-static struct origin *origin_new(void)
-{
-	struct origin *origin = calloc(1, sizeof(*origin));
-
-	if (origin)
-		atomic_init(&origin->users, 1);
-	return origin;
-}
-
-DEFINE_CLEANUP(struct origin, origin_unref)
-
 int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     struct content *content, uint64_t size,
@@ -192,7 +182,7 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 
 /* The directory, shared with the last file added if that lies there too. */
 static int share_dir(const struct tree_builder *builder, int dirfd,
-		     struct origin_dir **ret_dir)
+		     struct origin *origin)
 {
 	const struct origin *last = builder->items[builder->count - 1].origin;
 	struct origin_dir *dir = last ? last->dir : NULL;
@@ -200,21 +190,10 @@ static int share_dir(const struct tree_builder *builder, int dirfd,
 
 	if (fstat(dirfd, &st) < 0)
 		return -errno;
-	if (!dir || dir->dev != st.st_dev || dir->ino != st.st_ino) {
-		dir = malloc(sizeof(*dir));
-		if (!dir)
-			return -ENOMEM;
-		dir->dev = st.st_dev;
-		dir->ino = st.st_ino;
-		atomic_init(&dir->users, 0);
-		dir->fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-		if (dir->fd < 0) {
-			free(dir);
-			return -errno;
-		}
-	}
+	if (!dir || dir->dev != st.st_dev || dir->ino != st.st_ino)
+		return origin_set_dir(origin, dirfd, &st);
 	atomic_fetch_add(&dir->users, 1);
-	*ret_dir = dir;
+	origin->dir = dir;
 	return 0;
 }
 
@@ -262,7 +241,7 @@ int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
 		return diag_set(diag, -EINVAL, host_path,
 				"is not a regular file");
 	origin->path = strdup(host_path);
-	r = origin->path ? share_dir(builder, dirfd, &origin->dir) : -ENOMEM;
+	r = origin->path ? share_dir(builder, dirfd, origin) : -ENOMEM;
 	if (r == 0)
 		r = add_host_node(builder, parent, name, &st, &origin);
 	return r < 0 ? diag_set(diag, r, host_path, NULL) : 0;

@@ -8,25 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-
-/* ---- origins ---- */
-
-void origin_unref(struct origin *origin)
-{
-	struct origin_dir *dir;
-
-	if (!origin || atomic_fetch_sub(&origin->users, 1) > 1)
-		return;
-	dir = origin->dir;
-	if (origin->content)
-		origin->content->release(origin->content);
-	if (dir && atomic_fetch_sub(&dir->users, 1) == 1) {
-		close(dir->fd);
-		free(dir);
-	}
-	free(origin->path);
-	free(origin);
-}
+#include "tree/origin.h"
 
 /* ---- being there ---- */
 
@@ -178,6 +160,7 @@ static int put_entry(struct filling *f, const struct entry *e)
 	if (e->xattrs_len > 0 && put_xattrs(f, e, n) < 0)
 		return -ENOMEM;
 	f->dir->linked += (n->flags & NODE_LINKED) != 0;
+	f->dir->leads_out |= (n->flags & NODE_LEADS_OUT) != 0;
 	f->dir->grafted |= (n->flags & NODE_GRAFT) || e->graft != BUILDER_NONE;
 	if (S_ISDIR(n->mode))
 		n->subdir = f->dir->subdirs++;

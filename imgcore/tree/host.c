@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
 #include "tree/node.h"
+#include "tree/origin.h"
 
 /*
  * One openat2; a rename that raced with it is no reason to fail. A name alone
@@ -118,17 +119,6 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 /* Should a fifo have taken its place, do not wait for a writer. */
 #define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 
-/* A grafted host file: it may well be a link, and on any file system. */
-static int open_origin(const struct origin *origin)
-{
-	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	int fd = openat(origin->dir->fd, origin->path, flags | O_NOATIME);
-
-	if (fd < 0 && errno == EPERM)
-		fd = openat(origin->dir->fd, origin->path, flags);
-	return fd < 0 ? -errno : fd;
-}
-
 static int open_scanned(const struct tree *tree, tree_id id)
 {
 	const struct place *place;
@@ -137,7 +127,7 @@ static int open_scanned(const struct tree *tree, tree_id id)
 	int r;
 
 	if (n->file.origin)
-		return open_origin(
+		return origin_open(
 			place->dir->more->origins.items[n->file.origin - 1]);
 	if (n->flags & NODE_GRAFT)
 		return -ENOENT;

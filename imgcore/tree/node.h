@@ -25,6 +25,11 @@ enum node_flags {
 	NODE_UNSCANNED = 1 << 1, /* shown empty: pruned, or mounted over */
 	NODE_GRAFT = 1 << 2, /* nothing of the host is behind it */
 	NODE_LINKED = 1 << 3, /* there may be further names of its inode */
+	/*
+	 * A symbolic link that leads out and may be followed: a regular file
+	 * with an origin where it leads to one, the link where it does not.
+	 */
+	NODE_LEADS_OUT = 1 << 4,
 };
 
 /* One name. All numbers are the directory's own: they hold in every tree. */
@@ -58,23 +63,7 @@ struct node {
 };
 static_assert(sizeof(struct node) <= 96, "a node stays compact");
 
-/* A host directory that grafted files lie in; shared by all of them. */
-struct origin_dir {
-	dev_t dev;
-	ino_t ino;
-	int fd;
-	atomic_uint users;
-};
-
-/* Where the bytes of a grafted file come from: content, or a host file. */
-struct origin {
-	atomic_uint users;
-	struct content *content;
-	char *path; /* host file: relative to dir */
-	struct origin_dir *dir;
-};
-
-void origin_unref(struct origin *origin);
+struct origin; /* tree/origin.h */
 
 /* The data runs of one sparse file: extents[first ... first + n - 1]. */
 struct runs {
@@ -113,6 +102,7 @@ struct dir {
 	uint32_t skipped; /* entries that were left out: unreadable */
 	int32_t watch;
 	bool grafted; /* some came from a builder */
+	bool leads_out; /* some entry does */
 	uint64_t dev; /* of most of them */
 	uint8_t digest[16]; /* of all that the image shows of them */
 	struct dir_more *more; /* NULL: nothing of that */

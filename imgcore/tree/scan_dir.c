@@ -10,7 +10,9 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "tree/follow.h"
 #include "tree/host.h"
+#include "tree/origin.h"
 
 #define COUNT_EVERY  1024u
 #define KEEP_ENTRIES 4096u
@@ -176,6 +178,87 @@ static int scan_symlink(struct dir_scan *s, const char *name, struct entry *e)
 	return 0;
 }
 
+/* ---- links that lead out ---- */
+
+static int scan_unreadable(struct dir_scan *s, const char *name)
+{
+	if (s->options->unreadable == TREE_UNREADABLE_SKIP) {
+		s->skipped++;
+		return 0;
+	}
+	return fail(
+		s, name, -EACCES,
+		"permission denied; make it readable, or leave such files out with --unreadable=skip");
+}
+
+static void note_time(struct dir_scan *s, const struct statx *stx)
+{
+	int64_t ns = stx->stx_ctime.tv_sec * INT64_C(1000000000) +
+		     stx->stx_ctime.tv_nsec;
+
+	if (ns > s->youngest)
+		s->youngest = ns;
+}
+
+static bool may_follow(const struct dir_scan *s, const char *name,
+		       const struct statx *stx)
+{
+	return S_ISLNK(stx->stx_mode) && s->options->follow &&
+	       strcmp(s->path, s->options->follow) == 0 &&
+	       stx->stx_uid == s->euid &&
+	       follow_leads_out(s->root_fd, s->path, name, s->options->own_dev);
+}
+
+static int set_origin(struct dir_scan *s, struct entry *e,
+		      struct followed *target)
+{
+	struct origin *origin = origin_new();
+	struct stat st;
+	int r;
+
+	if (!origin)
+		return -ENOMEM;
+	origin->nofollow = true;
+	origin->path = take_ptr(target->name);
+	r = fstat(target->dirfd, &st) < 0 ? -errno : 0;
+	if (r == 0)
+		r = origin_set_dir(origin, target->dirfd, &st);
+	if (r < 0) {
+		origin_unref(origin);
+		return r;
+	}
+	return batch_put_origin(&s->batch, e, origin);
+}
+
+static int follow_link(struct dir_scan *s, const char *name,
+		       struct followed *target)
+{
+	struct entry *e;
+	int r;
+
+	if (faccessat(target->dirfd, target->name, R_OK, AT_EACCESS) < 0)
+		return scan_unreadable(s, name);
+	e = batch_add(&s->batch, name, strlen(name));
+	if (!e)
+		return fail(s, name, -ENOMEM, NULL);
+	note_time(s, &target->stx);
+	e->dev = scan_device(&target->stx);
+	scan_fill_node(s->options, &target->stx, &e->node);
+	e->node.flags |= NODE_LEADS_OUT;
+	r = set_origin(s, e, target);
+	return r < 0 ? fail(s, name, r, NULL) : 0;
+}
+
+/* A link of that kind, as what it leads to; 1: it stays a link. */
+static int scan_leading_out(struct dir_scan *s, const char *name)
+{
+	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
+
+	if (follow_resolve(s->dirfd, name, s->options->own_dev, &target) < 0)
+		return 1;
+	return follow_link(s, name, &target);
+}
+
 /*
  * Directories that are not ours to enter appear empty, and so do files that
  * something is mounted on: they could never be opened beneath the root.
@@ -219,11 +302,17 @@ static int scan_xattrs(struct dir_scan *s, const char *name, struct entry *e)
 static int add_entry(struct dir_scan *s, const char *name,
 		     const struct statx *stx)
 {
-	struct entry *e = batch_add(&s->batch, name, strlen(name));
-	int r;
+	bool leads_out = may_follow(s, name, stx);
+	struct entry *e;
+	int r = leads_out ? scan_leading_out(s, name) : 1;
 
+	if (r != 1)
+		return r;
+	e = batch_add(&s->batch, name, strlen(name));
 	if (!e)
 		return fail(s, name, -ENOMEM, NULL);
+	if (leads_out)
+		e->node.flags |= NODE_LEADS_OUT;
 	e->dev = scan_device(stx);
 	scan_fill_node(s->options, stx, &e->node);
 	if (is_closed(s, stx)) {
@@ -243,32 +332,12 @@ static int add_entry(struct dir_scan *s, const char *name,
 	return 0;
 }
 
-static int scan_unreadable(struct dir_scan *s, const char *name)
-{
-	if (s->options->unreadable == TREE_UNREADABLE_SKIP) {
-		s->skipped++;
-		return 0;
-	}
-	return fail(
-		s, name, -EACCES,
-		"permission denied; make it readable, or leave such files out with --unreadable=skip");
-}
-
 static void count_entry(struct dir_scan *s)
 {
 	if (++s->uncounted < COUNT_EVERY || !s->count)
 		return;
 	s->count(s->context, s->uncounted);
 	s->uncounted = 0;
-}
-
-static void note_time(struct dir_scan *s, const struct statx *stx)
-{
-	int64_t ns = stx->stx_ctime.tv_sec * INT64_C(1000000000) +
-		     stx->stx_ctime.tv_nsec;
-
-	if (ns > s->youngest)
-		s->youngest = ns;
 }
 
 static int scan_entry(struct dir_scan *s, const char *name,

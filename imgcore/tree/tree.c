@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "tree/dir.h"
+#include "tree/origin.h"
 
 int name_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {

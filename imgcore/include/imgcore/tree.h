@@ -194,6 +194,14 @@ struct tree_scan_options {
 	/* The whole directory, or one of its two halves. */
 	enum tree_part part;
 	const char *subdir;
+	/*
+	 * A directory of the root, by its name: a symbolic link in it that
+	 * leads out of the root, belongs to the effective user and ends at a
+	 * regular file is that file. NULL: links are links. Nothing on
+	 * `own_dev` is ever looked at: the device of our own mount, or 0.
+	 */
+	const char *follow;
+	uint64_t own_dev;
 	/* Directories (device, inode) that appear empty: our mount point. */
 	const struct tree_identity {
 		uint64_t dev;
@@ -278,6 +286,12 @@ uintptr_t tree_shared(const struct tree *tree, tree_id dir);
  * 1970; INT64_MIN where that was nothing.
  */
 int64_t tree_youngest(const struct tree *tree);
+/*
+ * Whether a link that leads out leads elsewhere now, or to a file that changed:
+ * then in which directory it stands. Nobody else would notice.
+ */
+bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
+			   tree_id *ret_dir);
 /* Whether both show the same, of the same host files. */
 bool tree_equal(const struct tree *a, const struct tree *b);
 /* The child of that name, or TREE_NONE. */

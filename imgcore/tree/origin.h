@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TREE_ORIGIN_H
+#define TREE_ORIGIN_H
+
+/*
+ * Where the bytes of a file come from that does not lie beneath the root:
+ * counted, since trees share the directories that show it.
+ */
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "imgcore/tree.h"
+
+/* A host directory that grafted files lie in; shared by all of them. */
+struct origin_dir {
+	dev_t dev;
+	ino_t ino;
+	int fd;
+	atomic_uint users;
+};
+
+/* Where the bytes of a grafted file come from: content, or a host file. */
+struct origin {
+	atomic_uint users;
+	struct content *content;
+	char *path; /* host file: relative to dir */
+	bool nofollow; /* which is no link */
+	struct origin_dir *dir;
+};
+
+/* An empty one, or NULL. */
+struct origin *origin_new(void);
+void origin_unref(struct origin *origin);
+/* A directory of its own, which st describes; dirfd is duplicated. */
+int origin_set_dir(struct origin *origin, int dirfd, const struct stat *st);
+/* Opens the host file for reading: a descriptor or a negative errno. */
+int origin_open(const struct origin *origin);
+
+DEFINE_CLEANUP(struct origin, origin_unref)
+
+#endif
