@@ -188,6 +188,18 @@ static int grub_read_core(struct boot_grub *grub,
 	return r < 0 ? diag_set(diag, r, grub->core_name, NULL) : 0;
 }
 
+/* GRUB's menu does without a font: none installed, none grafted. */
+static int find_font(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(font_dirs); i++) {
+		_cleanup_close_ int fd = dir_open(font_dirs[i]);
+
+		if (fd >= 0 && faccessat(fd, FONT, R_OK, 0) == 0)
+			return take_fd(&fd);
+	}
+	return -1;
+}
+
 int boot_grub_new(struct boot_grub **ret_grub,
 		  const struct boot_options *options, struct diag *diag)
 {
@@ -197,6 +209,7 @@ int boot_grub_new(struct boot_grub **ret_grub,
 	if (!grub)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	grub->dir_fd = -1;
+	grub->font_fd = find_font();
 	r = grub_open_dir(grub, options->grub_dir, diag);
 	if (r < 0)
 		return r;
@@ -214,8 +227,8 @@ void boot_grub_free(struct boot_grub *grub)
 {
 	if (!grub)
 		return;
-	if (grub->dir_fd >= 0)
-		close(grub->dir_fd);
+	base_closep(&grub->dir_fd);
+	base_closep(&grub->font_fd);
 	free(grub->dir);
 	free(grub->core_name);
 	free(grub->core);
@@ -285,24 +298,19 @@ static int graft_modules(const struct boot_grub *grub,
 	return errno ? diag_set(diag, -errno, grub->dir, NULL) : 0;
 }
 
-/* GRUB's menu does without a font: none installed, none grafted. */
-static int graft_font(struct tree_builder *grafts, const struct tree_attr *attr,
-		      struct diag *diag)
+static int graft_font(const struct boot_grub *grub, struct tree_builder *grafts,
+		      const struct tree_attr *attr, struct diag *diag)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(font_dirs); i++) {
-		_cleanup_close_ int fd = dir_open(font_dirs[i]);
-		builder_id to;
-		int r;
+	builder_id to;
+	int r;
 
-		if (fd < 0 || faccessat(fd, FONT, R_OK, 0) < 0)
-			continue;
-		r = tree_builder_mkdirs(grafts, 0, "boot/grub/fonts", attr,
-					&to);
-		if (r < 0)
-			return diag_set(diag, r, "boot/grub/fonts", NULL);
-		return tree_builder_add_host(grafts, to, FONT, fd, FONT, diag);
-	}
-	return 0;
+	if (grub->font_fd < 0)
+		return 0;
+	r = tree_builder_mkdirs(grafts, 0, "boot/grub/fonts", attr, &to);
+	if (r < 0)
+		return diag_set(diag, r, "boot/grub/fonts", NULL);
+	return tree_builder_add_host(grafts, to, FONT, grub->font_fd, FONT,
+				     diag);
 }
 
 static int graft_config(struct tree_builder *grafts, builder_id to,
@@ -340,7 +348,7 @@ int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
 		return diag_set(diag, r, "boot/grub/i386-pc", NULL);
 	r = graft_modules(grub, grafts, modules_id, diag);
 	if (r == 0)
-		r = graft_font(grafts, &dir, diag);
+		r = graft_font(grub, grafts, &dir, diag);
 	if (r == 0)
 		r = graft_config(grafts, grub_id, attr, diag);
 	return r;

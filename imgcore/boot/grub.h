@@ -21,6 +21,7 @@
 
 struct boot_grub {
 	int dir_fd;
+	int font_fd; /* the directory of its font; -1: none */
 	char *dir;
 	char *core_name; /* for messages */
 	uint8_t boot[SECTOR];
