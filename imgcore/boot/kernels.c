@@ -233,6 +233,45 @@ static int kernel_fill(struct kernel *kernel, const char *name,
 	return kernel_find_initrd(kernel, in);
 }
 
+/* Why a file is no kernel; NULL: it is one. */
+static const char *rejection(const struct lookup *in, const char *name)
+{
+	if (is_kernel_name(name))
+		return lookup_has_file(in, name)
+			       ? NULL
+			       : "leads to no file on its partition";
+	if (has_prefix(name, "initr"))
+		return "goes with no kernel";
+	if (has_prefix(name, "vmlinuz-") || has_prefix(name, "kernel-"))
+		return "is what packages leave beside kernels, by its name";
+	return "has no kernel's name: vmlinuz-*, kernel-*, vmlinuz, bzImage";
+}
+
+static int other_fill(struct no_kernel *other, const char *name,
+		      const struct lookup *in, const char *reason)
+{
+	other->reason = reason;
+	if (asprintf(&other->path, "/%s/%s", in->dir, name) >= 0)
+		return 0;
+	other->path = NULL;
+	return -ENOMEM;
+}
+
+static int kernels_add(struct kernels *kernels, const struct lookup *in,
+		       const char *name)
+{
+	const char *reason = rejection(in, name);
+	struct no_kernel *other;
+	struct kernel *kernel;
+
+	if (reason) {
+		other = vec_push(&kernels->others);
+		return other ? other_fill(other, name, in, reason) : -ENOMEM;
+	}
+	kernel = vec_push(kernels);
+	return kernel ? kernel_fill(kernel, name, in) : -ENOMEM;
+}
+
 int kernels_find(struct kernels *kernels, const struct tree *tree,
 		 const char *dir, unsigned partition)
 {
@@ -251,18 +290,16 @@ int kernels_find(struct kernels *kernels, const struct tree *tree,
 		return 0;
 	for (uint32_t i = 0; i < info.n_children; i++) {
 		_cleanup_free_ char *name = NULL;
-		struct kernel *kernel;
 		struct tree_info child;
 		int r;
 
 		tree_get(tree, info.first_child + i, &child);
+		if (S_ISDIR(child.attr.mode))
+			continue;
 		name = strndup(child.name, child.name_len);
 		if (!name)
 			return -ENOMEM;
-		if (!is_kernel_name(name) || !lookup_has_file(&in, name))
-			continue;
-		kernel = vec_push(kernels);
-		r = kernel ? kernel_fill(kernel, name, &in) : -ENOMEM;
+		r = kernels_add(kernels, &in, name);
 		if (r < 0)
 			return r;
 	}
@@ -299,4 +336,7 @@ void kernels_clear(struct kernels *kernels)
 		free(kernel->version);
 	}
 	vec_free(kernels);
+	for (size_t i = 0; i < kernels->others.count; i++)
+		free(kernels->others.items[i].path);
+	vec_free(&kernels->others);
 }

@@ -19,10 +19,21 @@ struct kernel {
 	unsigned partition;
 };
 
+/* A file beside them that is none, and why; or an initrd, of one or of none. */
+struct no_kernel {
+	char *path;
+	const char *reason;
+};
+
 struct kernels {
 	struct kernel *items;
 	size_t count;
 	size_t size;
+	struct {
+		struct no_kernel *items;
+		size_t count;
+		size_t size;
+	} others;
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "boot/kernels.h"
+#include "imgcore/boot.h"
 #include "imgcore/tree.h"
 
 /* A file of this path, or a symbolic link where there is a target. */
@@ -340,6 +341,49 @@ static void the_same_version(void **state)
 	tree_free(tree);
 }
 
+/* What people see: the menu's order, and why a file is not in it. */
+static void a_table(void **state)
+{
+	static const struct entry entries[] = {
+		{ "boot/vmlinuz-6.1" },
+		{ "boot/grub/x" },
+		{ "kernels/bzImage" },
+		{ "kernels/vmlinuz-6.10" },
+		{ "kernels/initrd.img-6.10" },
+		{ "kernels/initrd.img-5.0" },
+		{ "kernels/vmlinuz-6.2", "nowhere" },
+		{ "kernels/vmlinuz-6.1.rpmsave" },
+		{ "kernels/System.map-6.1\n" },
+		{ NULL },
+	};
+	static const struct entry none[] = { { "kernels/dir/x" }, { NULL } };
+	struct tree *tree = tree_of(entries);
+	struct tree *empty = tree_of(none);
+	char *text;
+
+	assert_int_equal(boot_kernels(tree, tree, &text), 0);
+	assert_string_equal(
+		text,
+		"VERSION  KERNEL                 INITIAL RAM DISK\n"
+		"bzImage  /kernels/bzImage       -\n"
+		"6.10     /kernels/vmlinuz-6.10  /kernels/initrd.img-6.10\n"
+		"6.1      /boot/vmlinuz-6.1      -\n"
+		"\n"
+		"Not in the menu:\n"
+		"/kernels/System.map-6.1\\x0a: has no kernel's name: vmlinuz-*, "
+		"kernel-*, vmlinuz, bzImage\n"
+		"/kernels/initrd.img-5.0: goes with no kernel\n"
+		"/kernels/vmlinuz-6.1.rpmsave: is what packages leave beside "
+		"kernels, by its name\n"
+		"/kernels/vmlinuz-6.2: leads to no file on its partition\n");
+	free(text);
+	assert_int_equal(boot_kernels(empty, empty, &text), 0);
+	assert_string_equal(text, "No kernel in kernels/ or boot/.\n");
+	free(text);
+	tree_free(tree);
+	tree_free(empty);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +397,7 @@ int main(void)
 		cmocka_unit_test(chains_of_links),
 		cmocka_unit_test(no_directory),
 		cmocka_unit_test(the_same_version),
+		cmocka_unit_test(a_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,4 +81,12 @@ int boot_menu(const struct tree *boot_tree, const struct tree *system_tree,
 	      const struct boot_options *options, char **ret_text,
 	      size_t *ret_len, struct diag *diag);
 
+/*
+ * A table of those kernels, for people, in the order of the menu, and of the
+ * files beside them that are none, and why. The caller frees text. 0 or
+ * -ENOMEM.
+ */
+int boot_kernels(const struct tree *boot_tree, const struct tree *system_tree,
+		 char **ret_text);
+
 #endif
