@@ -21,12 +21,14 @@ static const char boot_dir[] = "boot";
 static const char *const labels[2] = { "boot", "system" };
 
 DEFINE_CLEANUP(struct tree_builder, tree_builder_free)
+DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
 
 /* What the phases below hand on to each other. */
 struct build {
 	const struct image_options *options;
+	const struct image *previous; /* or NULL */
 	struct image *image;
-	struct boot_grub *grub; /* NULL: no boot loader */
+	const struct boot_grub *grub; /* NULL: no boot loader */
 	struct ext2_demand *demand[2];
 	struct layout layout;
 	uint8_t tree_digest[2][16];
@@ -37,7 +39,6 @@ struct build {
 static void build_release(struct build *b)
 {
 	image_free(b->image);
-	boot_grub_free(b->grub);
 	ext2_demand_free(b->demand[0]);
 	ext2_demand_free(b->demand[1]);
 }
@@ -48,15 +49,18 @@ static int fail(struct build *b, int err)
 }
 
 /* A tree that brings modules of its own may have them from another GRUB. */
-static int find_grub(struct build *b)
+int image_find_grub(const struct image_options *options,
+		    struct boot_grub **ret_grub, struct diag *diag)
 {
-	struct boot_options boot = b->options->boot;
+	struct boot_options boot = options->boot;
 
-	if (boot.no_grub)
+	if (boot.no_grub) {
+		*ret_grub = NULL;
 		return 0;
-	boot.whole_core |= faccessat(b->options->src_fd, "boot/grub/i386-pc",
-				     F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	return boot_grub_new(&b->grub, &boot, b->diag);
+	}
+	boot.whole_core |= faccessat(options->src_fd, "boot/grub/i386-pc", F_OK,
+				     AT_SYMLINK_NOFOLLOW) == 0;
+	return boot_grub_new(ret_grub, &boot, diag);
 }
 
 /* ---- trees ---- */
@@ -104,7 +108,9 @@ static int make_grafts(struct build *b, unsigned i,
 	return b->grub ? boot_grub_graft(b->grub, grafts, attr, b->diag) : 0;
 }
 
-static int scan_partition(struct build *b, unsigned i)
+static int scan_partition(struct build *b, unsigned i,
+			  const struct image_changed *changed,
+			  struct tree **ret_tree)
 {
 	static const enum tree_part parts[2] = { TREE_PART_SUBDIR,
 						 TREE_PART_WITHOUT };
@@ -123,14 +129,19 @@ static int scan_partition(struct build *b, unsigned i)
 		return r;
 	scan.part = parts[i];
 	scan.subdir = boot_dir;
+	if (changed) {
+		scan.previous = changed[i].previous;
+		scan.changed = changed[i].dirs;
+		scan.n_changed = changed[i].n;
+	}
 	return tree_scan(b->options->src_fd, b->options->src_path, &scan,
-			 grafts, &b->image->partition[i].tree, b->diag);
+			 grafts, ret_tree, b->diag);
 }
 
 /* The menu can be written only now that the kernels are known. */
-static int write_menu(struct build *b)
+static int write_menu(struct build *b, struct tree *const trees[2])
 {
-	struct tree *tree = b->image->partition[0].tree;
+	struct tree *tree = trees[0];
 	tree_id node = tree_find(tree, "boot/grub/grub.cfg");
 	_cleanup_free_ char *text = NULL;
 	struct content *content;
@@ -139,8 +150,7 @@ static int write_menu(struct build *b)
 
 	if (!b->grub || node == TREE_NONE || !tree_content(tree, node))
 		return 0;
-	r = boot_menu(tree, b->image->partition[1].tree, &b->options->boot,
-		      &text, &len, b->diag);
+	r = boot_menu(tree, trees[1], &b->options->boot, &text, &len, b->diag);
 	if (r < 0)
 		return r;
 	r = content_new_bytes(&content, text, len);
@@ -149,16 +159,25 @@ static int write_menu(struct build *b)
 	return tree_set_content(tree, node, content, len);
 }
 
-static int make_trees(struct build *b)
+int image_scan(const struct image_options *options,
+	       const struct boot_grub *grub,
+	       const struct image_changed changed[2], struct tree *ret_trees[2],
+	       struct diag *diag)
 {
-	int r = scan_partition(b, 0);
+	struct build b = { .options = options, .grub = grub, .diag = diag };
+	struct tree *trees[2] = { NULL, NULL };
+	int r = scan_partition(&b, 0, changed, &trees[0]);
 
-	if (r < 0)
-		return r;
-	r = scan_partition(b, 1);
-	if (r < 0)
-		return r;
-	return write_menu(b);
+	if (r == 0)
+		r = scan_partition(&b, 1, changed, &trees[1]);
+	if (r == 0)
+		r = write_menu(&b, trees);
+	for (unsigned i = 0; i < 2; i++)
+		if (r < 0)
+			tree_free(trees[i]);
+		else
+			ret_trees[i] = trees[i];
+	return r;
 }
 
 /* ---- places ---- */
@@ -245,11 +264,13 @@ static int choose_layout(struct build *b)
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t spare = i == 0 ? BOOT_FREE : b->options->free;
 		const struct tree *tree = b->image->partition[i].tree;
+		const struct ext2_plan *plan =
+			b->previous ? b->previous->partition[i].plan : NULL;
 		uint8_t seed[16];
 		int r;
 
 		make_seed(b, i, seed);
-		r = ext2_demand_new(&b->demand[i], tree, seed, NULL, b->diag);
+		r = ext2_demand_new(&b->demand[i], tree, seed, plan, b->diag);
 		if (r < 0)
 			return r;
 		r = ext2_demand_size(b->demand[i], spare, &need[i], b->diag);
@@ -322,7 +343,7 @@ static int make_head(struct build *b)
 }
 
 /* From the trees on: numbers, places, table. */
-static int assemble(struct build *b)
+static int make_disk(struct build *b)
 {
 	int r;
 
@@ -339,50 +360,24 @@ static int assemble(struct build *b)
 	return make_head(b);
 }
 
-static int build_begin(struct build *b)
-{
-	b->image = calloc(1, sizeof(*b->image));
-	if (!b->image ||
-	    hostfiles_new(&b->image->hostfiles, b->options->serve_stale) < 0)
-		return fail(b, -ENOMEM);
-	return 0;
-}
-
-int image_build(const struct image_options *options, struct image **ret_image,
-		struct diag *diag)
+int image_assemble(const struct image_options *options,
+		   const struct boot_grub *grub, struct tree *const trees[2],
+		   const struct image *previous, struct image **ret_image,
+		   struct diag *diag)
 {
 	_cleanup_(build_release) struct build b = { .options = options,
+						    .previous = previous,
+						    .grub = grub,
 						    .diag = diag };
-	int r = build_begin(&b);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = find_grub(&b);
-	if (r < 0)
-		return r;
-	r = make_trees(&b);
-	if (r < 0)
-		return r;
-	r = assemble(&b);
-	if (r < 0)
-		return r;
-	*ret_image = take_ptr(b.image);
-	return 0;
-}
-
-int image_build_trees(const struct image_options *options,
-		      struct tree *const trees[2], struct image **ret_image,
-		      struct diag *diag)
-{
-	_cleanup_(build_release) struct build b = { .options = options,
-						    .diag = diag };
-	int r = build_begin(&b);
-
-	if (r < 0)
-		return r;
+	b.image = calloc(1, sizeof(*b.image));
+	if (!b.image ||
+	    hostfiles_new(&b.image->hostfiles, options->serve_stale) < 0)
+		return fail(&b, -ENOMEM);
 	b.image->partition[0].tree = trees[0];
 	b.image->partition[1].tree = trees[1];
-	r = assemble(&b);
+	r = make_disk(&b);
 	if (r < 0) {
 		/* They stay the caller's. */
 		b.image->partition[0].tree = NULL;
@@ -391,4 +386,31 @@ int image_build_trees(const struct image_options *options,
 	}
 	*ret_image = take_ptr(b.image);
 	return 0;
+}
+
+int image_build(const struct image_options *options, struct image **ret_image,
+		struct diag *diag)
+{
+	_cleanup_(boot_grub_freep) struct boot_grub *grub = NULL;
+	struct tree *trees[2];
+	int r = image_find_grub(options, &grub, diag);
+
+	if (r < 0)
+		return r;
+	r = image_scan(options, grub, NULL, trees, diag);
+	if (r < 0)
+		return r;
+	r = image_assemble(options, grub, trees, NULL, ret_image, diag);
+	if (r < 0) {
+		tree_free(trees[0]);
+		tree_free(trees[1]);
+	}
+	return r;
+}
+
+int image_build_trees(const struct image_options *options,
+		      struct tree *const trees[2], struct image **ret_image,
+		      struct diag *diag)
+{
+	return image_assemble(options, NULL, trees, NULL, ret_image, diag);
 }

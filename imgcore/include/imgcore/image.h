@@ -62,6 +62,42 @@ int image_build_trees(const struct image_options *options,
 void image_free(struct image *image);
 
 /*
+ * image_build in its steps, for who makes images of one source again and again:
+ *     image_find_grub, once; then image_scan and image_assemble for each.
+ */
+
+/*
+ * The boot loader; NULL where none is wanted. Runs grub-mkimage. The caller
+ * frees it; no image depends on it.
+ */
+int image_find_grub(const struct image_options *options,
+		    struct boot_grub **ret_grub, struct diag *diag);
+
+/* An earlier tree of a partition, and what may have changed since. */
+struct image_changed {
+	const struct tree *previous; /* NULL: all is read */
+	const tree_id *dirs; /* its directories, sorted */
+	size_t n;
+};
+
+/*
+ * The trees of both partitions, grub's files and its menu in them. changed: of
+ * each partition; it and grub may be NULL. The caller frees the trees.
+ */
+int image_scan(const struct image_options *options,
+	       const struct boot_grub *grub,
+	       const struct image_changed changed[2], struct tree *ret_trees[2],
+	       struct diag *diag);
+/*
+ * The disk of such trees. Takes both over on success. What an earlier disk
+ * (NULL: none) knows of directories that the trees share is not computed again.
+ */
+int image_assemble(const struct image_options *options,
+		   const struct boot_grub *grub, struct tree *const trees[2],
+		   const struct image *previous, struct image **ret_image,
+		   struct diag *diag);
+
+/*
  * Opens host files that a boot reads, and keeps them open as long as the image
  * lives: one that is then replaced by rename, or removed, is still read whole.
  * They are those on partition 1 and those below kernels/ on partition 2, the
