@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef IMGCORE_LIVE_H
+#define IMGCORE_LIVE_H
+
+/*
+ * A directory that changes, and its disks: each is a generation, the tree as
+ * it was at one moment, and stays what it is for as long as someone holds it.
+ * Who asks for the newest gets the tree as it is now.
+ *
+ * Errors: 0 or a negative errno with a diagnostic.
+ * Ownership: generations are counted; they may outlive what made them.
+ * Threading: any thread may call any function at any time, but for live_free.
+ */
+
+#include <stdint.h>
+#include <time.h>
+
+#include "imgcore/image.h"
+
+struct diag;
+struct generation;
+struct live;
+
+struct live_options {
+	/* What its pointers point to outlives the live tree. */
+	struct image_options image;
+	/* A line for the log, now and then; any thread; may be NULL. */
+	void (*notice)(void *context, const struct diag *diag, int err);
+	void *context;
+};
+
+/*
+ * Scans the source, and watches it from then on: its first generation. Looks
+ * up by absolute paths and runs programs here alone.
+ */
+int live_new(struct live **ret_live, const struct live_options *options,
+	     struct diag *diag);
+void live_free(struct live *live);
+/* The device that our own mount is, from when it is there. */
+void live_set_own_dev(struct live *live, uint64_t dev);
+
+/*
+ * The generation that the tree is now: where nothing changed, the one it was
+ * before. The caller unrefs it. -EAGAIN: the tree does not rest, the path is
+ * one that changed; -ESTALE: the source is gone; others: what the tree is now
+ * makes no disk. Those there are stay.
+ */
+int live_newest(struct live *live, struct generation **ret_generation,
+		struct diag *diag);
+
+struct generation *generation_ref(struct generation *generation);
+/* The last one frees it; NULL is allowed. */
+void generation_unref(struct generation *generation);
+/* Lives as long as the generation. */
+struct image *generation_image(struct generation *generation);
+/* From 1. */
+uint64_t generation_number(const struct generation *generation);
+/* When the tree was like that. */
+void generation_time(const struct generation *generation,
+		     struct timespec *ret_time);
+/*
+ * Why there is this one: a line for each path that changed, at most 100, then
+ * "and N more".
+ */
+const char *generation_cause(const struct generation *generation);
+/* grub.cfg as the disk has it. The caller frees text. */
+int generation_menu(const struct generation *generation, char **ret_text);
+/*
+ * The kernels, in the order of the menu, with their initial RAM disks, and the
+ * files beside them that are none, and why. The caller frees text.
+ */
+int generation_kernels(const struct generation *generation, char **ret_text);
+
+#endif

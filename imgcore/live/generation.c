@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "live/generation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "imgcore/boot.h"
+#include "imgcore/diag.h"
+
+#define MENU_PATH "boot/grub/grub.cfg"
+/* A menu that someone wrote; more than this nobody reads. */
+#define MENU_MAX (1u << 20)
+
+int generation_new(struct generation **ret_generation, struct image *image,
+		   uint64_t number, const struct timespec *time, char *cause)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	atomic_init(&g->refs, 1);
+	g->image = image;
+	g->number = number;
+	g->time = *time;
+	g->cause = cause;
+	*ret_generation = g;
+	return 0;
+}
+
+struct generation *generation_ref(struct generation *generation)
+{
+	unsigned refs = atomic_fetch_add_explicit(&generation->refs, 1,
+						  memory_order_relaxed);
+
+	assert(refs > 0);
+	return generation;
+}
+
+void generation_unref(struct generation *generation)
+{
+	if (!generation || atomic_fetch_sub_explicit(&generation->refs, 1,
+						     memory_order_acq_rel) != 1)
+		return;
+	image_free(generation->image);
+	free(generation->cause);
+	free(generation);
+}
+
+struct image *generation_image(struct generation *generation)
+{
+	return generation->image;
+}
+
+uint64_t generation_number(const struct generation *generation)
+{
+	return generation->number;
+}
+
+void generation_time(const struct generation *generation,
+		     struct timespec *ret_time)
+{
+	*ret_time = generation->time;
+}
+
+const char *generation_cause(const struct generation *generation)
+{
+	return generation->cause;
+}
+
+/* ---- the menu ---- */
+
+static int read_menu(const struct tree *tree, tree_id node, char *text,
+		     size_t len)
+{
+	struct content *content = tree_content(tree, node);
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+	int r;
+
+	if (content)
+		return content->pread(content, text, len, 0);
+	r = tree_open_host(tree, node, &fd, NULL);
+	if (r < 0)
+		return r;
+	n = io_pread(fd, text, len, 0);
+	if (n < 0)
+		return (int)n;
+	r = tree_verify_host(tree, node, fd, NULL);
+	return r < 0 ? r : (size_t)n == len ? 0 : -EIO;
+}
+
+static int menu_is(const char *what, char **ret_text)
+{
+	return asprintf(ret_text, "# %s\n", what) < 0 ? -ENOMEM : 0;
+}
+
+int generation_menu(const struct generation *generation, char **ret_text)
+{
+	const struct tree *tree = image_tree(generation->image, 0);
+	tree_id node = tree_find(tree, MENU_PATH);
+	_cleanup_free_ char *text = NULL;
+	struct tree_info info;
+	int r;
+
+	if (node == TREE_NONE)
+		return menu_is("There is no " MENU_PATH ".", ret_text);
+	tree_get(tree, node, &info);
+	if (!S_ISREG(info.attr.mode) || info.size > MENU_MAX)
+		return menu_is(MENU_PATH " is no file to show here.", ret_text);
+	text = calloc(1, info.size + 1);
+	if (!text)
+		return -ENOMEM;
+	r = read_menu(tree, node, text, info.size);
+	if (r == -ESTALE)
+		return menu_is(MENU_PATH " has changed since.", ret_text);
+	if (r == 0)
+		*ret_text = take_ptr(text);
+	return r;
+}
+
+int generation_kernels(const struct generation *generation, char **ret_text)
+{
+	return boot_kernels(image_tree(generation->image, 0),
+			    image_tree(generation->image, 1), ret_text);
+}

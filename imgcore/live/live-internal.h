@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef LIVE_INTERNAL_H
+#define LIVE_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "imgcore/live.h"
+#include "live/generation.h"
+#include "live/mounts.h"
+#include "live/watch.h"
+
+struct live {
+	struct live_options options;
+	_Atomic uint64_t own_dev; /* 0: none yet */
+	struct boot_grub *grub; /* NULL: none */
+	struct watch watch;
+	/* The lock holds for all that follows. */
+	pthread_mutex_t mutex;
+	struct mounts mounts;
+	struct generation *newest; /* NULL: there is none yet */
+	/* Since the newest was made, and not in it. */
+	struct watch_changes changes;
+	bool stale; /* a file was, that no watch stands for */
+	bool unwatched; /* some directories of the newest are */
+	bool told_unwatched;
+	bool told_modules;
+};
+
+/* The two trees of a disk; NULL: there are none. */
+struct trees {
+	const struct tree *tree[2];
+	struct tree *owned[2]; /* the same, to be freed; NULL: an image's */
+};
+
+/* Scans until nothing changes any more: what live_newest then makes a disk of.
+ */
+int rest_reach(struct live *live, struct trees *ret_trees,
+	       struct timespec *ret_time, struct diag *diag);
+/* Adds what has changed until now to live->changes. */
+int rest_look(struct live *live, const struct trees *trees, struct diag *diag);
+/* Whether that makes a scan necessary. */
+bool rest_is_due(const struct live *live);
+/* What the newest generation's disk is made of. */
+struct trees rest_newest(const struct live *live);
+void trees_release(struct trees *trees);
+bool trees_equal(const struct trees *a, const struct trees *b);
+
+#endif

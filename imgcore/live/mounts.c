@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "live/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/vec.h"
+
+/* So much is read at most; a system with more has other troubles. */
+#define LIST_MAX (64u << 20)
+
+struct list {
+	char **items;
+	size_t count;
+	size_t size;
+};
+
+static void list_release(struct list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	vec_free(list);
+}
+
+/* Spaces, tabs, newlines and backslashes stand there as \ooo; in place. */
+static void decode(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p;) {
+		if (p[0] == '\\' && p[1] && p[2] && p[3]) {
+			*to++ = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 |
+				       (p[3] - '0'));
+			p += 4;
+		} else {
+			*to++ = *p++;
+		}
+	}
+	*to = '\0';
+}
+
+/* Where path is below dir: what follows, or NULL. */
+static const char *below(const char *dir, const char *path)
+{
+	size_t len = strlen(dir);
+
+	if (len == 1) /* the root */
+		return path[1] ? path + 1 : NULL;
+	return strncmp(dir, path, len) == 0 && path[len] == '/' && path[len + 1]
+		       ? path + len + 1
+		       : NULL;
+}
+
+/* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS ..."; *line moves on. */
+static int list_add(struct list *list, const char *dir, char **line)
+{
+	char *fields[5];
+	const char *path;
+	char **item;
+
+	for (size_t i = 0; i < 5; i++) {
+		fields[i] = strsep(line, " ");
+		if (!*line)
+			return -EINVAL;
+	}
+	decode(fields[4]);
+	path = below(dir, fields[4]);
+	if (!path)
+		return 0;
+	item = vec_push(list);
+	if (!item)
+		return -ENOMEM;
+	if (asprintf(item, "%s %s", path, fields[0]) >= 0)
+		return 0;
+	list->count--;
+	return -ENOMEM;
+}
+
+static int string_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int read_list(const struct mounts *m, struct list *list)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	_cleanup_free_ char *text = NULL;
+	char dir[PATH_MAX] = "";
+	char path[64];
+	char *rest;
+	size_t len;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", m->src_fd);
+	if (readlink(path, dir, sizeof(dir) - 1) < 0)
+		return -errno;
+	r = io_read_file(m->fd, LIST_MAX, &bytes, &len);
+	if (r < 0)
+		return r;
+	rest = text = strndup((const char *)bytes, len);
+	if (!text)
+		return -ENOMEM;
+	while (*rest && r == 0) {
+		char *line = strsep(&rest, "\n");
+
+		r = list_add(list, dir, &line);
+		if (!rest)
+			break;
+	}
+	if (list->count)
+		qsort(list->items, list->count, sizeof(*list->items),
+		      string_compare);
+	return r;
+}
+
+static void tell(const char *item,
+		 void (*changed)(void *context, const char *path),
+		 void *context)
+{
+	_cleanup_free_ char *path =
+		strndup(item, (size_t)(strrchr(item, ' ') - item));
+
+	if (path)
+		changed(context, path);
+}
+
+/* Those that are in one of two sorted lists alone. */
+static void compare(const struct mounts *m, const struct list *now,
+		    void (*changed)(void *context, const char *path),
+		    void *context)
+{
+	size_t i = 0;
+	size_t j = 0;
+
+	while (i < m->n || j < now->count) {
+		int c = i == m->n	  ? 1
+			: j == now->count ? -1
+					  : strcmp(m->list[i], now->items[j]);
+
+		if (c < 0)
+			tell(m->list[i], changed, context);
+		if (c > 0)
+			tell(now->items[j], changed, context);
+		i += c <= 0;
+		j += c >= 0;
+	}
+}
+
+/* The list as it is now; the old one goes. */
+static void set_list(struct mounts *m, struct list *list)
+{
+	struct list old = { .items = m->list, .count = m->n };
+
+	list_release(&old);
+	m->list = list->items;
+	m->n = list->count;
+	*list = (struct list){ 0 };
+}
+
+int mounts_init(struct mounts *m, int src_fd)
+{
+	_cleanup_(list_release) struct list list = { 0 };
+	int r;
+
+	*m = (struct mounts){ .src_fd = src_fd };
+	m->fd = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (m->fd < 0)
+		return 0;
+	r = read_list(m, &list);
+	if (r == 0)
+		set_list(m, &list);
+	else
+		mounts_release(m);
+	return r == -ENOMEM ? r : 0;
+}
+
+void mounts_release(struct mounts *m)
+{
+	struct list none = { 0 };
+
+	set_list(m, &none);
+	base_closep(&m->fd);
+	m->fd = -1;
+}
+
+int mounts_look(struct mounts *m,
+		void (*changed)(void *context, const char *path), void *context)
+{
+	_cleanup_(list_release) struct list list = { 0 };
+	struct pollfd pollfd = { .fd = m->fd, .events = POLLPRI };
+	int r;
+
+	if (m->fd < 0)
+		return 0;
+	if (poll(&pollfd, 1, 0) > 0 && pollfd.revents & (POLLPRI | POLLERR))
+		m->changed = true;
+	if (!m->changed)
+		return 0;
+	r = read_list(m, &list);
+	if (r < 0)
+		return r;
+	compare(m, &list, changed, context);
+	set_list(m, &list);
+	m->changed = false;
+	return 0;
+}

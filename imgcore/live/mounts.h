@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef LIVE_MOUNTS_H
+#define LIVE_MOUNTS_H
+
+/*
+ * What is mounted below a directory: that appears empty, and no watch says so.
+ * Threading: one thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mounts {
+	int src_fd; /* the caller's */
+	int fd; /* /proc/self/mountinfo; -1: not there, nothing is known */
+	bool changed; /* since they were read */
+	char **list; /* sorted: "PATH ID", PATH below the directory */
+	size_t n;
+};
+
+/* 0 or -ENOMEM: where it cannot be known what is mounted, nothing is told. */
+int mounts_init(struct mounts *mounts, int src_fd);
+void mounts_release(struct mounts *mounts);
+/*
+ * Calls changed(context, path) for each mount point that came or went since
+ * this was last called. path is relative to the directory. 0 or a negative
+ * errno; then it is told the next time.
+ */
+int mounts_look(struct mounts *mounts,
+		void (*changed)(void *context, const char *path),
+		void *context);
+
+#endif

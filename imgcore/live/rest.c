@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "imgcore/diag.h"
+#include "live/live-internal.h"
+
+/*
+ * A tree is at rest when, between the scan of a directory and a later moment,
+ * nothing in it changed: that moment is the generation's. Each round scans what
+ * changed in the last one:
+ *
+ *     scan | tick | look: nothing      at rest
+ *     scan | tick | look: something | scan: as before      at rest, at the look
+ *                                   | scan: different | tick | look ...
+ *
+ * Change times are those of a coarse clock, and a file that changes twice in a
+ * tick shows it once. So the look comes when that tick is over: what changes
+ * behind it has a later time, by which its reader knows.
+ *
+ * Directories that are not watched are scanned in each round, until one is as
+ * the last.
+ */
+
+#define PATIENCE_NS INT64_C(3000000000)
+/* At least so many rounds, however long one takes. */
+#define ROUNDS_LEAST 3u
+/* Longer than any clock's tick. */
+#define TICK_MAX_NS INT64_C(20000000)
+#define MS_NS	    1000000
+
+struct round {
+	struct live *live;
+	struct trees at; /* the last that were scanned */
+	/* What changed since; what is in it is in live->changes as well. */
+	struct watch_changes changes;
+	struct timespec time; /* of the last look */
+	int64_t deadline; /* 0: not before a first scan is done */
+	unsigned n;
+	int error; /* of the last scan: what was read changed */
+};
+
+static void round_release(struct round *round)
+{
+	trees_release(&round->at);
+	watch_changes_release(&round->changes);
+}
+
+/* ---- trees ---- */
+
+void trees_release(struct trees *trees)
+{
+	tree_free(trees->owned[0]);
+	tree_free(trees->owned[1]);
+	*trees = (struct trees){ 0 };
+}
+
+bool trees_equal(const struct trees *a, const struct trees *b)
+{
+	return a->tree[0] && b->tree[0] &&
+	       (a->tree[0] == b->tree[0] ||
+		tree_equal(a->tree[0], b->tree[0])) &&
+	       (a->tree[1] == b->tree[1] || tree_equal(a->tree[1], b->tree[1]));
+}
+
+struct trees rest_newest(const struct live *live)
+{
+	struct trees trees = { 0 };
+
+	if (!live->newest)
+		return trees;
+	for (unsigned i = 0; i < 2; i++)
+		trees.tree[i] = image_tree(live->newest->image, i);
+	return trees;
+}
+
+static bool has_unwatched(const struct trees *trees)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		size_t n;
+		const tree_id *dirs = tree_list(trees->tree[i], TREE_LIST_DIRS,
+						&n);
+
+		for (size_t k = 0; k < n; k++)
+			if (tree_watch(trees->tree[i], dirs[k]) ==
+			    TREE_UNWATCHED)
+				return true;
+	}
+	return false;
+}
+
+/* ---- time ---- */
+
+static int64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void sleep_ms(long ms)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = ms * MS_NS }, NULL);
+}
+
+/* Until what changes next has a later time than all that was read. */
+static void wait_for_tick(const struct trees *trees)
+{
+	int64_t end = now_ns(CLOCK_MONOTONIC) + TICK_MAX_NS;
+	int64_t youngest = tree_youngest(trees->tree[0]);
+	int64_t other = tree_youngest(trees->tree[1]);
+
+	if (other > youngest)
+		youngest = other;
+	while (now_ns(CLOCK_REALTIME_COARSE) <= youngest &&
+	       now_ns(CLOCK_MONOTONIC) < end)
+		sleep_ms(1);
+}
+
+/* ---- looking ---- */
+
+struct looking {
+	const struct trees *trees;
+	struct watch_changes *changes;
+};
+
+static bool is_dir(const struct tree *tree, tree_id id)
+{
+	struct tree_info info;
+
+	tree_get(tree, id, &info);
+	return S_ISDIR(info.attr.mode);
+}
+
+/* The nearest directory above path that is read from the host. */
+static tree_id host_dir_above(const struct tree *tree, const char *path)
+{
+	_cleanup_free_ char *above = strdup(path);
+	char *slash;
+
+	if (!above)
+		return TREE_NONE;
+	while ((slash = strrchr(above, '/'))) {
+		tree_id id;
+
+		*slash = '\0';
+		id = tree_find(tree, above);
+		if (id != TREE_NONE && is_dir(tree, id) &&
+		    tree_watch(tree, id) != TREE_NOT_HOST)
+			return id;
+	}
+	return TREE_ROOT;
+}
+
+/* Where something was mounted, the directory above looks different. */
+static void note_mount(void *context, const char *path)
+{
+	const struct looking *looking = context;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct tree *tree = looking->trees->tree[i];
+		tree_id id = tree ? host_dir_above(tree, path) : TREE_NONE;
+		int32_t watch = id == TREE_NONE ? TREE_UNWATCHED
+						: tree_watch(tree, id);
+
+		if (id == TREE_NONE ||
+		    (watch >= 0 &&
+		     watch_changes_note(looking->changes, watch, 0,
+					strrchr(path, '/')
+						? strrchr(path, '/') + 1
+						: path) < 0))
+			looking->changes->all = true;
+	}
+}
+
+/* Nobody watches what a link in kernels/ leads to. */
+static int look_at_followed(struct live *live, const struct tree *tree,
+			    struct watch_changes *changes)
+{
+	tree_id dir;
+	int32_t watch;
+
+	if (!tree ||
+	    !tree_followed_changed(tree, atomic_load(&live->own_dev), &dir))
+		return 0;
+	watch = tree_watch(tree, dir);
+	return watch < 0 ? 0 : watch_changes_note(changes, watch, 0, "");
+}
+
+/* What changed until now, to *changes. */
+static int look(struct live *live, const struct trees *trees,
+		struct watch_changes *changes, struct diag *diag)
+{
+	const struct image_options *options = &live->options.image;
+	struct looking looking = { trees, changes };
+	struct stat st;
+	int r;
+
+	if (fstat(options->src_fd, &st) < 0)
+		return diag_set(diag, -errno, options->src_path, NULL);
+	if (st.st_nlink == 0)
+		return diag_set(diag, -ESTALE, options->src_path,
+				"has been removed");
+	r = watch_take(&live->watch, changes);
+	if (r == 0)
+		r = mounts_look(&live->mounts, note_mount, &looking);
+	if (r == 0)
+		r = look_at_followed(live, trees->tree[1], changes);
+	numbers_sort(&changes->watches);
+	numbers_sort(&changes->known);
+	return r < 0 ? diag_set(diag, r, options->src_path, NULL) : 0;
+}
+
+int rest_look(struct live *live, const struct trees *trees, struct diag *diag)
+{
+	return look(live, trees, &live->changes, diag);
+}
+
+bool rest_is_due(const struct live *live)
+{
+	return live->changes.all || live->changes.watches.count > 0 ||
+	       live->stale || live->unwatched || !live->newest;
+}
+
+/* What changed since the round began, and with it since the newest. */
+static int round_look(struct round *round, struct diag *diag)
+{
+	struct live *live = round->live;
+	struct watch_changes changes = { 0 };
+	int r = look(live, &round->at, &changes, diag);
+
+	if (watch_changes_add(&live->changes, &changes) < 0 ||
+	    watch_changes_add(&round->changes, &changes) < 0)
+		round->changes.all = live->changes.all = true;
+	watch_changes_release(&changes);
+	clock_gettime(CLOCK_REALTIME, &round->time);
+	return r;
+}
+
+/* ---- scanning ---- */
+
+/* Directories to read: those that changed, and those that would not tell. */
+static int changed_dirs(const struct tree *tree, const struct numbers *watches,
+			tree_id **ret_ids, size_t *ret_n)
+{
+	_cleanup_(numbers_release) struct numbers dirs = { 0 };
+	size_t n;
+	const tree_id *ids = tree_list(tree, TREE_LIST_DIRS, &n);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		int32_t watch = tree_watch(tree, ids[i]);
+
+		if (watch == TREE_UNWATCHED ||
+		    (watch >= 0 && numbers_has(watches, (uint64_t)watch)))
+			r = numbers_add(&dirs, ids[i]);
+	}
+	numbers_sort(&dirs);
+	if (r < 0)
+		return r;
+	*ret_ids = calloc(dirs.count + 1, sizeof(**ret_ids));
+	if (!*ret_ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < dirs.count; i++)
+		(*ret_ids)[i] = (tree_id)dirs.items[i];
+	*ret_n = dirs.count;
+	return 0;
+}
+
+static int32_t add_watch(void *context, int dirfd)
+{
+	struct live *live = context;
+
+	return watch_add(&live->watch, dirfd);
+}
+
+/* The front end's; it hears of the first scan only. */
+static struct image_options scan_options(struct live *live)
+{
+	struct image_options options = live->options.image;
+
+	options.scan.watch = add_watch;
+	options.scan.watch_context = live;
+	options.scan.own_dev = atomic_load(&live->own_dev);
+	if (live->newest)
+		options.scan.progress = NULL;
+	return options;
+}
+
+static int round_scan(struct round *round, struct trees *ret_trees,
+		      struct diag *diag)
+{
+	struct live *live = round->live;
+	struct image_options options = scan_options(live);
+	struct image_changed changed[2] = { 0 };
+	tree_id *dirs[2] = { NULL, NULL };
+	int r = 0;
+
+	for (unsigned i = 0; i < 2 && r == 0; i++) {
+		if (!round->at.tree[i] || round->changes.all)
+			continue;
+		changed[i].previous = round->at.tree[i];
+		r = changed_dirs(round->at.tree[i], &round->changes.watches,
+				 &dirs[i], &changed[i].n);
+		changed[i].dirs = dirs[i];
+	}
+	if (r < 0)
+		diag_set(diag, r, options.src_path, NULL);
+	else
+		r = image_scan(&options, live->grub, changed, ret_trees->owned,
+			       diag);
+	free(dirs[0]);
+	free(dirs[1]);
+	for (unsigned i = 0; i < 2 && r == 0; i++)
+		ret_trees->tree[i] = ret_trees->owned[i];
+	return r;
+}
+
+/* ---- rounds ---- */
+
+/* What a scan says when something changed in the middle of it. */
+static bool is_change(int err)
+{
+	return err == -EAGAIN || err == -ESTALE || err == -ENOENT;
+}
+
+static bool is_over(struct round *round)
+{
+	int64_t now = now_ns(CLOCK_MONOTONIC);
+
+	if (!round->deadline)
+		round->deadline = now + PATIENCE_NS;
+	return ++round->n >= ROUNDS_LEAST && now > round->deadline;
+}
+
+/* A path that changed; what the scan said of one where it failed. */
+static int say_restless(struct round *round, struct diag *diag)
+{
+	const char *source = round->live->options.image.src_path;
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *whole = NULL;
+
+	if (round->error < 0)
+		return -EAGAIN;
+	if (cause_last(&round->live->changes, round->at.tree, &path) == 0 &&
+	    path && asprintf(&whole, "%s/%s", source, path) < 0)
+		whole = NULL;
+	return diag_set(
+		diag, -EAGAIN, whole ? whole : source,
+		"changes while it is read, again and again; open the disk when the tree is at rest");
+}
+
+/* One scan; true: the tree is at rest, and was at the last look. */
+static int round_try(struct round *round, bool *ret_rest, struct diag *diag)
+{
+	struct trees trees = { 0 };
+	int r = round_scan(round, &trees, diag);
+
+	*ret_rest = false;
+	round->error = r;
+	if (r < 0)
+		return is_change(r) ? 0 : r;
+	watch_changes_clear(&round->changes);
+	if (trees_equal(&round->at, &trees)) {
+		trees_release(&trees);
+		*ret_rest = true;
+		return 0;
+	}
+	trees_release(&round->at);
+	round->at = trees;
+	wait_for_tick(&round->at);
+	return 0;
+}
+
+/* What is to be scanned is in live->changes from the last look. */
+static int round_begin(struct round *round)
+{
+	struct live *live = round->live;
+
+	round->at = rest_newest(live);
+	clock_gettime(CLOCK_REALTIME, &round->time);
+	return watch_changes_add(&round->changes, &live->changes);
+}
+
+static bool round_is_quiet(const struct round *round)
+{
+	return round->error == 0 && !round->changes.all &&
+	       round->changes.watches.count == 0 && !has_unwatched(&round->at);
+}
+
+int rest_reach(struct live *live, struct trees *ret_trees,
+	       struct timespec *ret_time, struct diag *diag)
+{
+	_cleanup_(round_release) struct round round = { .live = live };
+	bool rest = false;
+	int r = round_begin(&round);
+
+	while (r == 0) {
+		r = round_try(&round, &rest, diag);
+		if (r < 0 || rest)
+			break;
+		r = round_look(&round, diag);
+		if (r < 0)
+			break;
+		rest = round_is_quiet(&round);
+		if (rest)
+			break;
+		if (is_over(&round))
+			return say_restless(&round, diag);
+		if (round.error < 0)
+			sleep_ms(1);
+	}
+	if (r < 0)
+		return r;
+	*ret_trees = round.at;
+	*ret_time = round.time;
+	round.at = (struct trees){ 0 };
+	return 0;
+}
