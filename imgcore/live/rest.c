@@ -95,12 +95,17 @@ static bool has_unwatched(const struct trees *trees)
 
 /* ---- time ---- */
 
+static int64_t timespec_ns(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
 static int64_t now_ns(clockid_t clock)
 {
 	struct timespec now;
 
 	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return timespec_ns(&now);
 }
 
 static void sleep_ms(long ms)
@@ -272,11 +277,20 @@ static int changed_dirs(const struct tree *tree, const struct numbers *watches,
 	return 0;
 }
 
+/*
+ * What its parent said of a directory was read before the directory could tell
+ * of changes. One that changed since the scan began is scanned once more.
+ */
 static int32_t add_watch(void *context, int dirfd)
 {
 	struct live *live = context;
+	int32_t watch = watch_add(&live->watch, dirfd);
+	struct stat st;
 
-	return watch_add(&live->watch, dirfd);
+	if (watch >= 0 && (fstat(dirfd, &st) < 0 ||
+			   timespec_ns(&st.st_ctim) >= live->scan_start))
+		watch_note(&live->watch, watch);
+	return watch;
 }
 
 /* The front end's; it hears of the first scan only. */
@@ -301,6 +315,7 @@ static int round_scan(struct round *round, struct trees *ret_trees,
 	tree_id *dirs[2] = { NULL, NULL };
 	int r = 0;
 
+	live->scan_start = now_ns(CLOCK_REALTIME_COARSE);
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
 		if (!round->at.tree[i] || round->changes.all)
 			continue;

@@ -297,6 +297,14 @@ int32_t watch_add(struct watch *w, int dirfd)
 	return number < 0 ? TREE_UNWATCHED : number;
 }
 
+void watch_note(struct watch *w, int32_t number)
+{
+	pthread_mutex_lock(&w->mutex);
+	if (numbers_add(&w->seen.watches, (uint64_t)number) < 0)
+		w->seen.all = true;
+	pthread_mutex_unlock(&w->mutex);
+}
+
 int watch_take(struct watch *w, struct watch_changes *changes)
 {
 	int r;

@@ -69,6 +69,8 @@ int watch_init(struct watch *watch, int src_fd);
 void watch_release(struct watch *watch);
 /* A watch, or TREE_UNWATCHED. */
 int32_t watch_add(struct watch *watch, int dirfd);
+/* Has a directory as changed. */
+void watch_note(struct watch *watch, int32_t number);
 /* Adds what has changed until now to *changes: 0 or -ENOMEM. */
 int watch_take(struct watch *watch, struct watch_changes *changes);
 /* Gives up all watches but those in keep, which is sorted. */

@@ -617,6 +617,48 @@ static void content_is_of_one_moment(void **state)
 	assert_true(compared > 100);
 }
 
+/* Between what its parent says of a directory and its own turn. */
+static void change_before_its_turn(void *context, uint64_t entries)
+{
+	struct changer *c = context;
+
+	if (!atomic_exchange(&c->stop, true))
+		put_text(c->fd, "other/new", "x");
+}
+
+static void what_was_not_watched_yet_is_seen(void **state)
+{
+	struct temp *t = *state;
+	struct changer c = { .fd = t->fd };
+	const struct live_options options = {
+		.image = {
+			.src_fd = t->fd,
+			.src_path = "/src",
+			.boot.no_grub = true,
+			.scan.threads = 1,
+			.scan.progress = change_before_its_turn,
+			.scan.context = &c,
+		},
+	};
+	_cleanup_live_ struct live *live = NULL;
+	_cleanup_generation_ struct generation *g = NULL;
+
+	make_dirs(t->fd);
+	for (unsigned i = 0; i < 1100; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "kernels/%u", i);
+		put_text(t->fd, name, "");
+	}
+	/* Its time is of another tick. */
+	usleep(30000);
+	assert_ok(live_new(&live, &options, NULL));
+	assert_true(c.stop);
+	g = newest(live);
+	assert_int_equal(generation_number(g), 1);
+	assert_is_now(g, t->fd);
+}
+
 /* In the middle of each scan, which so has one to follow. */
 static void change_while_scanned(void *context, uint64_t entries)
 {
@@ -1111,6 +1153,7 @@ int main(void)
 		temp_test(menu_and_kernels_can_be_read),
 		temp_test(generations_are_of_one_moment),
 		temp_test(content_is_of_one_moment),
+		temp_test(what_was_not_watched_yet_is_seen),
 		temp_test(what_never_rests_is_said_to),
 		temp_test(what_a_read_finds_stale_is_scanned_again),
 		temp_test(builds_are_seen),
