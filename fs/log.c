@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "log.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 
 #include <fuse_log.h>
 
@@ -19,6 +23,16 @@ static enum {
 } sink;
 static int sink_channel;
 
+/* A line that is kept; 1 MiB for all of them. */
+struct kept {
+	char text[1024];
+};
+static struct {
+	pthread_mutex_t lock;
+	struct kept *lines; /* NULL: none are kept */
+	uint64_t count; /* of all that ever were */
+} ring = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
 void log_to_syslog(void)
 {
 	openlog("dirdisk", LOG_PID | LOG_NDELAY, LOG_DAEMON);
@@ -31,8 +45,69 @@ void log_to_channel(int channel)
 	sink = SINK_CHANNEL;
 }
 
+/* ---- what is kept ---- */
+
+/* Memory that nobody has written to costs nothing. */
+void log_keep(void)
+{
+	ring.lines = calloc(LOG_KEPT, sizeof(*ring.lines));
+}
+
+static void write_kept(struct kept *line, const char *text)
+{
+	static const char cut[] = "...";
+	struct timespec now;
+	struct tm utc;
+	size_t len;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	len = strftime(line->text, sizeof(line->text), "%FT%TZ ", &utc);
+	if (strlen(text) < sizeof(line->text) - len) {
+		strcpy(line->text + len, text);
+		return;
+	}
+	memcpy(line->text + len, text, sizeof(line->text) - len);
+	memcpy(line->text + sizeof(line->text) - sizeof(cut), cut, sizeof(cut));
+}
+
+void log_note(const char *text)
+{
+	if (!ring.lines)
+		return;
+	pthread_mutex_lock(&ring.lock);
+	write_kept(&ring.lines[ring.count++ % LOG_KEPT], text);
+	pthread_mutex_unlock(&ring.lock);
+}
+
+int log_text(char **ret_text)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	char *text = NULL;
+	size_t len;
+	uint64_t first;
+
+	file = open_memstream(&text, &len);
+	if (!file)
+		return -errno;
+	pthread_mutex_lock(&ring.lock);
+	first = ring.count > LOG_KEPT ? ring.count - LOG_KEPT : 0;
+	for (uint64_t i = first; ring.lines && i < ring.count; i++)
+		fprintf(file, "%s\n", ring.lines[i % LOG_KEPT].text);
+	pthread_mutex_unlock(&ring.lock);
+	if (fclose(take_ptr(file)) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	*ret_text = text;
+	return 0;
+}
+
+/* ---- where lines go ---- */
+
 static void emit(const char *text)
 {
+	log_note(text);
 	switch (sink) {
 	case SINK_STDERR:
 		fprintf(stderr, "dirdisk: %s\n", text);

@@ -18,6 +18,17 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What diag_format says. */
 void log_diag(const struct diag *diag, int err);
 
+/*
+ * From now on the last lines are kept: LOG_KEPT of them, each with the time
+ * before it and cut where it is too long.
+ */
+#define LOG_KEPT 1000
+void log_keep(void);
+/* Keeps a line that the person has been told in another way. */
+void log_note(const char *text);
+/* The lines kept, oldest first; the caller frees. */
+int log_text(char **ret_text);
+
 /* libfuse's messages go to the same sink; its debugging to standard error. */
 void log_take_fuse(void);
 
