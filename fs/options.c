@@ -146,6 +146,13 @@ static const char *set_xattrs(struct options *options,
 	return value_xattrs(value, &options->xattrs);
 }
 
+static const char *set_stale(struct options *options,
+			     const struct option_def *def, const char *value,
+			     const char *text)
+{
+	return value_stale(value, &options->stale_serve);
+}
+
 static const char *set_owner(struct options *options,
 			     const struct option_def *def, const char *value,
 			     const char *text)
@@ -217,6 +224,12 @@ static const struct option_def table[] = {
 	{ "xattrs", "WHICH", set_xattrs,
 	  "extended attributes and ACLs: keep (the default), none or user",
 	  .where = BOTH },
+	{ "stale", "WHAT", set_stale,
+	  "at a file that changed while it is in use: fail (the default) or serve",
+	  .where = BOTH },
+	{ "no-follow", NULL, set_flag,
+	  "links of kernels/ out of SRC stay links",
+	  FIELD(no_follow), BOTH },
 	{ "grub-dir", "DIR", set_text,
 	  "GRUB's boot.img and modules (where GRUB is installed)",
 	  FIELD(grub_dir), BOTH },

@@ -35,6 +35,8 @@ struct options {
 	uint64_t free;
 	enum tree_unreadable unreadable;
 	enum tree_xattrs xattrs;
+	bool stale_serve; /* bytes of changed files, rather than errors */
+	bool no_follow;
 	enum tree_owner owner;
 	uint32_t uid;
 	uint32_t gid;

@@ -163,6 +163,17 @@ const char *value_xattrs(const char *text, enum tree_xattrs *ret_xattrs)
 	return NULL;
 }
 
+const char *value_stale(const char *text, bool *ret_serve)
+{
+	if (strcmp(text, "fail") == 0)
+		*ret_serve = false;
+	else if (strcmp(text, "serve") == 0)
+		*ret_serve = true;
+	else
+		return "no such choice; give fail or serve";
+	return NULL;
+}
+
 /* The highest number stands for "no change" in the kernel's calls. */
 static bool take_id(const char **text, uint32_t *ret_id)
 {

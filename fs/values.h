@@ -8,6 +8,7 @@
  * wrong in a phrase (a constant string) and leaves the result alone.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "imgcore/boot.h"
@@ -29,6 +30,8 @@ const char *value_console(const char *text, enum boot_console *ret_console);
 const char *value_unreadable(const char *text,
 			     enum tree_unreadable *ret_unreadable);
 const char *value_xattrs(const char *text, enum tree_xattrs *ret_xattrs);
+/* fail or serve. */
+const char *value_stale(const char *text, bool *ret_serve);
 /* keep, root or UID:GID; the last two set uid and gid. */
 const char *value_owner(const char *text, enum tree_owner *ret_owner,
 			uint32_t *ret_uid, uint32_t *ret_gid);

@@ -21,6 +21,7 @@ def test_help(dirdisk, option):
     said = dirdisk.run(option).text
     options = "size boot-size free append timeout default console owner"
     options += " uuid pidfile unreadable xattrs grub-dir core-image no-grub"
+    options += " stale no-follow"
     for name in options.split():
         assert f"--{name}" in said
     assert "SRC MNT" in said
@@ -268,4 +269,31 @@ def test_source_is_changed_under_the_mount(box, dirdisk, src):
             (point / "data").read_bytes()
         assert error.value.errno == 5
         assert (point / "kernels" / "README").read_bytes()
+    disk.unmount()
+
+
+def test_links_out_of_the_tree(box, dirdisk, src):
+    """A link to a build is the build; with --no-follow, a link."""
+    build = box.dir("build")
+    sources.write(build, "bzImage", b"a build")
+    (src / "kernels/bzImage").symlink_to(build / "bzImage")
+    disk = dirdisk(src, None, "--no-grub")
+    with judges.partition_mount(box, disk.image, 2) as point:
+        assert not (point / "kernels/bzImage").is_symlink()
+        assert (point / "kernels/bzImage").read_bytes() == b"a build"
+    disk.unmount()
+    disk = dirdisk(src, disk.mnt, "--no-grub", "--no-follow")
+    with judges.partition_mount(box, disk.image, 2) as point:
+        target = os.readlink(point / "kernels/bzImage")
+    assert target == str(build / "bzImage")
+    disk.unmount()
+
+
+def test_stale_serve(box, dirdisk, src):
+    """Who prefers the bytes of another moment to an error gets them."""
+    sources.write(src, "data", b"a" * 2_000_000)
+    disk = dirdisk(src, None, "--stale=serve")
+    with judges.partition_mount(box, disk.image, 2) as point:
+        sources.write(src, "data", b"b" * 2_000_000)
+        assert (point / "data").read_bytes() == b"b" * 2_000_000
     disk.unmount()

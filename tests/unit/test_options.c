@@ -51,6 +51,8 @@ static void test_defaults(void **state)
 	assert_parses(&o, WORDS("src", "mnt"));
 	assert_string_equal(o.src, "src");
 	assert_string_equal(o.mnt, "mnt");
+	assert_false(o.stale_serve);
+	assert_false(o.no_follow);
 	assert_int_equal(o.size, 0);
 	assert_int_equal(o.boot_size, 0);
 	assert_int_equal(o.free, 16 << 20);
@@ -292,6 +294,8 @@ static void test_bad_values_are_named(void **state)
 		"unreadable=maybe",
 		"append=a\nb",
 		"xattrs=all",
+		"stale=yes",
+		"stale=",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -415,9 +419,25 @@ static void test_owners(void **state)
 }
 
 /* Every long option is in the help; nothing that only -o takes is. */
+static void test_changes(void **state)
+{
+	_cleanup_options_ struct options line = { 0 };
+	_cleanup_options_ struct options list = { 0 };
+	_cleanup_options_ struct options back = { 0 };
+
+	assert_parses(&line, WORDS("--stale=serve", "--no-follow", "s", "m"));
+	assert_true(line.stale_serve && line.no_follow);
+	assert_parses(&list, WORDS("-ostale=serve,no-follow", "s", "m"));
+	assert_true(list.stale_serve && list.no_follow);
+	assert_parses(&back, WORDS("--stale=serve", "--stale=fail", "s", "m"));
+	assert_false(back.stale_serve);
+}
+
 static void test_help(void **state)
 {
 	static const char *const listed[] = {
+		"--stale=",
+		"--no-follow",
 		"--size=SIZE",
 		"--boot-size=SIZE",
 		"--free=SIZE",
@@ -475,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_sectors),
 		cmocka_unit_test(test_timeouts),
 		cmocka_unit_test(test_owners),
+		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_help),
 	};
 
