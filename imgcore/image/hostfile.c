@@ -175,7 +175,10 @@ static int open_file(const struct reading *rd, struct tree_dir *dir,
 	return r;
 }
 
-/* 1: what there is of a file that is not the one scanned, or -ESTALE. */
+/*
+ * 1: what there is of a file that is not the one scanned, or -ESTALE. The
+ * diagnostic stays, either way.
+ */
 static int serve(const struct reading *rd, int fd, ssize_t n)
 {
 	struct stat st;
@@ -183,7 +186,6 @@ static int serve(const struct reading *rd, int fd, ssize_t n)
 	if (n < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return -ESTALE;
 	memset(rd->buf + n, 0, rd->len - (size_t)n);
-	diag_clear(rd->diag);
 	return 1;
 }
 

@@ -124,8 +124,9 @@ uint64_t image_data_size(const struct image *image);
 /*
  * Fills all of buf with [offset, offset + len), which must lie within the
  * image, or returns a negative errno: -ESTALE where a host file is no longer
- * the one that was scanned (with serve_stale: where none is left). Takes no
- * lock while it reads.
+ * the one that was scanned (with serve_stale: where none is left). What was
+ * served although it is stale is named in the diagnostic, which the caller
+ * clears: the last one, where there are several. Takes no lock while it reads.
  */
 int image_pread(const struct image *image, void *buf, size_t len,
 		uint64_t offset, struct diag *diag);
