@@ -64,6 +64,13 @@ int channel_send(int channel, enum message_kind kind, int code,
 	return send_message(channel, &head, text, fd, 0);
 }
 
+int channel_send_mount(int channel, uint64_t dev, int fd)
+{
+	struct message head = { .kind = MESSAGE_MOUNTED, .value = dev };
+
+	return send_message(channel, &head, NULL, fd, 0);
+}
+
 int channel_try(int channel, enum message_kind kind, uint64_t value,
 		const char *text)
 {

@@ -23,10 +23,10 @@ enum message_kind {
 	MESSAGE_WARNING, /* text */
 	MESSAGE_FAIL, /* code: the exit code; text */
 	MESSAGE_BUILT, /* the image stands, nothing is mounted yet */
-	MESSAGE_MOUNTED, /* with the descriptor to serve */
+	MESSAGE_MOUNTED, /* value: its st_dev; with the descriptor to serve */
 	MESSAGE_SERVING,
 	MESSAGE_LOG, /* text */
-	MESSAGE_READY, /* disk.img can be read */
+	MESSAGE_READY, /* the disk can be read */
 	MESSAGE_SEEN, /* it was */
 };
 
@@ -46,6 +46,7 @@ int channel_pair(int ret_ends[2]);
  */
 int channel_send(int channel, enum message_kind kind, int code,
 		 const char *text, int fd);
+int channel_send_mount(int channel, uint64_t dev, int fd);
 int channel_try(int channel, enum message_kind kind, uint64_t value,
 		const char *text);
 

@@ -92,8 +92,9 @@ static const char *const allowed[] = {
 	"mincore",
 	/* threads */
 	"clone", "clone3", "exit", "exit_group", "futex", "futex_time64",
-	"set_robust_list", "rseq", "gettid", "getpid", "tgkill", "sched_yield",
-	"sched_getaffinity", "membarrier", "restart_syscall", "set_tid_address",
+	"set_robust_list", "rseq", "gettid", "getpid", "getppid", "tgkill",
+	"sched_yield", "sched_getaffinity", "membarrier", "restart_syscall",
+	"set_tid_address",
 	/* signals, time, identity, chance */
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn",
 	"sigaltstack", "clock_gettime", "clock_gettime64", "clock_getres",

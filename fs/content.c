@@ -7,13 +7,14 @@
 
 #include "base/math.h"
 #include "disk.h"
+#include "generations.h"
 #include "mount.h"
 
 #define BUFFER_ALIGN 4096
 
-static struct disk *disk_of(fuse_req_t req)
+static struct disk *disk_of(const struct fuse_file_info *fi)
 {
-	return fuse_req_userdata(req);
+	return served_disk((const struct served *)(uintptr_t)fi->fh);
 }
 
 static pthread_key_t buffer_key;
@@ -63,7 +64,7 @@ static void reply_zeroes(fuse_req_t req, size_t size)
 void content_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		  struct fuse_file_info *fi)
 {
-	struct disk *disk = disk_of(req);
+	struct disk *disk = disk_of(fi);
 	char *buf;
 	ssize_t n;
 
@@ -87,7 +88,7 @@ void content_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 void content_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 		   off_t offset, struct fuse_file_info *fi)
 {
-	ssize_t n = disk_write(disk_of(req), buf, size, (uint64_t)offset);
+	ssize_t n = disk_write(disk_of(fi), buf, size, (uint64_t)offset);
 
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
@@ -98,14 +99,14 @@ void content_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 void content_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 		   struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, -disk_flush(disk_of(req)));
+	fuse_reply_err(req, -disk_flush(disk_of(fi)));
 }
 
 void content_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 		   struct fuse_file_info *fi)
 {
 	uint64_t found;
-	int r = disk_seek(disk_of(req), (uint64_t)offset, whence, &found);
+	int r = disk_seek(disk_of(fi), (uint64_t)offset, whence, &found);
 
 	if (r < 0)
 		fuse_reply_err(req, -r);

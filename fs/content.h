@@ -2,7 +2,7 @@
 #ifndef FS_CONTENT_H
 #define FS_CONTENT_H
 
-/* FUSE's operations on the bytes of the disk. */
+/* FUSE's operations on the bytes of an open disk: fi->fh is a struct served. */
 
 #include <fuse_lowlevel.h>
 

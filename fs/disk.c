@@ -12,14 +12,16 @@
 #include "base/vec.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
+#include "imgcore/live.h"
 #include "imgcore/overlay.h"
 #include "log.h"
 
-/* Messages remembered so that none is logged twice. */
+/* Paths (or messages without one) remembered so that none is logged twice. */
 #define MAX_TOLD 256
 
 struct disk {
-	struct image *image;
+	struct generation *generation;
+	const struct image *image; /* the generation's */
 	struct overlay *overlay;
 	uint64_t size;
 
@@ -31,8 +33,9 @@ struct disk {
 	} told;
 };
 
-int disk_new(struct disk **ret_disk, struct image *image, int tmp_fd)
+int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd)
 {
+	const struct image *image = generation_image(generation);
 	struct disk *disk = calloc(1, sizeof(*disk));
 	int r;
 
@@ -44,12 +47,13 @@ int disk_new(struct disk **ret_disk, struct image *image, int tmp_fd)
 		return r;
 	}
 	pthread_mutex_init(&disk->lock, NULL);
+	disk->generation = generation_ref(generation);
 	disk->image = image;
 	disk->size = image_size(image);
 	disk->st.st_mode = S_IFREG | 0644;
 	disk->st.st_uid = getuid();
 	disk->st.st_gid = getgid();
-	clock_gettime(CLOCK_REALTIME, &disk->st.st_mtim);
+	generation_time(generation, &disk->st.st_mtim);
 	disk->st.st_atim = disk->st.st_mtim;
 	disk->st.st_ctim = disk->st.st_mtim;
 	*ret_disk = disk;
@@ -61,12 +65,17 @@ void disk_free(struct disk *disk)
 	if (!disk)
 		return;
 	overlay_free(disk->overlay);
-	image_free(disk->image);
+	generation_unref(disk->generation);
 	for (size_t i = 0; i < disk->told.count; i++)
 		free(disk->told.items[i]);
 	vec_free(&disk->told);
 	pthread_mutex_destroy(&disk->lock);
 	free(disk);
+}
+
+struct generation *disk_generation(const struct disk *disk)
+{
+	return disk->generation;
 }
 
 /* ---- attributes ---- */
@@ -110,6 +119,20 @@ void disk_change(struct disk *disk, const struct stat *st, unsigned what)
 	pthread_mutex_unlock(&disk->lock);
 }
 
+void disk_inherit(struct disk *disk, struct disk *older)
+{
+	struct stat st;
+
+	pthread_mutex_lock(&older->lock);
+	st = older->st;
+	pthread_mutex_unlock(&older->lock);
+	pthread_mutex_lock(&disk->lock);
+	disk->st.st_mode = st.st_mode;
+	disk->st.st_uid = st.st_uid;
+	disk->st.st_gid = st.st_gid;
+	pthread_mutex_unlock(&disk->lock);
+}
+
 static void touch(struct disk *disk)
 {
 	struct stat now;
@@ -121,19 +144,19 @@ static void touch(struct disk *disk)
 
 /* ---- errors ---- */
 
-/* True for the first time that this is said. */
-static bool is_news(struct disk *disk, const char *text)
+/* True for the first time that something is said of this. */
+static bool is_news(struct disk *disk, const char *what)
 {
 	char **slot;
 
 	for (size_t i = 0; i < disk->told.count; i++) {
-		if (strcmp(disk->told.items[i], text) == 0)
+		if (strcmp(disk->told.items[i], what) == 0)
 			return false;
 	}
 	if (disk->told.count == MAX_TOLD)
 		return false;
 	slot = vec_push(&disk->told);
-	if (slot && !(*slot = strdup(text)))
+	if (slot && !(*slot = strdup(what)))
 		disk->told.count--;
 	return true;
 }
@@ -142,14 +165,15 @@ static bool is_news(struct disk *disk, const char *text)
 static int tell(struct disk *disk, struct diag *diag, int err)
 {
 	_cleanup_free_ char *text = diag_format(diag, err);
+	const char *what = diag->path ? diag->path : text;
 	bool news = true;
 
-	diag_clear(diag);
-	if (text) {
+	if (what) {
 		pthread_mutex_lock(&disk->lock);
-		news = is_news(disk, text);
+		news = is_news(disk, what);
 		pthread_mutex_unlock(&disk->lock);
 	}
+	diag_clear(diag);
 	if (news)
 		log_line("%s", text ? text : "out of memory");
 	switch (err) {
@@ -160,6 +184,13 @@ static int tell(struct disk *disk, struct diag *diag, int err)
 	default:
 		return -EIO;
 	}
+}
+
+/* The same for bytes that are served although their file has changed. */
+static void tell_served(struct disk *disk, struct diag *diag)
+{
+	if (diag->path)
+		(void)tell(disk, diag, -ESTALE);
 }
 
 /* ---- content ---- */
@@ -173,7 +204,10 @@ ssize_t disk_read(struct disk *disk, void *buf, size_t len, uint64_t offset)
 		return 0;
 	len = (size_t)min_u64(len, disk->size - offset);
 	r = overlay_pread(disk->overlay, buf, len, offset, &diag);
-	return r < 0 ? tell(disk, &diag, r) : (ssize_t)len;
+	if (r < 0)
+		return tell(disk, &diag, r);
+	tell_served(disk, &diag);
+	return (ssize_t)len;
 }
 
 bool disk_is_zero(struct disk *disk, size_t len, uint64_t offset)
@@ -196,6 +230,7 @@ ssize_t disk_write(struct disk *disk, const void *buf, size_t len,
 	r = overlay_pwrite(disk->overlay, buf, len, offset, &diag);
 	if (r < 0)
 		return tell(disk, &diag, r);
+	tell_served(disk, &diag);
 	touch(disk);
 	return (ssize_t)len;
 }

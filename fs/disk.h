@@ -3,10 +3,11 @@
 #define FS_DISK_H
 
 /*
- * The file disk.img: an image with what was written over it, and attributes.
+ * The disk of one generation, as a file: its image with what was written over
+ * it, and attributes.
  *
  * Errors: a negative errno that the reader or writer shall see; the reason is
- * logged, once for each path.
+ * logged, one line for each path.
  * Threading: any number of threads.
  */
 
@@ -17,11 +18,13 @@
 #include <sys/types.h>
 
 struct disk;
-struct image;
+struct generation;
 
-/* Takes image over on success. tmp_fd: where the overlay's file will be. */
-int disk_new(struct disk **ret_disk, struct image *image, int tmp_fd);
+/* Holds the generation. tmp_fd: where the overlay's file will be. */
+int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd);
 void disk_free(struct disk *disk);
+
+struct generation *disk_generation(const struct disk *disk);
 
 uint64_t disk_size(const struct disk *disk);
 /* All but st_ino and st_dev. */
@@ -37,6 +40,9 @@ enum {
 	DISK_CTIME = 32,
 };
 void disk_change(struct disk *disk, const struct stat *st, unsigned what);
+
+/* Gives it the other one's owner and permissions. */
+void disk_inherit(struct disk *disk, struct disk *older);
 
 /* Bytes, fewer at the end of the disk; 0 behind it. */
 ssize_t disk_read(struct disk *disk, void *buf, size_t len, uint64_t offset);

@@ -64,8 +64,9 @@ static int disk_path(const struct options *options, char **ret_path)
 
 	while (len > 1 && mnt[len - 1] == '/')
 		len--;
-	return asprintf(ret_path, "%.*s/disk.img", (int)len, mnt) < 0 ? -ENOMEM
-								      : 0;
+	if (asprintf(ret_path, "%.*s/%s", (int)len, mnt, options->name) < 0)
+		return -ENOMEM;
+	return 0;
 }
 
 /* The disk is there when somebody else than its server can read it. */

@@ -93,6 +93,15 @@ static const char *set_line(struct options *options,
 	return NULL;
 }
 
+static const char *set_name(struct options *options,
+			    const struct option_def *def, const char *value,
+			    const char *text)
+{
+	const char *wrong = value_name(value);
+
+	return wrong ? wrong : set_text(options, def, value, text);
+}
+
 static const char *set_size(struct options *options,
 			    const struct option_def *def, const char *value,
 			    const char *text)
@@ -197,6 +206,8 @@ static const char *set_list(struct options *options,
 
 /* clang-format off */
 static const struct option_def table[] = {
+	{ "name", "NAME", set_name, "of the disk below MNT (disk.img)",
+	  FIELD(name), BOTH },
 	{ "size", "SIZE", set_sectors, "size of the disk",
 	  FIELD(size), BOTH },
 	{ "boot-size", "SIZE", set_sectors, "size of partition 1",
@@ -529,6 +540,8 @@ int options_parse(struct options *ret_options, int argc, char **argv,
 	};
 	int r = parse_line(&options, argc, argv, diag);
 
+	if (r == 0 && !options.name && !(options.name = strdup("disk.img")))
+		r = -ENOMEM;
 	if (r == 0)
 		r = parse_environment(&options, diag);
 	if (r == 0 && !options.src && !options.help && !options.version)
@@ -544,6 +557,7 @@ int options_parse(struct options *ret_options, int argc, char **argv,
 
 void options_clear(struct options *options)
 {
+	free(options->name);
 	free(options->grub_dir);
 	free(options->core_image);
 	free(options->append);

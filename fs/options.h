@@ -30,6 +30,7 @@ struct options {
 	const char *src; /* neither is set with help or version */
 	const char *mnt; /* NULL: was not given */
 
+	char *name; /* of the disk below mnt; always set */
 	uint64_t size; /* bytes; 0: as the content needs */
 	uint64_t boot_size;
 	uint64_t free;

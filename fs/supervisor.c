@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -289,7 +290,9 @@ static void supervisor_mount(struct supervisor *sup)
 	if (r == 0)
 		r = mountpoint_adopt(&sup->mnt, &diag);
 	if (r == 0)
-		r = channel_send(sup->worker, MESSAGE_MOUNTED, 0, NULL, fd);
+		r = channel_send_mount(sup->worker,
+				       makedev(sup->mnt.major, sup->mnt.minor),
+				       fd);
 	if (r == 0)
 		return;
 	supervisor_fail_diag(sup, EXIT_MOUNT, &diag, r);

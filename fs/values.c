@@ -125,6 +125,20 @@ const char *value_line(const char *text)
 	return NULL;
 }
 
+const char *value_name(const char *text)
+{
+	if (!*text)
+		return "empty; give it a value";
+	if (strchr(text, '/') || strcmp(text, ".") == 0 ||
+	    strcmp(text, "..") == 0)
+		return "not the name of a file; give one without a directory";
+	if (strlen(text) > NAME_MAX)
+		return "longer than the name of a file may be (255 bytes)";
+	if (strcmp(text, "info") == 0)
+		return "taken by the directory beside the disk; give another name";
+	return NULL;
+}
+
 const char *value_console(const char *text, enum boot_console *ret_console)
 {
 	if (strcmp(text, "both") == 0)

@@ -26,6 +26,8 @@ const char *value_epoch(const char *text, int64_t *ret_seconds);
 const char *value_timeout(const char *text, int *ret_seconds);
 /* Text that may stand on a line of a configuration file. */
 const char *value_line(const char *text);
+/* The name of a file that can stand beside info/. */
+const char *value_name(const char *text);
 const char *value_console(const char *text, enum boot_console *ret_console);
 const char *value_unreadable(const char *text,
 			     enum tree_unreadable *ret_unreadable);

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <fuse_lowlevel.h>
@@ -16,15 +18,15 @@
 #include "confine.h"
 #include "disk.h"
 #include "exit_code.h"
+#include "front.h"
+#include "generations.h"
 #include "imgcore/diag.h"
-#include "imgcore/image.h"
+#include "imgcore/live.h"
 #include "log.h"
 #include "operations.h"
 #include "options.h"
 #include "stdio_null.h"
-
-DEFINE_CLEANUP(struct image, image_free)
-DEFINE_CLEANUP(struct disk, disk_free)
+#include "updates.h"
 
 /* Tells the supervisor why this is the end. */
 static int worker_fail(const struct worker *worker, struct diag *diag, int err,
@@ -58,11 +60,23 @@ static int worker_bind(const struct worker *worker)
 	return getppid() == worker->supervisor ? 0 : -ESRCH;
 }
 
-/* ---- the image ---- */
+/* A generation keeps files open: as many as it may. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* ---- the disk ---- */
 
 struct progress {
 	int channel;
 	struct timespec last;
+	atomic_bool over; /* nobody waits any more */
 };
 
 static void send_progress(void *context, uint64_t entries)
@@ -71,6 +85,8 @@ static void send_progress(void *context, uint64_t entries)
 	struct timespec now;
 	int64_t ms;
 
+	if (atomic_load_explicit(&progress->over, memory_order_relaxed))
+		return;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	ms = (int64_t)(now.tv_sec - progress->last.tv_sec) * 1000 +
 	     (now.tv_nsec - progress->last.tv_nsec) / 1000000;
@@ -133,33 +149,61 @@ static void warn_skipped(const struct worker *worker, const struct image *image)
 		 skipped == 1 ? "entry is" : "entries are");
 	text = diag_format(&diag, -EACCES);
 	diag_clear(&diag);
-	if (text)
-		channel_send(worker->channel, MESSAGE_WARNING, 0, text, -1);
+	if (!text)
+		return;
+	log_note(text);
+	channel_send(worker->channel, MESSAGE_WARNING, 0, text, -1);
 }
 
-static int build_disk(const struct worker *worker, struct disk **ret_disk,
+static void notice(void *context, const struct diag *diag, int err)
+{
+	log_diag(diag, err);
+}
+
+/* What is served, and what it is made of. */
+struct service {
+	struct progress progress;
+	struct live *live;
+	struct generations *generations;
+	struct updates *updates;
+};
+
+static void service_clear(struct service *service)
+{
+	updates_free(service->updates);
+	generations_free(service->generations);
+	live_free(service->live);
+}
+
+/* The first generation. */
+static int build_disk(const struct worker *worker, struct service *service,
 		      struct diag *diag)
 {
-	_cleanup_(image_freep) struct image *image = NULL;
-	struct progress progress = { .channel = worker->channel };
-	struct image_options options;
+	struct live_options options = { .notice = notice };
+	struct served *served;
 	int r;
 
-	fill_options(worker, &progress, &options);
-	r = image_build(&options, &image, diag);
+	fill_options(worker, &service->progress, &options.image);
+	r = live_new(&service->live, &options, diag);
 	if (r < 0)
 		return r;
-	warn_skipped(worker, image);
-	r = disk_new(ret_disk, image, worker->tmp_fd);
-	if (r == 0)
-		take_ptr(image);
-	return r;
+	atomic_store(&service->progress.over, true);
+	r = generations_new(&service->generations, service->live,
+			    worker->tmp_fd, diag);
+	if (r < 0)
+		return r;
+	served = generations_newest(service->generations);
+	warn_skipped(worker,
+		     generation_image(disk_generation(served_disk(served))));
+	generations_done(service->generations, served);
+	return updates_new(&service->updates, service->generations);
 }
 
 /* ---- the mount ---- */
 
 /* Waits for it; -EPIPE if there will be none. */
-static int receive_mount(const struct worker *worker, int *ret_fd)
+static int receive_mount(const struct worker *worker, uint64_t *ret_dev,
+			 int *ret_fd)
 {
 	_cleanup_free_ struct message *message = malloc(sizeof(*message));
 	_cleanup_close_ int fd = -1;
@@ -172,17 +216,25 @@ static int receive_mount(const struct worker *worker, int *ret_fd)
 		return r;
 	if (r == 0 || message->kind != MESSAGE_MOUNTED || fd < 0)
 		return -EPIPE;
+	*ret_dev = message->value;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
 
-static int serve_disk(const struct worker *worker, struct disk *disk, int fd)
+static int serve(const struct worker *worker, const struct service *service,
+		 int fd)
 {
+	struct front front = {
+		.name = worker->options->name,
+		.generations = service->generations,
+		.updates = service->updates,
+	};
 	struct fuse_session *session;
 	struct diag diag = DIAG_INIT;
 	int r;
 
-	session = operations_session(disk, worker->mount_list,
+	clock_gettime(CLOCK_REALTIME, &front.start);
+	session = operations_session(&front, worker->mount_list,
 				     worker->options->debug, fd);
 	if (!session)
 		return worker_fail(worker, &diag, -ENOMEM, EXIT_MOUNT);
@@ -198,8 +250,11 @@ static int serve_disk(const struct worker *worker, struct disk *disk, int fd)
 
 int worker_run(const struct worker *worker)
 {
-	_cleanup_(disk_freep) struct disk *disk = NULL;
+	_cleanup_(service_clear) struct service service = {
+		.progress = { .channel = worker->channel },
+	};
 	struct diag diag = DIAG_INIT;
+	uint64_t dev = 0;
 	int fd = -1;
 	int r;
 
@@ -207,8 +262,10 @@ int worker_run(const struct worker *worker)
 	if (r < 0)
 		return worker_fail(worker, &diag, r, EXIT_SIGNALS);
 	log_to_channel(worker->channel);
+	log_keep();
 	log_take_fuse();
-	r = build_disk(worker, &disk, &diag);
+	raise_limit();
+	r = build_disk(worker, &service, &diag);
 	if (r < 0)
 		return worker_fail(worker, &diag, r, EXIT_SETUP);
 	/* From here on nothing is looked up from where the user stood. */
@@ -219,8 +276,9 @@ int worker_run(const struct worker *worker)
 		return worker_fail(worker, &diag, r, EXIT_DAEMON);
 	r = channel_send(worker->channel, MESSAGE_BUILT, 0, NULL, -1);
 	if (r == 0)
-		r = receive_mount(worker, &fd);
+		r = receive_mount(worker, &dev, &fd);
 	if (r < 0)
 		return EXIT_RUN;
-	return serve_disk(worker, disk, fd);
+	live_set_own_dev(service.live, dev);
+	return serve(worker, &service, fd);
 }

@@ -153,15 +153,13 @@ def test_two_readers(box, dirdisk, kernels):
 
 
 def test_changed_kernel_boots_next(box, dirdisk, kernels, guest):
-    """A kernel that is added is in the menu of the next mount."""
-    disk = dirdisk(kernels)
+    """A kernel that is added is in the menu of the next start of QEMU."""
+    disk = dirdisk(kernels, None, "--append=dirdisk.mark=new")
     before = disk.size
-    disk.unmount()
     for name in (guest.kernel, guest.initrd):
         (kernels / "kernels" / name).rename(
             kernels / "kernels" / name.replace(guest.version, "99.1-mine")
         )
-    disk = dirdisk(kernels, disk.mnt, "--append=dirdisk.mark=new")
     assert disk.size == before
     with Machine(box, [QEMU, *TCG, *article_line(disk.image)[1:]]) as qemu:
         qemu.ready()

@@ -63,8 +63,8 @@ def test_qemu_line_on_a_terminal(box, dirdisk, src, program):
     box.assert_nothing_left()
 
 
-def test_one_file(disk):
-    assert os.listdir(disk.mnt) == ["disk.img"]
+def test_one_disk(disk):
+    assert os.listdir(disk.mnt) == ["disk.img", "info"]
     found = os.stat(disk.image)
     assert stat.S_ISREG(found.st_mode)
     assert stat.S_IMODE(found.st_mode) == 0o644
@@ -81,7 +81,7 @@ def test_one_file(disk):
     ):
         with pytest.raises(OSError):
             forbidden()
-    assert os.listdir(disk.mnt) == ["disk.img"]
+    assert os.listdir(disk.mnt) == ["disk.img", "info"]
 
 
 def test_mounted_as_fuse_dirdisk(disk, src):

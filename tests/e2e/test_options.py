@@ -21,7 +21,7 @@ def test_help(dirdisk, option):
     said = dirdisk.run(option).text
     options = "size boot-size free append timeout default console owner"
     options += " uuid pidfile unreadable xattrs grub-dir core-image no-grub"
-    options += " stale no-follow"
+    options += " name stale no-follow"
     for name in options.split():
         assert f"--{name}" in said
     assert "SRC MNT" in said
@@ -263,12 +263,14 @@ def test_source_is_changed_under_the_mount(box, dirdisk, src):
     """Bytes of two moments never mix: an error, and the rest still reads."""
     sources.write(src, "data", b"a" * 2_000_000)
     disk = dirdisk(src)
-    sources.write(src, "data", b"b" * 2_000_000)
     with judges.partition_mount(box, disk.image, 2) as point:
+        sources.write(src, "data", b"b" * 2_000_000)
         with pytest.raises(OSError) as error:
             (point / "data").read_bytes()
         assert error.value.errno == 5
         assert (point / "kernels" / "README").read_bytes()
+    with judges.partition_mount(box, disk.image, 2) as point:
+        assert (point / "data").read_bytes() == b"b" * 2_000_000
     disk.unmount()
 
 

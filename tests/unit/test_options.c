@@ -51,6 +51,7 @@ static void test_defaults(void **state)
 	assert_parses(&o, WORDS("src", "mnt"));
 	assert_string_equal(o.src, "src");
 	assert_string_equal(o.mnt, "mnt");
+	assert_string_equal(o.name, "disk.img");
 	assert_false(o.stale_serve);
 	assert_false(o.no_follow);
 	assert_int_equal(o.size, 0);
@@ -294,6 +295,12 @@ static void test_bad_values_are_named(void **state)
 		"unreadable=maybe",
 		"append=a\nb",
 		"xattrs=all",
+		"name=",
+		"name=.",
+		"name=..",
+		"name=a/b",
+		"name=/disk.img",
+		"name=info",
 		"stale=yes",
 		"stale=",
 	};
@@ -419,6 +426,23 @@ static void test_owners(void **state)
 }
 
 /* Every long option is in the help; nothing that only -o takes is. */
+static void test_names(void **state)
+{
+	char longest[NAME_MAX + 2];
+	_cleanup_options_ struct options o = { 0 };
+
+	assert_null(value_name("a name, \xff and \n"));
+	assert_null(value_name("info.img"));
+	memset(longest, 'x', sizeof(longest));
+	longest[NAME_MAX] = '\0';
+	assert_null(value_name(longest));
+	longest[NAME_MAX] = 'x';
+	longest[NAME_MAX + 1] = '\0';
+	assert_non_null(value_name(longest));
+	assert_parses(&o, WORDS("--name=a", "-o", "name=b\\,c", "s", "m"));
+	assert_string_equal(o.name, "b,c");
+}
+
 static void test_changes(void **state)
 {
 	_cleanup_options_ struct options line = { 0 };
@@ -436,6 +460,7 @@ static void test_changes(void **state)
 static void test_help(void **state)
 {
 	static const char *const listed[] = {
+		"--name=NAME",
 		"--stale=",
 		"--no-follow",
 		"--size=SIZE",
@@ -495,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_sectors),
 		cmocka_unit_test(test_timeouts),
 		cmocka_unit_test(test_owners),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_help),
 	};

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""info/: what dirdisk says of the disk; and the disk under another name."""
+
+import errno
+import os
+import re
+import stat
+import time
+
+import pexpect
+import pytest
+
+from support import judges, layout, sources
+from support.sandbox import NOBODY
+
+FILES = ["generation", "kernels", "layout", "log", "menu"]
+
+
+@pytest.fixture
+def src(box):
+    return sources.small(box.dir("src"))
+
+
+@pytest.fixture
+def disk(dirdisk, src):
+    disk = dirdisk(src)
+    yield disk
+    disk.unmount()
+
+
+def test_the_directory(disk):
+    info = disk.mnt / "info"
+    assert sorted(os.listdir(info)) == FILES
+    assert stat.S_IMODE(info.stat().st_mode) == 0o555
+    numbers = {entry.inode() for entry in os.scandir(info)}
+    numbers |= {info.stat().st_ino, disk.mnt.stat().st_ino}
+    numbers |= {disk.image.stat().st_ino}
+    assert len(numbers) == len(FILES) + 3
+    for entry in os.scandir(info):
+        found = os.stat(entry)
+        assert entry.is_file() and found.st_ino == entry.inode()
+        assert stat.S_IMODE(found.st_mode) == 0o444
+        assert (found.st_size, found.st_blocks, found.st_nlink) == (0, 0, 1)
+    assert info.stat().st_ino in {
+        entry.inode() for entry in os.scandir(disk.mnt)
+    }
+    with pytest.raises(FileNotFoundError):
+        os.stat(info / "other")
+    with pytest.raises(FileNotFoundError):
+        os.stat(info / "disk.img")
+    with pytest.raises(FileNotFoundError):
+        os.stat(disk.mnt / "log")
+
+
+def test_nothing_can_be_changed(disk):
+    info = disk.mnt / "info"
+    path = info / "menu"
+    for forbidden in (
+        lambda: (info / "new").touch(),
+        lambda: (info / "dir").mkdir(),
+        lambda: path.unlink(),
+        lambda: info.rmdir(),
+        lambda: path.rename(info / "other"),
+        lambda: info.rename(disk.mnt / "other"),
+        lambda: path.write_text("x"),
+        lambda: open(path, "r+b"),
+        lambda: open(path, "wb"),
+        lambda: os.truncate(path, 0),
+        lambda: path.chmod(0o777),
+        lambda: info.chmod(0o777),
+        lambda: os.utime(path),
+    ):
+        with pytest.raises(OSError) as error:
+            forbidden()
+        assert error.value.errno in (
+            errno.EPERM,
+            errno.EACCES,
+            errno.ENOTEMPTY,
+        )
+
+
+def test_ways_to_read(box, disk):
+    """By all sorts of programs, and in pieces."""
+    path = disk.mnt / "info/layout"
+    whole = path.read_bytes()
+    assert len(whole) > 10_000
+    copy = box.root / "copy"
+    for program in ("cp", "cp --sparse=always", "dd bs=77", "cat"):
+        if program.startswith("dd"):
+            box.run([*program.split(), f"if={path}", f"of={copy}"])
+        elif program == "cat":
+            copy.write_bytes(box.run(["cat", path]).data)
+        else:
+            box.run([*program.split(), path, copy])
+        assert copy.read_bytes() == whole, program
+    with open(path, "rb", buffering=0) as file:
+        assert os.pread(file.fileno(), 100, 1000) == whole[1000:1100]
+        assert os.pread(file.fileno(), 100, len(whole)) == b""
+        assert os.pread(file.fileno(), 100, len(whole) - 1) == b"\n"
+        assert file.readall() == whole
+        with pytest.raises(OSError):
+            os.lseek(file.fileno(), 0, os.SEEK_DATA)
+    # What holds for these files does not for the disk.
+    with open(disk.image, "rb") as file:
+        assert os.lseek(file.fileno(), 0, os.SEEK_HOLE) < disk.size
+
+
+def test_layout(box, disk, src):
+    """It tiles the disk, and says where a file's bytes are."""
+    sources.write(src, "kernels/a\nb\\c", b"a name of bytes")
+    sources.write(src, "data", b"d" * 10_000)
+    found = layout.regions(disk)
+    assert found[0].start == 0 and found[-1].end == disk.size
+    for one, next_ in zip(found, found[1:]):
+        assert one.end == next_.start and one.start < one.end
+    kinds = {region.kind for region in found}
+    assert kinds == {"zero", "bytes", "render", "file"}
+    parts = judges.partitions(box, disk.image)
+    for region in found:
+        if region.partition:
+            part = parts[region.partition - 1]
+            assert region.start >= part.start * 512
+            assert region.end <= (part.start + part.size) * 512
+        if region.kind == "zero":
+            assert not any(disk.read(region.start, 4096))
+    data = layout.find(disk, "/data", "file")
+    assert disk.read(data.start, 10_000) == b"d" * 10_000
+    odd = layout.find(disk, "/kernels/a\\x0ab\\x5cc", "file")
+    assert disk.read(odd.start, 15) == b"a name of bytes"
+    assert layout.find(disk, "/boot/note", "file", 1)
+
+
+def test_menu_is_that_of_the_disk(box, disk, src):
+    shown = (disk.mnt / "info/menu").read_text()
+    with judges.partition_mount(box, disk.image, 1) as point:
+        assert (point / "boot/grub/grub.cfg").read_text() == shown
+    assert "serial" in shown
+
+
+def test_kernels(dirdisk, src, guest):
+    """Those that were found, and those that were not taken."""
+    guest.add(src)
+    sources.write(src, "kernels/vmlinuz-1.2-broken", b"no kernel")
+    disk = dirdisk(src)
+    text = (disk.mnt / "info/kernels").read_text()
+    assert guest.kernel in text and guest.initrd in text
+    assert "vmlinuz-1.2-broken" in text
+    disk.unmount()
+
+
+def generation_of(disk):
+    """The number, the time and the lines of the cause."""
+    text = (disk.mnt / "info/generation").read_text()
+    found = re.fullmatch(
+        r"number: (\d+)\ntime: ([-0-9T:]+)\.\d{9}Z\n\n((?:.*\n)*)", text
+    )
+    assert found, text
+    when = time.strptime(found[2] + " UTC", "%Y-%m-%dT%H:%M:%S %Z")
+    return int(found[1]), when, found[3].splitlines()
+
+
+def test_generation(disk, src):
+    """An open of it brings the tree up to date, as one of the disk does."""
+    number, when, _ = generation_of(disk)
+    assert number == 1
+    assert abs(time.mktime(when) - time.mktime(time.gmtime())) < 60
+    assert generation_of(disk)[0] == 1
+    sources.write(src, "kernels/new")
+    number, _, cause = generation_of(disk)
+    assert number == 2
+    assert any("kernels" in line for line in cause), cause
+    disk.read(0, 512)
+    assert generation_of(disk)[0] == 2
+    sources.write(src, "kernels/newer")
+    disk.read(0, 512)
+    assert generation_of(disk)[0] == 3
+
+
+def test_one_open_file_is_one_generation(disk, src):
+    with open(disk.mnt / "info/layout", "rb", buffering=0) as file:
+        sources.write(src, "kernels/new", b"x")
+        assert b"/kernels/new" not in file.readall()
+    assert b"/kernels/new" in (disk.mnt / "info/layout").read_bytes()
+
+
+def test_log(box, dirdisk, src):
+    """The last thousand lines, each with its time; long ones are cut."""
+    names = [f"{n:04}" + "x" * 200 for n in range(250)]
+    deep = "/".join(["y" * 250] * 5)
+    for name in [*names, f"{deep}/{names[0]}"]:
+        sources.write(src, name, b"1" * 10)
+    disk = dirdisk(src, None, "--no-grub")
+    log = disk.mnt / "info/log"
+    assert log.read_text() == ""
+    with open(disk.image, "rb", buffering=0) as held:
+        places = {
+            region.path.lstrip("/"): region.start
+            for region in layout.regions(disk)
+            if region.what == "file" and region.partition == 2
+        }
+        for name in [f"{deep}/{names[0]}", *names]:
+            sources.write(src, name, b"2" * 10)
+            with pytest.raises(OSError):
+                layout.read_past_cache(held.fileno(), places[name])
+    lines = log.read_text().splitlines()
+    assert len(lines) == 251
+    stamp = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
+    assert all(stamp.match(line) for line in lines)
+    assert len(lines[0]) == 1023 and lines[0].endswith("...")
+    for line, name in zip(lines[1:], names):
+        assert f"{src}/{name}: " in line
+    disk.unmount()
+
+
+def test_log_keeps_the_last_lines(disk, src):
+    sources.write(src, "data", b"0")
+    text = ""
+    for number in range(1010):
+        with open(disk.image, "rb", buffering=0) as held:
+            place = layout.find(disk, "/data", "file").start
+            sources.write(src, "data", str(number).encode())
+            with pytest.raises(OSError):
+                layout.read_past_cache(held.fileno(), place)
+        if number == 4:
+            text = (disk.mnt / "info/log").read_text()
+    lines = (disk.mnt / "info/log").read_text().splitlines()
+    assert len(text.splitlines()) == 5
+    assert len(lines) == 1000
+
+
+def test_an_ordinary_user_reads_them(box, dirdisk):
+    src = sources.small(box.dir("src", NOBODY))
+    disk = dirdisk(src, None, "--no-grub", user=NOBODY)
+    said = box.run(["cat", disk.mnt / "info/generation"], user=NOBODY).text
+    assert said.startswith("number: 1\n")
+    disk.unmount()
+
+
+# ---- --name ----
+
+
+def test_name(box, dirdisk, src, program):
+    """The disk has it everywhere: in the mount, in what is printed."""
+    mnt = box.dir("mnt")
+    child = pexpect.spawn(
+        str(program),
+        ["--name=my vm.raw", str(src), str(mnt)],
+        env=box.environment(),
+        encoding="utf-8",
+        dimensions=(24, 400),
+    )
+    box.known.add(child.pid)
+    child.expect(pexpect.EOF, timeout=60)
+    child.close()
+    assert child.exitstatus == 0
+    assert f"'file={mnt}/my vm.raw' -m 1G" in child.before
+    assert os.listdir(mnt) == ["my vm.raw", "info"]
+    with open(mnt / "my vm.raw", "rb") as file:
+        assert file.read(512)[510:] == b"\x55\xaa"
+    with pytest.raises(FileNotFoundError):
+        os.stat(mnt / "disk.img")
+    box.run(["fusermount3", "-u", mnt])
+    box.assert_nothing_left()
+
+
+@pytest.mark.parametrize("name", ["x", "info.img", "ü\n'\"", "n" * 255])
+def test_names_in_the_list(box, dirdisk, src, name):
+    mnt = box.dir("mnt")
+    dirdisk.run("-o", f"name={name}", "--no-grub", src, mnt)
+    assert os.listdir(mnt) == [name, "info"]
+    assert os.stat(mnt / name).st_size > 0
+    box.run(["fusermount3", "-u", mnt])
+    box.assert_nothing_left()
+
+
+def test_bad_names(box, dirdisk, src):
+    mnt = box.dir("mnt")
+    for name in ("", ".", "..", "info", "a/b", "n" * 256):
+        done = dirdisk.run(f"--name={name}", src, mnt, check=False)
+        assert done.returncode == 1
+        assert f"--name={name}" in done.text
+    assert os.listdir(mnt) == []
