@@ -239,6 +239,7 @@ static int serve(const struct worker *worker, const struct service *service,
 	if (!session)
 		return worker_fail(worker, &diag, -ENOMEM, EXIT_MOUNT);
 	confine_worker(worker->tmp_fd);
+	live_attend(service->live);
 	r = channel_send(worker->channel, MESSAGE_SERVING, 0, NULL, -1);
 	if (r == 0)
 		r = operations_serve(session);

@@ -36,6 +36,11 @@ void live_free(struct live *live)
 	free(live);
 }
 
+void live_attend(struct live *live)
+{
+	watch_start(&live->watch);
+}
+
 void live_set_own_dev(struct live *live, uint64_t dev)
 {
 	atomic_store(&live->own_dev, dev);

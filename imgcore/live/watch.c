@@ -221,12 +221,10 @@ static void *watch_thread(void *context)
 	return NULL;
 }
 
-/* Without the thread all is as right, but events may be lost more often. */
-static void start_thread(struct watch *w)
+void watch_start(struct watch *w)
 {
-	w->stop_fd = eventfd(0, EFD_CLOEXEC);
-	w->has_thread = w->stop_fd >= 0 &&
-			threads_start(&w->thread, watch_thread, w) == 0;
+	if (w->fd >= 0 && w->stop_fd >= 0 && !w->has_thread)
+		w->has_thread = threads_start(&w->thread, watch_thread, w) == 0;
 }
 
 int watch_init(struct watch *w, int src_fd)
@@ -243,7 +241,7 @@ int watch_init(struct watch *w, int src_fd)
 		w->reason =
 			"no inotify instance is left (fs.inotify.max_user_instances)";
 	else
-		start_thread(w);
+		w->stop_fd = eventfd(0, EFD_CLOEXEC);
 	return 0;
 }
 

@@ -66,6 +66,11 @@ struct watch {
  * watched is not watched.
  */
 int watch_init(struct watch *watch, int src_fd);
+/*
+ * Starts the thread. Where there is none, all is as right, but events may be
+ * lost more often.
+ */
+void watch_start(struct watch *watch);
 void watch_release(struct watch *watch);
 /* A watch, or TREE_UNWATCHED. */
 int32_t watch_add(struct watch *watch, int dirfd);

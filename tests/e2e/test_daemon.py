@@ -158,10 +158,16 @@ def test_several_starts_on_one_mount_point(box, dirdisk, src):
 
 
 def test_worker_is_confined(disk):
+    """All of its threads: those that serve, and the one that watches."""
     (worker,) = disk.workers
-    with open(f"/proc/{worker}/status") as file:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
-    assert status["NoNewPrivs"] == "1"
+    disk.read(0, 512)
+    tasks = os.listdir(f"/proc/{worker}/task")
+    assert len(tasks) >= 2
+    for task in tasks:
+        with open(f"/proc/{worker}/task/{task}/status") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        assert status["NoNewPrivs"] == "1", task
+        assert status["Seccomp"] == "2", task
 
 
 # ---- end ----

@@ -54,6 +54,7 @@ static struct live *live_of(int fd, struct notices *notices)
 
 	if (live_new(&live, &options, &diag) < 0)
 		fail_msg("%s: %s", diag.path, diag.reason);
+	live_attend(live);
 	return live;
 }
 

@@ -74,6 +74,7 @@ static void changes_are_told_once(void **state)
 	int32_t watch;
 
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	watch = watch_add(&w, t->fd);
 	assert_true(watch >= 0);
 	assert_int_equal(watch_add(&w, t->fd), watch);
@@ -101,6 +102,7 @@ static void changes_add_up(void **state)
 	int32_t watch;
 
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	watch = watch_add(&w, t->fd);
 	put_text(t->fd, "a", "x");
 	assert_ok(watch_take(&w, &changes));
@@ -131,6 +133,7 @@ static void what_does_not_matter_is_not_told(void **state)
 	free(bytes);
 	assert_sys(unlinkat(t->fd, "file", 0));
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	assert_true(watch_add(&w, t->fd) >= 0);
 	assert_ok(io_pwrite(fd, "more", 4, 4));
 	close(openat(t->fd, ".", O_RDONLY | O_DIRECTORY));
@@ -145,6 +148,7 @@ static void a_hundred_names_are_kept(void **state)
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	assert_true(watch_add(&w, t->fd) >= 0);
 	for (unsigned i = 0; i < 500; i++) {
 		char name[16];
@@ -184,6 +188,7 @@ static void an_overflow_is_told(void **state)
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	assert_true(watch_add(&w, t->fd) >= 0);
 	/* The thread waits for it. */
 	pthread_mutex_lock(&w.mutex);
@@ -207,6 +212,7 @@ static void the_thread_drains_the_queue(void **state)
 	long n = max_queued();
 
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	assert_true(w.has_thread);
 	assert_true(watch_add(&w, t->fd) >= 0);
 	for (unsigned i = 0; i < 8; i++) {
@@ -228,6 +234,7 @@ static void watches_are_given_up(void **state)
 	int dirs[3];
 
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	for (unsigned i = 0; i < 3; i++) {
 		char name[2] = { (char)('a' + i), 0 };
 
@@ -291,6 +298,7 @@ static void threads_of_their_own_descriptors_add(void **state)
 	pthread_t thread;
 
 	assert_ok(watch_init(&w, t->fd));
+	watch_start(&w);
 	assert_int_equal(pthread_create(&thread, NULL, add_apart, &a), 0);
 	pthread_join(thread, NULL);
 	assert_true(a.number >= 0);

@@ -36,6 +36,12 @@ struct live_options {
 int live_new(struct live **ret_live, const struct live_options *options,
 	     struct diag *diag);
 void live_free(struct live *live);
+/*
+ * Starts a thread that takes notice of changes while nobody asks. Not needed
+ * for what is right, but for trees that change a lot between two opens; it has
+ * the rights that the caller has left when it calls this.
+ */
+void live_attend(struct live *live);
 /* The device that our own mount is, from when it is there. */
 void live_set_own_dev(struct live *live, uint64_t dev);
 
