@@ -261,3 +261,31 @@ def test_random_tree(box, dirdisk, seed):
     disk = dirdisk(src)
     judges.assert_whole_disk(box, disk.image, src)
     disk.unmount()
+
+
+def long_path(src):
+    """4,000 bytes from the root of the disk to the file's last one."""
+    path = "/".join(["p" * 199] * 19 + ["q" * 195, "last"])
+    assert len("/" + path) == 4001
+    here = os.open(src, os.O_RDONLY)
+    for name in path.split("/")[:-1]:
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    last = os.open("last", os.O_CREAT | os.O_WRONLY, dir_fd=here)
+    os.write(last, b"the end of a long way\n")
+    os.close(last)
+    os.close(here)
+
+
+def test_long_path(box, dirdisk):
+    """As long as one that a system call takes."""
+    src = sources.small(box.dir("src"))
+    long_path(src)
+    _, system = trees.split(trees.snapshot(src))
+    disk = dirdisk(src)
+    with judges.partition_device(box, disk.image, 2) as device:
+        judges.assert_fsck(box, device)
+    judges.assert_kernel_view(box, disk.image, 2, system)
+    disk.unmount()
