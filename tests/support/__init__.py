@@ -8,6 +8,7 @@ trees     what a tree looks like to the one who walks it
 judges    programs of others that say whether a disk is right
 run       the program that runs a test file
 fixtures  what pytest gives the tests
+held      a handle on disk.img that is held while the tree changes
 machine   QEMU and its serial line
 guest     a kernel and an initramfs that say when they are up
 """

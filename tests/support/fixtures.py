@@ -8,7 +8,15 @@ import tempfile
 
 import pytest
 
-for name in ("daemon", "judges", "machine", "procs", "sandbox", "trees"):
+for name in (
+    "daemon",
+    "held",
+    "judges",
+    "machine",
+    "procs",
+    "sandbox",
+    "trees",
+):
     pytest.register_assert_rewrite(f"support.{name}")
 
 from support import procs  # noqa: E402

@@ -112,6 +112,16 @@ class Sandbox:
         """What lives below us, as {pid: command line}."""
         return {pid: procs.command_of(pid) for pid in procs.alive()}
 
+    @staticmethod
+    def wait_for(what, process, timeout=20):
+        """Until what() is true, which the process is to bring about."""
+        end = time.monotonic() + timeout
+        while not what():
+            text = process.log.read_text(errors="replace")
+            assert process.poll() is None, f"it ended: {text}"
+            assert time.monotonic() < end, f"it never comes: {text}"
+            time.sleep(0.01)
+
     def wait_no_process(self, but=(), timeout=20):
         end = time.monotonic() + timeout
         while True:

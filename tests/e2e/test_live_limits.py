@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Without watches, or with too few of them, it is never stale either."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+from support import sources
+from support.held import cat, listed
+from support.sandbox import NOBODY
+
+DIRECTORIES = 40
+
+# A namespace of users has limits of its own, and root in it may lower them.
+FEW_WATCHES = """
+echo 10 >/proc/sys/user/max_inotify_watches
+[ "$(cat /proc/sys/user/max_inotify_watches)" = 10 ] || exit 9
+exec "$@"
+"""
+
+ALL_INSTANCES = """
+import ctypes, signal, sys
+libc = ctypes.CDLL(None)
+while libc.inotify_init1(0) >= 0:
+    pass
+print("none left", flush=True)
+signal.pause()
+"""
+
+
+def filled(src):
+    for number in range(DIRECTORIES):
+        sources.write(src, f"{number}/deeper/file", b"before")
+    return src
+
+
+def assert_never_stale(box, src, image):
+    for number in range(0, DIRECTORIES, 7):
+        path = f"{number}/deeper/file"
+        (src / path).write_bytes(b"after %d" % number)
+        assert cat(box, image, path) == b"after %d" % number
+        os.mkdir(src / f"{number}/deeper/more")
+        (src / f"{number}/deeper/more/file").write_bytes(b"new")
+        assert cat(box, image, f"{number}/deeper/more/file") == b"new"
+        os.unlink(src / path)
+        assert listed(box, image, f"{number}/deeper") == ["more"]
+
+
+def assert_said_once(text):
+    said = [line for line in text.splitlines() if "inotify" in line]
+    assert len(said) == 1, text
+
+
+def test_no_watches_left(box, program):
+    src = filled(box.dir("src"))
+    mnt = box.dir("mnt")
+    argv = ["unshare", "-U", "--map-root-user", "-m", "sh", "-c", FEW_WATCHES]
+    argv += ["sh", program, "-f", "--no-grub", src, mnt]
+    process = box.start([str(word) for word in argv], name="dirdisk")
+    root = pathlib.Path(f"/proc/{process.pid}/root")
+    image = pathlib.Path(f"{root}{mnt}/disk.img")
+    box.wait_for(image.exists, process)
+    assert_never_stale(box, src, image)
+    assert_said_once(process.log.read_text())
+    process.terminate()
+    assert process.wait(20) == 0
+    box.assert_nothing_left()
+
+
+def test_no_instance_left(box, dirdisk):
+    """Other programs of the user have taken all."""
+    taker = box.start([sys.executable, "-c", ALL_INSTANCES], user=NOBODY)
+    box.wait_for(lambda: taker.log.stat().st_size, taker)
+    src = filled(box.dir("src", NOBODY))
+    disk = dirdisk(src, None, "--no-grub", user=NOBODY)
+    # Who is not the one who mounted comes near through that one's directory.
+    image = box.tmp / "disk.img"
+
+    def copied():
+        box.run(["cp", "--sparse=always", disk.image, image], user=NOBODY)
+        return image
+
+    for number in range(3):
+        (src / f"{number}/deeper/file").write_bytes(b"after")
+        assert cat(box, copied(), f"{number}/deeper/file") == b"after"
+    said = box.run(["cat", disk.mnt / "info/log"], user=NOBODY)
+    assert_said_once(said.text)
+    taker.kill()
+    taker.wait()
+    disk.unmount(user=NOBODY)
+
+
+@pytest.mark.parametrize("number", [20_000])
+def test_more_events_than_the_queue_holds(box, dirdisk, number):
+    """Nobody opens the disk meanwhile; then all of it is looked at."""
+    src = box.tmpfs("src")
+    for directory in ("a", "b"):
+        sources.write(src, f"{directory}/file", b"before")
+    disk = dirdisk.foreground(src, None, "--no-grub")
+    fd = os.open(src / "a", os.O_RDONLY)
+    for count in range(number):
+        os.close(os.open(f"{count % 100}", os.O_CREAT | os.O_RDWR, dir_fd=fd))
+        os.unlink(f"{count % 100}", dir_fd=fd)
+    os.close(fd)
+    (src / "b/file").write_bytes(b"after the flood")
+    assert cat(box, disk.image, "b/file") == b"after the flood"
+    assert listed(box, disk.image, "a") == ["file"]
+    (src / "a/file").write_bytes(b"and watched again")
+    assert cat(box, disk.image, "a/file") == b"and watched again"
+    assert_said_once(disk.process.log.read_text())
+    disk.unmount()
