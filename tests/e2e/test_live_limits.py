@@ -36,16 +36,16 @@ def filled(src):
     return src
 
 
-def assert_never_stale(box, src, image):
+def assert_never_stale(box, src, image, enter):
     for number in range(0, DIRECTORIES, 7):
         path = f"{number}/deeper/file"
         (src / path).write_bytes(b"after %d" % number)
-        assert cat(box, image, path) == b"after %d" % number
+        assert cat(box, image, path, enter) == b"after %d" % number
         os.mkdir(src / f"{number}/deeper/more")
         (src / f"{number}/deeper/more/file").write_bytes(b"new")
-        assert cat(box, image, f"{number}/deeper/more/file") == b"new"
+        assert cat(box, image, f"{number}/deeper/more/file", enter) == b"new"
         os.unlink(src / path)
-        assert listed(box, image, f"{number}/deeper") == ["more"]
+        assert listed(box, image, f"{number}/deeper", enter) == ["more"]
 
 
 def assert_said_once(text):
@@ -59,10 +59,11 @@ def test_no_watches_left(box, program):
     argv = ["unshare", "-U", "--map-root-user", "-m", "sh", "-c", FEW_WATCHES]
     argv += ["sh", program, "-f", "--no-grub", src, mnt]
     process = box.start([str(word) for word in argv], name="dirdisk")
-    root = pathlib.Path(f"/proc/{process.pid}/root")
-    image = pathlib.Path(f"{root}{mnt}/disk.img")
+    # The mount is seen in the namespace of mounts that goes with it.
+    image = pathlib.Path(f"/proc/{process.pid}/root{mnt}/disk.img")
     box.wait_for(image.exists, process)
-    assert_never_stale(box, src, image)
+    enter = ["nsenter", f"--mount=/proc/{process.pid}/ns/mnt"]
+    assert_never_stale(box, src, mnt / "disk.img", enter)
     assert_said_once(process.log.read_text())
     process.terminate()
     assert process.wait(20) == 0

@@ -30,7 +30,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define BLOCK	512u * 8
+#define BLOCK	4096u
 #define SECTORS 8
 #define WORDS	64 /* of a sector */
 #define CHUNK	(256u << 10)
@@ -348,6 +348,21 @@ static void failed(const char *what, const uint64_t *block, off_t offset)
 	all.over = true;
 }
 
+static void failed_mixed(const uint64_t *block, off_t offset)
+{
+	uint64_t wanted[BLOCK / sizeof(uint64_t)];
+
+	failed("a mixed block", block, offset);
+	block_stamp(wanted, block[W_FILE], block[W_BLOCK], block[W_VERSION]);
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		bool first = i == 0 || block[i - 1] == wanted[i - 1];
+
+		if (first && block[i] != wanted[i])
+			fprintf(stderr, "  from byte %zu on: %" PRIx64 "\n",
+				i * 8, block[i]);
+	}
+}
+
 static void see_block(struct reader *r, const uint64_t *block, off_t offset)
 {
 	struct view *view;
@@ -357,7 +372,7 @@ static void see_block(struct reader *r, const uint64_t *block, off_t offset)
 		return;
 	atomic_fetch_add(&all.blocks, 1);
 	if (!block_is_whole(block)) {
-		failed("a mixed block", block, offset);
+		failed_mixed(block, offset);
 		return;
 	}
 	if (block[W_FILE] >= FILES || block[W_BLOCK] >= BLOCKS) {

@@ -81,20 +81,23 @@ class Held:
             judges.assert_fsck(self.box, f"{self.path}?offset={start}")
 
 
-def cat(box, image, path):
-    """The file of partition 2 as who opens the disk now has it, or None."""
+def cat(box, image, path, enter=()):
+    """The file of partition 2 as who opens the disk now has it, or None.
+
+    enter: a command before the program, to go where the mount is.
+    """
     done = box.run(
-        ["grub-fstest", str(image), "cat", f"(loop0,msdos2)/{path}"],
+        [*enter, "grub-fstest", str(image), "cat", f"(loop0,msdos2)/{path}"],
         stderr=None,
         check=False,
     )
     return done.data if done.returncode == 0 else None
 
 
-def listed(box, image, path):
+def listed(box, image, path, enter=()):
     """The names in a directory of partition 2, likewise."""
     done = box.run(
-        ["grub-fstest", str(image), "ls", f"(loop0,msdos2)/{path}/"],
+        [*enter, "grub-fstest", str(image), "ls", f"(loop0,msdos2)/{path}/"],
         stderr=None,
         check=False,
     )
