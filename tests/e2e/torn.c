@@ -282,7 +282,11 @@ static void change_move(struct file *file, uint64_t *state)
 
 typedef void change_fn(struct file *, uint64_t *);
 
-/* What may be done to any file, and what kernels/ is spared. */
+/*
+ * The first few may be done to any file. What kernels/ has is kept open, and a
+ * link there would show what it leads to.
+ */
+#define SPARED 3
 static change_fn *const changes[] = {
 	change_replace, change_replace, change_unlink,
 	change_link,	change_rewrite, change_append,
@@ -291,7 +295,7 @@ static change_fn *const changes[] = {
 
 static void change(struct file *file, uint64_t *state)
 {
-	size_t among = is_kernel(file) ? 4 : ARRAY_SIZE(changes);
+	size_t among = is_kernel(file) ? SPARED : ARRAY_SIZE(changes);
 
 	if (file->blocks == 0)
 		change_replace(file, state);
