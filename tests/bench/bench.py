@@ -9,6 +9,7 @@ scale   the same for trees of up to a million files, and the memory it takes
 boot    until the guest is up, beside the same disk in a raw file
 stored  what mount, boot and unmount write to storage
 reading the disk's bytes, beside other FUSE servers and plain files
+live    until a change is on the disk, and until it has booted
 
 Machines are noisy and differ: contestants take turns, figures are medians, and
 only ratios within one run are judged. Exit status 1 if a goal is missed.
@@ -24,6 +25,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(1, str(TESTS))
 
 import boot  # noqa: E402
+import live  # noqa: E402
 import reading  # noqa: E402
 import scale  # noqa: E402
 import start  # noqa: E402
@@ -33,12 +35,14 @@ from support.guest import Guest  # noqa: E402
 
 TOOLS = ["mke2fs", "nbdkit", "find", "cmp", "qemu-system-x86_64"]
 TOOLS += ["fio", "nbdfuse", "qemu-storage-daemon", "qemu-img"]
+TOOLS += ["grub-fstest", "losetup", "parted", "strace"]
 MEASURES = {
     "start": start,
     "scale": scale,
     "boot": boot,
     "stored": stored,
     "reading": reading,
+    "live": live,
 }
 # Longer than any of them takes on a slow machine.
 DEADLINE = 580
