@@ -133,6 +133,10 @@ static void settle(struct live *live, const struct trees *trees)
 	watch_changes_clear(&live->changes);
 	live->stale = false;
 	tell_unwatched(live);
+	if (watch_overflow(&live->watch))
+		notice(live, live->options.image.src_path,
+		       "more changes than inotify holds: all of it was read again; see fs.inotify.max_queued_events",
+		       -EOVERFLOW);
 }
 
 /* Some descriptors for files kept open; the rest is for all else. */

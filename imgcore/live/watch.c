@@ -164,6 +164,7 @@ static void take_event(struct watch *w, const struct inotify_event *event)
 {
 	if (event->mask & IN_Q_OVERFLOW) {
 		w->seen.all = true;
+		w->overflow = true;
 		return;
 	}
 	if (event->wd < 0 || event->mask & IN_IGNORED)
@@ -332,6 +333,17 @@ void watch_prune(struct watch *w, const struct numbers *keep)
 	}
 	w->held.count = w->held.sorted = kept;
 	pthread_mutex_unlock(&w->mutex);
+}
+
+bool watch_overflow(struct watch *w)
+{
+	bool overflow;
+
+	pthread_mutex_lock(&w->mutex);
+	overflow = w->overflow;
+	w->overflow = false;
+	pthread_mutex_unlock(&w->mutex);
+	return overflow;
 }
 
 const char *watch_reason(struct watch *w)

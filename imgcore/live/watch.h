@@ -56,6 +56,7 @@ struct watch {
 	pthread_t thread;
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
+	bool overflow; /* events were lost */
 	const char *reason; /* why a directory could not be watched */
 	struct watch_changes seen; /* since they were last taken */
 	struct numbers held; /* all watches */
@@ -80,6 +81,8 @@ void watch_note(struct watch *watch, int32_t number);
 int watch_take(struct watch *watch, struct watch_changes *changes);
 /* Gives up all watches but those in keep, which is sorted. */
 void watch_prune(struct watch *watch, const struct numbers *keep);
+/* Whether events were lost since this was last asked. */
+bool watch_overflow(struct watch *watch);
 /*
  * Why directories were not watched since this was last asked; NULL: all were.
  */

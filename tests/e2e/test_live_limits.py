@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -95,17 +96,20 @@ def test_no_instance_left(box, dirdisk):
 
 @pytest.mark.parametrize("number", [20_000])
 def test_more_events_than_the_queue_holds(box, dirdisk, number):
-    """Nobody opens the disk meanwhile; then all of it is looked at."""
+    """Nobody takes them meanwhile; then all of the tree is looked at."""
     src = box.tmpfs("src")
     for directory in ("a", "b"):
         sources.write(src, f"{directory}/file", b"before")
     disk = dirdisk.foreground(src, None, "--no-grub")
+    (worker,) = disk.workers
+    os.kill(worker, signal.SIGSTOP)
     fd = os.open(src / "a", os.O_RDONLY)
     for count in range(number):
         os.close(os.open(f"{count % 100}", os.O_CREAT | os.O_RDWR, dir_fd=fd))
         os.unlink(f"{count % 100}", dir_fd=fd)
     os.close(fd)
     (src / "b/file").write_bytes(b"after the flood")
+    os.kill(worker, signal.SIGCONT)
     assert cat(box, disk.image, "b/file") == b"after the flood"
     assert listed(box, disk.image, "a") == ["file"]
     (src / "a/file").write_bytes(b"and watched again")
