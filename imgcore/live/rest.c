@@ -250,8 +250,9 @@ static int round_look(struct round *round, struct diag *diag)
 /* ---- scanning ---- */
 
 /* Directories to read: those that changed, and those that would not tell. */
-static int changed_dirs(const struct tree *tree, const struct numbers *watches,
-			tree_id **ret_ids, size_t *ret_n)
+static int changed_dirs(const struct tree *tree,
+			const struct watch_changes *changes, tree_id **ret_ids,
+			size_t *ret_n)
 {
 	_cleanup_(numbers_release) struct numbers dirs = { 0 };
 	size_t n;
@@ -262,7 +263,9 @@ static int changed_dirs(const struct tree *tree, const struct numbers *watches,
 		int32_t watch = tree_watch(tree, ids[i]);
 
 		if (watch == TREE_UNWATCHED ||
-		    (watch >= 0 && numbers_has(watches, (uint64_t)watch)))
+		    (watch >= 0 &&
+		     (changes->all ||
+		      numbers_has(&changes->watches, (uint64_t)watch))))
 			r = numbers_add(&dirs, ids[i]);
 	}
 	numbers_sort(&dirs);
@@ -317,11 +320,11 @@ static int round_scan(struct round *round, struct trees *ret_trees,
 
 	live->scan_start = now_ns(CLOCK_REALTIME_COARSE);
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
-		if (!round->at.tree[i] || round->changes.all)
+		if (!round->at.tree[i])
 			continue;
 		changed[i].previous = round->at.tree[i];
-		r = changed_dirs(round->at.tree[i], &round->changes.watches,
-				 &dirs[i], &changed[i].n);
+		r = changed_dirs(round->at.tree[i], &round->changes, &dirs[i],
+				 &changed[i].n);
 		changed[i].dirs = dirs[i];
 	}
 	if (r < 0)

@@ -299,6 +299,41 @@ static int scan_xattrs(struct dir_scan *s, const char *name, struct entry *e)
 	return r < 0 ? fail(s, name, r, s->xattrs.reason) : 0;
 }
 
+/*
+ * Our own mount hides a directory. That stays what it was before, or the disk
+ * would tell when it was mounted.
+ */
+static int take_hidden(const struct dir_scan *s, const char *name,
+		       struct entry *e)
+{
+	const struct tree *previous = s->options->previous;
+	_cleanup_free_ char *path = NULL;
+	const struct place *place;
+	const struct node *n;
+	tree_id id;
+
+	if (!previous || !s->options->own_dev || e->dev != s->options->own_dev)
+		return 0;
+	if (asprintf(&path, "%s/%s", s->path, name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	id = tree_find(previous, path);
+	n = id == TREE_NONE ? NULL : tree_node(previous, id, &place);
+	if (!n || !S_ISDIR(n->mode) || !(n->flags & NODE_UNSCANNED))
+		return 0;
+	e->dev = node_device(place->dir, n);
+	e->node.ino = n->ino;
+	e->node.mode = n->mode;
+	e->node.uid = n->uid;
+	e->node.gid = n->gid;
+	e->node.mtime = n->mtime;
+	e->node.mtime_ns = n->mtime_ns;
+	e->node.ctime = n->ctime;
+	e->node.ctime_ns = n->ctime_ns;
+	return 0;
+}
+
 static int add_entry(struct dir_scan *s, const char *name,
 		     const struct statx *stx)
 {
@@ -318,7 +353,8 @@ static int add_entry(struct dir_scan *s, const char *name,
 	if (is_closed(s, stx)) {
 		e->node.flags |= NODE_UNSCANNED;
 		e->node.size = 0;
-		return 0;
+		r = take_hidden(s, name, e);
+		return r < 0 ? fail(s, name, r, NULL) : 0;
 	}
 	if (stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode))
 		e->node.flags |= NODE_LINKED;

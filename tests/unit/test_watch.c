@@ -4,6 +4,7 @@
 
 #include <sched.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 
 #include "live/numbers.h"
 #include "live/watch.h"
@@ -216,8 +217,14 @@ static void the_thread_drains_the_queue(void **state)
 	assert_true(w.has_thread);
 	assert_true(watch_add(&w, t->fd) >= 0);
 	for (unsigned i = 0; i < 8; i++) {
+		int left = 1;
+
 		many_events(t->fd, n / 4);
-		usleep(100000);
+		for (unsigned k = 0; left > 0 && k < 3000; k++) {
+			usleep(10000);
+			assert_sys(ioctl(w.fd, FIONREAD, &left));
+		}
+		assert_int_equal(left, 0);
 	}
 	assert_ok(watch_take(&w, &changes));
 	assert_false(changes.all);
