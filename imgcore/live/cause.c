@@ -106,7 +106,8 @@ static int put_all(FILE *f, const struct watch_changes *changes,
 	if (more > 0)
 		fprintf(f, "and %zu more\n", more);
 	if (changes->all)
-		fputs("more than could be kept: all was read again\n", f);
+		fputs("all was read again, for some changes were not told of\n",
+		      f);
 	return 0;
 }
 

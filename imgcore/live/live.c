@@ -248,6 +248,9 @@ static int note_stale(struct live *live, const struct image_stale *stale)
 		live->stale = true;
 	if (watch < 0)
 		return 0;
+	/* Nobody told: it may be so with any other (all linked elsewhere). */
+	if (!numbers_has(&live->changes.watches, (uint64_t)watch))
+		live->changes.all = true;
 	name = strndup(info.name, info.name_len);
 	if (!name)
 		return -ENOMEM;
