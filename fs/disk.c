@@ -33,6 +33,14 @@ struct disk {
 	} told;
 };
 
+static struct timespec timespec_of(int64_t ns)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / 1000000000),
+		.tv_nsec = (long)(ns % 1000000000),
+	};
+}
+
 int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd)
 {
 	const struct image *image = generation_image(generation);
@@ -53,7 +61,7 @@ int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd)
 	disk->st.st_mode = S_IFREG | 0644;
 	disk->st.st_uid = getuid();
 	disk->st.st_gid = getgid();
-	generation_time(generation, &disk->st.st_mtim);
+	disk->st.st_mtim = timespec_of(generation_time(generation));
 	disk->st.st_atim = disk->st.st_mtim;
 	disk->st.st_ctim = disk->st.st_mtim;
 	*ret_disk = disk;

@@ -101,16 +101,17 @@ static int make_generation(struct generation *generation, char **ret_text)
 {
 	const char *cause = generation_cause(generation);
 	size_t len = strlen(cause);
-	struct timespec when;
+	int64_t ns = generation_time(generation);
+	time_t seconds = (time_t)(ns / 1000000000);
 	struct tm utc;
 	char time[sizeof("2026-01-01T00:00:00")];
 
-	generation_time(generation, &when);
-	gmtime_r(&when.tv_sec, &utc);
+	gmtime_r(&seconds, &utc);
 	strftime(time, sizeof(time), "%FT%T", &utc);
 	if (asprintf(ret_text, "number: %" PRIu64 "\ntime: %s.%09ldZ\n\n%s%s",
-		     generation_number(generation), time, (long)when.tv_nsec,
-		     cause, len && cause[len - 1] != '\n' ? "\n" : "") < 0)
+		     generation_number(generation), time,
+		     (long)(ns % 1000000000), cause,
+		     len && cause[len - 1] != '\n' ? "\n" : "") < 0)
 		return -ENOMEM;
 	return 0;
 }

@@ -175,7 +175,7 @@ static int counterpart(const struct tree *from, tree_id node,
 
 /*
  * Shared if it is what both images show: what has been compared for one counts
- * for the other then.
+ * for the other then. Where both saw the same, nothing needs to be looked at.
  */
 static int share(struct kept *kept, const struct kept *previous,
 		 const struct entry *old)
@@ -188,10 +188,12 @@ static int share(struct kept *kept, const struct kept *previous,
 
 	if (r < 0)
 		return r;
-	if (name == TREE_NONE || !is_host_file(tree, name) ||
-	    kept_file_verify(old->file, from, old->node, NULL) < 0 ||
-	    tree_verify_host(tree, name, kept_file_descriptor(old->file),
-			     NULL) < 0)
+	if (name == TREE_NONE || !is_host_file(tree, name))
+		return 0;
+	if (!tree_same_file(from, old->node, tree, name) &&
+	    (kept_file_verify(old->file, from, old->node, NULL) < 0 ||
+	     tree_verify_host(tree, name, kept_file_descriptor(old->file),
+			      NULL) < 0))
 		return 0;
 	e = vec_push(&kept->entries);
 	if (!e)

@@ -61,10 +61,10 @@ uint64_t generation_number(const struct generation *generation)
 	return generation->number;
 }
 
-void generation_time(const struct generation *generation,
-		     struct timespec *ret_time)
+int64_t generation_time(const struct generation *generation)
 {
-	*ret_time = generation->time;
+	return generation->time.tv_sec * INT64_C(1000000000) +
+	       generation->time.tv_nsec;
 }
 
 const char *generation_cause(const struct generation *generation)

@@ -31,7 +31,6 @@
 #define ROUNDS_LEAST 3u
 /* Longer than any clock's tick. */
 #define TICK_MAX_NS INT64_C(20000000)
-#define MS_NS	    1000000
 
 struct round {
 	struct live *live;
@@ -108,9 +107,9 @@ static int64_t now_ns(clockid_t clock)
 	return timespec_ns(&now);
 }
 
-static void sleep_ms(long ms)
+static void sleep_us(long us)
 {
-	nanosleep(&(struct timespec){ .tv_nsec = ms * MS_NS }, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
 }
 
 /* Until what changes next has a later time than all that was read. */
@@ -124,7 +123,7 @@ static void wait_for_tick(const struct trees *trees)
 		youngest = other;
 	while (now_ns(CLOCK_REALTIME_COARSE) <= youngest &&
 	       now_ns(CLOCK_MONOTONIC) < end)
-		sleep_ms(1);
+		sleep_us(200);
 }
 
 /* ---- looking ---- */
@@ -431,7 +430,7 @@ int rest_reach(struct live *live, struct trees *ret_trees,
 		if (is_over(&round))
 			return say_restless(&round, diag);
 		if (round.error < 0)
-			sleep_ms(1);
+			sleep_us(1000);
 	}
 	if (r < 0)
 		return r;

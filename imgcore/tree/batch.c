@@ -51,7 +51,8 @@ int batch_put(struct batch *batch, const char *bytes, size_t len,
 {
 	if (vec_reserve(&batch->names, len) < 0)
 		return -ENOMEM;
-	memcpy(batch->names.items + batch->names.count, bytes, len);
+	if (len > 0)
+		memcpy(batch->names.items + batch->names.count, bytes, len);
 	*ret_offset = batch->names.count;
 	batch->names.count += len;
 	return 0;

@@ -63,7 +63,8 @@ static uint64_t put_bytes(struct filling *f, const char *bytes, size_t len)
 {
 	uint64_t at = f->names_len;
 
-	memcpy(f->dir->names + at, bytes, len);
+	if (len > 0)
+		memcpy(f->dir->names + at, bytes, len);
 	f->names_len += len;
 	return at;
 }
@@ -232,6 +233,17 @@ const struct node *dir_find(const struct dir *dir, const char *name, size_t len)
 	return NULL;
 }
 
+bool node_same(const struct dir *dir, const struct node *node,
+	       const struct dir *other_dir, const struct node *other)
+{
+	return node->ino == other->ino && node->size == other->size &&
+	       node->mtime == other->mtime &&
+	       node->mtime_ns == other->mtime_ns &&
+	       node->ctime == other->ctime &&
+	       node->ctime_ns == other->ctime_ns &&
+	       node_device(dir, node) == node_device(other_dir, other);
+}
+
 bool dir_equal(const struct dir *a, const struct dir *b)
 {
 	if (a == b)
@@ -239,15 +251,9 @@ bool dir_equal(const struct dir *a, const struct dir *b)
 	if (a->count != b->count ||
 	    memcmp(a->digest, b->digest, sizeof(a->digest)) != 0)
 		return false;
-	for (uint32_t i = 0; i < a->count; i++) {
-		const struct node *x = &a->nodes[i];
-		const struct node *y = &b->nodes[i];
-
-		if (x->ino != y->ino || x->ctime != y->ctime ||
-		    x->ctime_ns != y->ctime_ns || x->mtime != y->mtime ||
-		    x->mtime_ns != y->mtime_ns || x->flags != y->flags ||
-		    node_device(a, x) != node_device(b, y))
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->nodes[i].flags != b->nodes[i].flags ||
+		    !node_same(a, &a->nodes[i], b, &b->nodes[i]))
 			return false;
-	}
 	return true;
 }

@@ -303,6 +303,17 @@ tree_id tree_find(const struct tree *tree, const char *path)
 	return id;
 }
 
+bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
+		    tree_id other)
+{
+	const struct place *x_place;
+	const struct place *y_place;
+	const struct node *x = tree_inode_node(a, file, &x_place);
+	const struct node *y = tree_inode_node(b, other, &y_place);
+
+	return node_same(x_place->dir, x, y_place->dir, y);
+}
+
 bool tree_equal(const struct tree *a, const struct tree *b)
 {
 	if (a->places.count != b->places.count)

@@ -13,7 +13,6 @@
  */
 
 #include <stdint.h>
-#include <time.h>
 
 #include "imgcore/image.h"
 
@@ -61,9 +60,8 @@ void generation_unref(struct generation *generation);
 struct image *generation_image(struct generation *generation);
 /* From 1. */
 uint64_t generation_number(const struct generation *generation);
-/* When the tree was like that. */
-void generation_time(const struct generation *generation,
-		     struct timespec *ret_time);
+/* When the tree was like that, in nanoseconds since 1970. */
+int64_t generation_time(const struct generation *generation);
 /*
  * Why there is this one: a line for each path that changed, at most 100, then
  * "and N more".

@@ -292,6 +292,9 @@ int64_t tree_youngest(const struct tree *tree);
  */
 bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
 			   tree_id *ret_dir);
+/* Whether two files of the host were the same one, unchanged, when scanned. */
+bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
+		    tree_id other);
 /* Whether both show the same, of the same host files. */
 bool tree_equal(const struct tree *a, const struct tree *b);
 /* The child of that name, or TREE_NONE. */
