@@ -194,6 +194,21 @@ def test_written_through_a_mapping(box, dirdisk):
     disk.unmount()
 
 
+def test_written_by_a_name_elsewhere(box, dirdisk):
+    """Nor of this: who reads the file finds out, and the next open shows it."""
+    src = box.tmpfs("host") / "src"
+    path = sources.write(src, "dir/a", b"old!" * 2048)
+    other = box.root / "host/other"
+    os.link(path, other)
+    disk = dirdisk(src, None, "--no-grub")
+    other.write_bytes(b"new!" * 2048)
+    with Held(box, disk.image) as held:
+        seen = set(held.blocks().values())
+    assert b"old!" * 1024 not in seen
+    assert cat(box, disk.image, "dir/a") == b"new!" * 2048
+    disk.unmount()
+
+
 def test_mount_point_within_the_tree(box, dirdisk):
     """It is an empty directory in itself, and is not looked into."""
     src = filled(box.dir("src"))
