@@ -206,7 +206,11 @@ static int renew_once(struct live *live, struct diag *diag)
 
 	if (r < 0)
 		return r;
-	if (!trees_equal(&newest, &trees))
+	/*
+	 * A call that writes sets the times first, and may go on for long: what
+	 * was read meanwhile is the last generation's, whatever the times say.
+	 */
+	if (live->changes.written || !trees_equal(&newest, &trees))
 		return make_generation(live, &trees, &time, diag);
 	settle(live, &newest);
 	return 0;

@@ -384,7 +384,8 @@ static int round_try(struct round *round, bool *ret_rest, struct diag *diag)
 		return is_change(r) ? 0 : r;
 	watch_changes_clear(&round->changes);
 	if (trees_equal(&round->at, &trees)) {
-		trees_release(&trees);
+		trees_release(&round->at);
+		round->at = trees;
 		*ret_rest = true;
 		return 0;
 	}

@@ -91,6 +91,7 @@ void watch_changes_clear(struct watch_changes *changes)
 	numbers_clear(&changes->watches);
 	numbers_clear(&changes->known);
 	changes->all = false;
+	changes->written = false;
 }
 
 void watch_changes_release(struct watch_changes *changes)
@@ -152,6 +153,7 @@ int watch_changes_add(struct watch_changes *to,
 	if (r == 0)
 		r = numbers_add_all(&to->known, &from->known);
 	to->all |= from->all || r < 0;
+	to->written |= from->written;
 	numbers_sort(&to->watches);
 	numbers_sort(&to->known);
 	return r;
@@ -169,6 +171,7 @@ static void take_event(struct watch *w, const struct inotify_event *event)
 	}
 	if (event->wd < 0 || event->mask & IN_IGNORED)
 		return;
+	w->seen.written |= (event->mask & IN_MODIFY) != 0;
 	if (watch_changes_note(&w->seen, event->wd, event->mask,
 			       event->len ? event->name : "") < 0)
 		w->seen.all = true;

@@ -34,6 +34,7 @@ struct watch_name {
 struct watch_changes {
 	struct numbers watches;
 	bool all; /* events were lost: anything may have */
+	bool written; /* bytes of some file were */
 	struct {
 		struct watch_name *items;
 		size_t count, size;

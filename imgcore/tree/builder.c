@@ -90,6 +90,7 @@ void tree_builder_clear(struct tree_builder *builder)
 {
 	for (size_t i = 0; i < builder->count; i++)
 		node_release(&builder->items[i]);
+	builder->host_dir = NULL; /* it may have gone with them */
 	builder->count = 1;
 	builder->items[0] = (struct builder_node){
 		.attr = builder->items[0].attr,
@@ -180,20 +181,25 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 	return 0;
 }
 
-/* The directory, shared with the last file added if that lies there too. */
-static int share_dir(const struct tree_builder *builder, int dirfd,
+/* The directory, shared with the last file added if that came from it. */
+static int share_dir(struct tree_builder *builder, int dirfd,
 		     struct origin *origin)
 {
-	const struct origin *last = builder->items[builder->count - 1].origin;
-	struct origin_dir *dir = last ? last->dir : NULL;
 	struct stat st;
+	int r;
 
+	if (builder->host_dir && builder->host_dirfd == dirfd) {
+		origin->dir = builder->host_dir;
+		atomic_fetch_add(&origin->dir->users, 1);
+		return 0;
+	}
 	if (fstat(dirfd, &st) < 0)
 		return -errno;
-	if (!dir || dir->dev != st.st_dev || dir->ino != st.st_ino)
-		return origin_set_dir(origin, dirfd, &st);
-	atomic_fetch_add(&dir->users, 1);
-	origin->dir = dir;
+	r = origin_set_dir(origin, dirfd, &st);
+	if (r < 0)
+		return r;
+	builder->host_dir = origin->dir;
+	builder->host_dirfd = dirfd;
 	return 0;
 }
 

@@ -43,6 +43,9 @@ struct tree_builder {
 	struct builder_node *items;
 	size_t count;
 	size_t size;
+	/* Where the last host file came from, and by which number. */
+	struct origin_dir *host_dir;
+	int host_dirfd;
 };
 
 /* Frees all but the root's attributes. */

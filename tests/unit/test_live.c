@@ -1227,9 +1227,82 @@ static void a_wrong_tree_is_an_error_until_it_is_mended(void **state)
 	assert_is_now(g, t->fd);
 }
 
+/* ---- a call that writes for long ---- */
+
+#define LONG_WRITE (256u << 20)
+
+struct long_write {
+	int fd;
+	void *bytes;
+	atomic_bool begun;
+	atomic_bool over;
+};
+
+static void *write_long(void *context)
+{
+	struct long_write *w = context;
+
+	atomic_store(&w->begun, true);
+	assert_int_equal(pwrite(w->fd, w->bytes, LONG_WRITE, 0), LONG_WRITE);
+	atomic_store(&w->over, true);
+	return NULL;
+}
+
+/* Whether the tree was looked at while the call went on. */
+static bool look_while_writing(struct live *live, int dir, struct long_write *w)
+{
+	struct generation *during, *behind;
+	pthread_t thread;
+	bool over;
+
+	atomic_store(&w->begun, false);
+	atomic_store(&w->over, false);
+	assert_int_equal(pthread_create(&thread, NULL, write_long, w), 0);
+	while (!atomic_load(&w->begun))
+		sched_yield();
+	usleep(10000);
+	/* Nobody is told of the file before the call ends. */
+	put_text(dir, "other", "something else that changes");
+	during = newest(live);
+	over = atomic_load(&w->over);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	behind = newest(live);
+	if (!over)
+		assert_true(generation_number(behind) >
+			    generation_number(during));
+	generation_unref(during);
+	generation_unref(behind);
+	return !over;
+}
+
+/* Its times are set before its bytes are there, and not again. */
+static void written_for_long(void **state)
+{
+	const struct temp *t = *state;
+	struct long_write w = { 0 };
+	struct live *live;
+	bool seen = false;
+
+	put_text(t->fd, "file", "some bytes");
+	w.fd = openat(t->fd, "file", O_RDWR | O_CLOEXEC);
+	assert_sys(w.fd);
+	w.bytes = calloc(1, LONG_WRITE);
+	assert_non_null(w.bytes);
+	/* Or its size would tell. */
+	assert_int_equal(pwrite(w.fd, w.bytes, LONG_WRITE, 0), LONG_WRITE);
+	live = live_of(t->fd, NULL);
+	for (unsigned i = 0; i < 20 && !seen; i++)
+		seen = look_while_writing(live, t->fd, &w);
+	assert_true(seen);
+	live_free(live);
+	free(w.bytes);
+	close(w.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		temp_test(written_for_long),
 		temp_test(every_change_is_seen_at_once),
 		temp_test(every_change_is_seen_by_the_thread),
 		temp_test(changes_of_all_kinds_in_a_row),
