@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "base/xattr_calls.h"
 
 /* ---- Landlock: what may be changed, and where ---- */
 
@@ -106,24 +107,9 @@ static const char *const allowed[] = {
 	"sendmsg", "sendto", "recvmsg", "poll", "ppoll", "ppoll_time64"
 };
 
-/* Of newer kernels than libseccomp may know; alpha alone counts from 110 on. */
-#ifndef SYS_getxattrat
-#ifdef __alpha__
-#define SYS_getxattrat 574
-#else
-#define SYS_getxattrat 464
-#endif
-#endif
-#ifndef SYS_listxattrat
-#ifdef __alpha__
-#define SYS_listxattrat 575
-#else
-#define SYS_listxattrat 465
-#endif
-#endif
-
 static void allow_special(scmp_filter_ctx filter)
 {
+	/* Of newer kernels than libseccomp may know. */
 	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_getxattrat, 0);
 	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_listxattrat, 0);
 	/* libfuse's threads ask for a channel of their own. */

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "base/search.h"
 #include "base/threads.h"
 #include "base/vec.h"
 #include "ext2/plan.h"
@@ -41,18 +42,7 @@ static int fail(const struct ext2_demand *d, tree_id node, struct diag *diag,
 /* How many nodes out of sequence stand before a node. */
 static size_t apart_before(const struct ext2_demand *d, tree_id node)
 {
-	size_t lo = 0;
-	size_t hi = d->apart.count;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (d->apart.items[mid] < node)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return vec_search(&d->apart, node);
 }
 
 uint32_t demand_sequence(const struct ext2_demand *demand, tree_id node)
@@ -92,39 +82,18 @@ uint32_t demand_inode(const struct ext2_demand *demand, tree_id node)
 
 /* ---- blocks of one inode ---- */
 
-/* The first record of a node not below this one; all begin with their node. */
-static size_t first_record(const void *records, size_t count, size_t size,
-			   tree_id node)
-{
-	size_t lo = 0;
-	size_t hi = count;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		tree_id at;
-
-		memcpy(&at, (const char *)records + mid * size, sizeof(at));
-		if (at < node)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
 static_assert(offsetof(struct sparse_file, node) == 0, "a record's node");
 static_assert(offsetof(struct indexed, node) == 0, "a record's node");
 
 static const struct sparse_file *find_sparse(const struct ext2_demand *d,
 					     tree_id node)
 {
-	return &d->sparse.items[first_record(d->sparse.items, d->sparse.count,
-					     sizeof(*d->sparse.items), node)];
+	return &d->sparse.items[vec_search(&d->sparse, node)];
 }
 
 const struct htree *demand_htree(const struct ext2_demand *demand, tree_id node)
 {
-	size_t lo = first_record(demand->htrees.items, demand->htrees.count,
-				 sizeof(*demand->htrees.items), node);
+	size_t lo = vec_search(&demand->htrees, node);
 
 	if (lo == demand->htrees.count || demand->htrees.items[lo].node != node)
 		return NULL;

@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "imgcore/tree.h"
@@ -163,6 +164,9 @@ struct tree {
 	char *root_path; /* NULL: not from a host */
 	int root_fd;
 };
+
+static_assert(offsetof(struct further, node) == 0, "a record's number");
+static_assert(offsetof(struct named, node) == 0, "a record's number");
 
 /* The node of an id, and the place that it stands in. */
 const struct node *tree_node(const struct tree *tree, tree_id id,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "base/threads.h"
 #include "base/vec.h"
 #include "tree/assembly.h"
@@ -128,18 +129,8 @@ static void report(void *context, uint64_t entries)
 /* The first of the ids that changed which is not below this one. */
 static size_t first_changed(const struct tree_scan_options *options, tree_id id)
 {
-	size_t lo = 0;
-	size_t hi = options->n_changed;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (options->changed[mid] < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_number(options->changed, options->n_changed,
+			     sizeof(*options->changed), id);
 }
 
 static bool has_changed(const struct tree_scan_options *options, tree_id id)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/search.h"
 #include "base/vec.h"
 #include "tree/dir.h"
 #include "tree/origin.h"
@@ -92,37 +93,17 @@ const struct node *tree_node(const struct tree *tree, tree_id id,
 /* The inode of a node that may be a further name. */
 static tree_id linked_inode(const struct tree *tree, tree_id id)
 {
-	size_t lo = 0;
-	size_t hi = tree->further.count;
+	size_t i = vec_search(&tree->further, id);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (tree->further.items[mid].node < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo < tree->further.count && tree->further.items[lo].node == id)
-		return tree->further.items[lo].inode;
+	if (i < tree->further.count && tree->further.items[i].node == id)
+		return tree->further.items[i].inode;
 	return id;
 }
 
 /* How many names an inode has whose node is NODE_LINKED. */
 static uint32_t linked_names(const struct tree *tree, tree_id inode)
 {
-	size_t lo = 0;
-	size_t hi = tree->named.count;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (tree->named.items[mid].node < inode)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return tree->named.items[lo].nlink;
+	return tree->named.items[vec_search(&tree->named, inode)].nlink;
 }
 
 const struct node *tree_inode_node(const struct tree *tree, tree_id id,

@@ -12,27 +12,12 @@
 #include <unistd.h>
 
 #include "base/vec.h"
+#include "base/xattr_calls.h"
 
 /* Nearly everyone's lists and values; whoever has more is asked once more. */
 #define SMALL_SIZE 4096u
 
 /* ---- the calls ---- */
-
-/* Numbers that all architectures share; alpha alone counts from 110 on. */
-#ifndef SYS_getxattrat
-#ifdef __alpha__
-#define SYS_getxattrat 574
-#else
-#define SYS_getxattrat 464
-#endif
-#endif
-#ifndef SYS_listxattrat
-#ifdef __alpha__
-#define SYS_listxattrat 575
-#else
-#define SYS_listxattrat 465
-#endif
-#endif
 
 /* struct xattr_args of <linux/xattr.h>, which older headers do not have. */
 struct xattr_place {
