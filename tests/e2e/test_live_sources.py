@@ -19,13 +19,7 @@ def on_tmpfs(box):
 
 
 def on_ext4(box):
-    image = box.root / "ext4.img"
-    with open(image, "wb") as file:
-        file.truncate(32 * MIB)
-    box.run(["mkfs.ext4", "-q", image])
-    device = box.loop(image, 0, 32 * MIB, writable=True)
-    src = box.dir("src")
-    box.mount("-t", "ext4", device, src)
+    src = box.ext4("src", 32 * MIB)
     os.rmdir(src / "lost+found")
     return src
 

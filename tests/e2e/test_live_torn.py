@@ -23,13 +23,7 @@ def on_tmpfs(box):
 
 
 def on_ext4(box):
-    image = box.root / "host.img"
-    with open(image, "wb") as file:
-        file.truncate(64 * MIB)
-    box.run(["mkfs.ext4", "-q", image])
-    device = box.loop(image, 0, 64 * MIB, writable=True)
-    box.mount("-t", "ext4", device, box.dir("host"))
-    return box.root / "host"
+    return box.ext4("host", 64 * MIB)
 
 
 def torn(box, disk, host, seconds):

@@ -149,6 +149,17 @@ class Sandbox:
         self.mount("-t", "tmpfs", "-o", options, "tmpfs", point)
         return point
 
+    def ext4(self, name, size):
+        """A directory with an ext4 of its own, of so many bytes."""
+        image = self.root / f"{name}.img"
+        with open(image, "wb") as file:
+            file.truncate(size)
+        self.run(["mkfs.ext4", "-q", image])
+        device = self.loop(image, 0, size, writable=True)
+        path = self.dir(name)
+        self.mount("-t", "ext4", device, path)
+        return path
+
     def read_only(self, point):
         """Nobody, not even root, can write below point any more."""
         self.mount("--bind", point, point)
