@@ -187,6 +187,7 @@ uint64_t image_next_hole(const struct image *image, uint64_t offset)
 
 /* One request: what is kept from one of its regions to the next. */
 struct request {
+	struct content_reader reader; /* of its host files */
 	const struct image *image;
 	struct tree_dir dir; /* of the last small file */
 	struct diag *diag;
@@ -223,22 +224,34 @@ static void read_rendered(const struct image *image,
 	}
 }
 
+static int read_host(const struct content_reader *reader,
+		     const struct tree *tree, tree_id file, void *buf,
+		     size_t len, uint64_t offset)
+{
+	struct request *req = (struct request *)reader;
+	struct hostfiles *files = req->image->hostfiles;
+	struct tree_info info;
+
+	tree_get(tree, file, &info);
+	if (len == info.size)
+		return hostfiles_read_whole(files, tree, file, &req->dir, buf,
+					    len, req->diag);
+	return hostfiles_read(files, tree, file, buf, len, offset, req->diag);
+}
+
 static int read_content(struct request *req, const struct tree *tree,
-			tree_id node, uint8_t *buf, size_t len, uint64_t offset,
-			uint64_t size)
+			tree_id node, uint8_t *buf, size_t len, uint64_t offset)
 {
 	struct content *content = tree_content(tree, node);
-	struct hostfiles *files = req->image->hostfiles;
 	int r;
 
-	if (!content && len == size)
-		return hostfiles_read_whole(files, tree, node, &req->dir, buf,
-					    len, req->diag);
 	if (!content)
-		return hostfiles_read(files, tree, node, buf, len, offset,
-				      req->diag);
-	r = content->pread(content, buf, len, offset);
-	return r < 0 ? diag_set(req->diag, r, NULL, NULL) : 0;
+		return read_host(&req->reader, tree, node, buf, len, offset);
+	r = content->pread(content, &req->reader, buf, len, offset);
+	/* What a host file has said stays. */
+	if (r < 0 && req->diag && !req->diag->reason)
+		diag_set(req->diag, r, NULL, NULL);
+	return r;
 }
 
 /* A file's bytes, and zeroes behind its end in its last block. */
@@ -255,7 +268,7 @@ static int read_file(struct request *req, const struct image_region *r,
 	memset(buf + n, 0, len - n);
 	if (n == 0)
 		return 0;
-	return read_content(req, p->tree, r->node, buf, n, at, info.size);
+	return read_content(req, p->tree, r->node, buf, n, at);
 }
 
 static int read_region(struct request *req, const struct image_region *r,
@@ -281,6 +294,7 @@ int image_pread(const struct image *image, void *buf, size_t len,
 		uint64_t offset, struct diag *diag)
 {
 	_cleanup_(request_release) struct request req = {
+		.reader = { read_host },
 		.image = image,
 		.dir = TREE_DIR_INIT,
 		.diag = diag,

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"
 
@@ -74,26 +73,6 @@ const char *generation_cause(const struct generation *generation)
 
 /* ---- the menu ---- */
 
-static int read_menu(const struct tree *tree, tree_id node, char *text,
-		     size_t len)
-{
-	struct content *content = tree_content(tree, node);
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
-	int r;
-
-	if (content)
-		return content->pread(content, text, len, 0);
-	r = tree_open_host(tree, node, &fd, NULL);
-	if (r < 0)
-		return r;
-	n = io_pread(fd, text, len, 0);
-	if (n < 0)
-		return (int)n;
-	r = tree_verify_host(tree, node, fd, NULL);
-	return r < 0 ? r : (size_t)n == len ? 0 : -EIO;
-}
-
 static int menu_is(const char *what, char **ret_text)
 {
 	return asprintf(ret_text, "# %s\n", what) < 0 ? -ENOMEM : 0;
@@ -115,7 +94,7 @@ int generation_menu(const struct generation *generation, char **ret_text)
 	text = calloc(1, info.size + 1);
 	if (!text)
 		return -ENOMEM;
-	r = read_menu(tree, node, text, info.size);
+	r = tree_read(tree, node, text, info.size, 0, NULL);
 	if (r == -ESTALE)
 		return menu_is(MENU_PATH " has changed since.", ret_text);
 	if (r == 0)

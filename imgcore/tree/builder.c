@@ -18,8 +18,9 @@ struct bytes_content {
 	uint8_t bytes[];
 };
 
-static int bytes_pread(struct content *content, void *buf, size_t len,
-		       uint64_t offset)
+static int bytes_pread(struct content *content,
+		       const struct content_reader *reader, void *buf,
+		       size_t len, uint64_t offset)
 {
 	const struct bytes_content *c = (struct bytes_content *)content;
 

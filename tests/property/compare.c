@@ -191,7 +191,7 @@ static void compare_range(struct compare *c, const struct seen *s, int fd,
 	while (at < end) {
 		size_t n = end - at < sizeof(want) ? end - at : sizeof(want);
 		ssize_t got = pread(fd, have, n, (off_t)at);
-		int r = content->pread(content, want, n, at);
+		int r = content->pread(content, NULL, want, n, at);
 
 		if (r < 0 || got != (ssize_t)n) {
 			complain(c, s->id, "reads %zd of %zu bytes at %llu",

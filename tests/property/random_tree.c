@@ -70,8 +70,9 @@ static uint64_t pattern_word(const struct pattern *p, uint64_t index)
 	return htole64(x ^ x >> 33);
 }
 
-static int pattern_pread(struct content *content, void *buf, size_t len,
-			 uint64_t offset)
+static int pattern_pread(struct content *content,
+			 const struct content_reader *reader, void *buf,
+			 size_t len, uint64_t offset)
 {
 	const struct pattern *p = (struct pattern *)content;
 	uint8_t *bytes = buf;

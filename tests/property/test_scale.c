@@ -172,7 +172,7 @@ static void check_files(const struct image *image, uint32_t want)
 		if (r.kind != IMAGE_FILE || seen++ % 50 != 0)
 			continue;
 		content = tree_content(tree, r.node);
-		content->pread(content, bytes, sizeof(bytes), 0);
+		content->pread(content, NULL, bytes, sizeof(bytes), 0);
 		read_image(image, have, sizeof(have), at);
 		assert_memory_equal(have, bytes, sizeof(bytes));
 		assert_memory_equal(have + 512, zeroes, sizeof(zeroes));

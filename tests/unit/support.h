@@ -210,8 +210,9 @@ static inline struct tree *builder_tree(struct tree_builder *builder)
 }
 
 /* A file of `size` bytes that reads as zeroes. */
-static inline int zero_pread(struct content *content, void *buf, size_t len,
-			     uint64_t offset)
+static inline int zero_pread(struct content *content,
+			     const struct content_reader *reader, void *buf,
+			     size_t len, uint64_t offset)
 {
 	memset(buf, 0, len);
 	return 0;

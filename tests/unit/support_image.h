@@ -12,8 +12,9 @@ DEFINE_CLEANUP(struct image, image_free)
 #define _cleanup_image_ _cleanup_(image_freep)
 
 /* A content whose bytes tell where they stand. */
-static inline int pattern_pread(struct content *content, void *buf, size_t len,
-				uint64_t offset)
+static inline int pattern_pread(struct content *content,
+				const struct content_reader *reader, void *buf,
+				size_t len, uint64_t offset)
 {
 	uint8_t *p = buf;
 

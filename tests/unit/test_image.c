@@ -161,7 +161,7 @@ static void check_file(const struct image *image, const char *path)
 					      (at - block),
 				      NULL));
 		memset(expected, 0, sizeof(expected));
-		pattern_pread(NULL, expected, bytes, at);
+		pattern_pread(NULL, NULL, expected, bytes, at);
 		assert_memory_equal(buf, expected, n);
 	}
 }
@@ -229,8 +229,9 @@ static void data_and_holes(void **state)
 	assert_int_equal(image_next_hole(image, UINT64_MAX), size);
 }
 
-static int broken_pread(struct content *content, void *buf, size_t len,
-			uint64_t offset)
+static int broken_pread(struct content *content,
+			const struct content_reader *reader, void *buf,
+			size_t len, uint64_t offset)
 {
 	return -EREMOTEIO;
 }

@@ -76,7 +76,7 @@ static void content_is_replaced(void **state)
 	get_info(tree, "cfg", &info);
 	assert_int_equal(info.size, 5);
 	assert_ptr_equal(tree_content(tree, id), bytes);
-	assert_ok(bytes->pread(bytes, buf, 3, 2));
+	assert_ok(tree_read(tree, id, buf, 3, 2, NULL));
 	assert_string_equal(buf, "llo");
 }
 
@@ -110,7 +110,13 @@ static void host_files(void **state)
 	assert_ok(tree_open_host(tree, must_find(tree, "mod"), &fd, NULL));
 	assert_int_equal(io_pread(fd, buf, sizeof(buf), 0), 5);
 	assert_string_equal(buf, "bytes");
+	assert_ok(tree_read(tree, must_find(tree, "mod"), buf, 3, 2, NULL));
+	assert_string_equal(buf, "teses");
 	put_text(t->fd, "real", "other");
+	assert_int_equal(
+		tree_read(tree, must_find(tree, "mod"), buf, 3, 2, &diag),
+		-ESTALE);
+	assert_contains(diag.path, "mod");
 	assert_int_equal(
 		tree_open_host(tree, must_find(tree, "mod"), &none, &diag),
 		-ESTALE);

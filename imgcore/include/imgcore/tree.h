@@ -86,12 +86,23 @@ struct tree_host_xattr {
 };
 
 /*
- * File content that does not come from a host file. pread fills all of buf
- * (the range lies within the file) or returns a negative errno; any thread may
- * call it at any time. release is called once, with the last tree.
+ * How a content that is made of host files reads them: fills all of buf (the
+ * range lies within the file) or returns a negative errno.
+ */
+struct content_reader {
+	int (*read)(const struct content_reader *reader,
+		    const struct tree *tree, tree_id file, void *buf,
+		    size_t len, uint64_t offset);
+};
+
+/*
+ * File content that is not one host file. pread fills all of buf (the range
+ * lies within the file) or returns a negative errno; any thread may call it at
+ * any time. release is called once, with the last tree.
  */
 struct content {
-	int (*pread)(struct content *content, void *buf, size_t len,
+	int (*pread)(struct content *content,
+		     const struct content_reader *reader, void *buf, size_t len,
 		     uint64_t offset);
 	void (*release)(struct content *content);
 };
@@ -357,6 +368,12 @@ struct tree_dir {
 int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		      int *ret_fd, struct diag *diag);
 void tree_dir_release(struct tree_dir *dir);
+/*
+ * Fills all of buf with a regular file's bytes, from wherever they come; the
+ * range lies within the file. -ESTALE: not the host file that was scanned.
+ */
+int tree_read(const struct tree *tree, tree_id id, void *buf, size_t len,
+	      uint64_t offset, struct diag *diag);
 /* The check alone, on an open descriptor: 0 or -ESTALE. */
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag);
