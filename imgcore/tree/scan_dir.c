@@ -276,6 +276,39 @@ static bool is_closed(const struct dir_scan *s, const struct statx *stx)
 	return false;
 }
 
+static bool is_archive_name(const struct dir_scan *s, const char *name)
+{
+	return s->options->is_archive(name, strlen(name));
+}
+
+/* Whether entries of the directory can be archives. */
+static bool holds_archives(const struct dir_scan *s)
+{
+	const char *in = s->options->archives_in;
+	size_t len = in ? strlen(in) : 0;
+	const char *below = s->path + len;
+
+	if (!in || strncmp(s->path, in, len) != 0)
+		return false;
+	return !*below || (*below == '/' && !strchr(below + 1, '/') &&
+			   !is_archive_name(s, below + 1));
+}
+
+static bool is_archive(const struct dir_scan *s, const char *name)
+{
+	return holds_archives(s) && is_archive_name(s, name);
+}
+
+/* Whether the directory `name` is one that archives may lie below. */
+static bool leads_to_archives(const struct dir_scan *s, const char *name)
+{
+	const char *in = s->options->archives_in;
+
+	if (!in)
+		return false;
+	return is_root(s) ? strcmp(name, in) == 0 : strcmp(s->path, in) == 0;
+}
+
 static bool is_left_out(const struct dir_scan *s, const char *name, bool is_dir)
 {
 	bool split = is_root(s) && is_dir && s->options->subdir &&
@@ -286,10 +319,22 @@ static bool is_left_out(const struct dir_scan *s, const char *name, bool is_dir)
 		return false;
 	case TREE_PART_SUBDIR:
 		return is_root(s) && !split;
+	case TREE_PART_ARCHIVES:
+		if (!is_root(s) && !holds_archives(s))
+			return false;
+		return !is_dir ||
+		       !(is_archive(s, name) || leads_to_archives(s, name));
 	case TREE_PART_WITHOUT:
-		return split;
+		return split || (is_dir && is_archive(s, name));
 	}
 	return false;
+}
+
+/* What stands in this part for what is below it; it belongs to another. */
+static bool is_other_part(const struct dir_scan *s, const char *name)
+{
+	return s->options->part == TREE_PART_ARCHIVES && !is_archive(s, name) &&
+	       leads_to_archives(s, name);
 }
 
 static int scan_xattrs(struct dir_scan *s, const char *name, struct entry *e)
@@ -399,7 +444,9 @@ static int scan_entry(struct dir_scan *s, const char *name,
 	count_entry(s);
 	if ((type == S_IFREG || type == S_IFDIR) && !is_closed(s, &stx) &&
 	    !readable(s, name, &stx))
-		return errno == ENOENT ? 0 : scan_unreadable(s, name);
+		return errno == ENOENT || is_other_part(s, name)
+			       ? 0
+			       : scan_unreadable(s, name);
 	return add_entry(s, name, &stx);
 }
 
@@ -451,6 +498,19 @@ static int open_directory(struct dir_scan *s)
 	return 0;
 }
 
+/* All that the root may hold for this part of the tree; NULL: anything. */
+static const char *only_entry(const struct tree_scan_options *options)
+{
+	switch (options->part) {
+	case TREE_PART_SUBDIR:
+		return options->subdir;
+	case TREE_PART_ARCHIVES:
+		return options->archives_in;
+	default:
+		return NULL;
+	}
+}
+
 static int read_directory(struct dir_scan *s)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
@@ -464,10 +524,8 @@ static int read_directory(struct dir_scan *s)
 	s->watch = s->options->watch
 			   ? s->options->watch(s->options->watch_context, fd)
 			   : TREE_UNWATCHED;
-	/* All that it may hold for this half of the tree. */
-	if (is_root(s) && s->options->part == TREE_PART_SUBDIR &&
-	    s->options->subdir)
-		return scan_entry(s, s->options->subdir, DT_UNKNOWN);
+	if (is_root(s) && only_entry(s->options))
+		return scan_entry(s, only_entry(s->options), DT_UNKNOWN);
 	dir = fdopendir(fd);
 	if (!dir)
 		return fail(s, NULL, -errno, NULL);

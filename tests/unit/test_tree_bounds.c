@@ -10,51 +10,6 @@
 
 /* ---- what stays out ---- */
 
-static void halves(void **state)
-{
-	const struct temp *t = *state;
-	struct tree_scan_options options = { .subdir = "boot" };
-	_cleanup_tree_ struct tree *one = NULL;
-	_cleanup_tree_ struct tree *rest = NULL;
-	_cleanup_tree_ struct tree *both = NULL;
-
-	assert_sys(mkdirat(t->fd, "boot", 0755));
-	assert_sys(mkdirat(t->fd, "boot/boot", 0755));
-	put_text(t->fd, "boot/boot/x", "");
-	assert_sys(mkdirat(t->fd, "etc", 0755));
-	assert_sys(mkdirat(t->fd, "etc/boot", 0755));
-	put_text(t->fd, "etc/boot/y", "");
-	put_text(t->fd, "boot2", "");
-	put_text(t->fd, "boo", "");
-	both = scan(t->fd, &options, NULL);
-	assert_children(both, "", "boo boot boot2 etc ");
-	options.part = TREE_PART_SUBDIR;
-	one = scan(t->fd, &options, NULL);
-	assert_children(one, "", "boot ");
-	assert_children(one, "boot/boot", "x ");
-	options.part = TREE_PART_WITHOUT;
-	rest = scan(t->fd, &options, NULL);
-	assert_children(rest, "", "boo boot2 etc ");
-	assert_children(rest, "etc/boot", "y ");
-}
-
-/* A boot that is no directory belongs to the rest, as any file does. */
-static void half_that_is_no_directory(void **state)
-{
-	const struct temp *t = *state;
-	struct tree_scan_options options = { .subdir = "boot" };
-	_cleanup_tree_ struct tree *one = NULL;
-	_cleanup_tree_ struct tree *rest = NULL;
-
-	assert_sys(symlinkat("/etc", t->fd, "boot"));
-	options.part = TREE_PART_SUBDIR;
-	one = scan(t->fd, &options, NULL);
-	assert_int_equal(tree_count(one), 1);
-	options.part = TREE_PART_WITHOUT;
-	rest = scan(t->fd, &options, NULL);
-	assert_children(rest, "", "boot ");
-}
-
 static void pruned_directories_are_empty(void **state)
 {
 	const struct temp *t = *state;
@@ -369,8 +324,6 @@ static void mounted_meanwhile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		temp_test(halves),
-		temp_test(half_that_is_no_directory),
 		temp_test(pruned_directories_are_empty),
 		temp_test(unreadable_entries),
 		temp_test(unreadable_root),

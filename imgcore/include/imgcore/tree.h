@@ -189,11 +189,12 @@ enum tree_xattrs {
 	TREE_XATTRS_USER, /* user.* */
 };
 
-/* A host tree is split over two trees at one directory below its root. */
+/* A host tree can be split over three trees. */
 enum tree_part {
 	TREE_PART_ALL,
 	TREE_PART_SUBDIR, /* the root, and of its entries `subdir` alone */
-	TREE_PART_WITHOUT, /* everything but `subdir` */
+	TREE_PART_ARCHIVES, /* the archives, and the directories above them */
+	TREE_PART_WITHOUT, /* everything but `subdir` and the archives */
 };
 
 struct tree_scan_options {
@@ -205,9 +206,15 @@ struct tree_scan_options {
 	bool clamp_time;
 	int64_t latest_time;
 	enum tree_xattrs xattrs;
-	/* The whole directory, or one of its two halves. */
+	/*
+	 * The whole directory, or a part of it. Archives are directories by
+	 * their names: in `archives_in`, a directory of the root, and in those
+	 * of its directories that are none. Either may be NULL: there are none.
+	 */
 	enum tree_part part;
 	const char *subdir;
+	const char *archives_in;
+	bool (*is_archive)(const char *name, size_t name_len);
 	/*
 	 * A directory of the root, by its name: a symbolic link in it that
 	 * leads out of the root, belongs to the effective user and ends at a
