@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BOOT_CPIO_H
+#define BOOT_CPIO_H
+
+/*
+ * A directory of a tree as a newc cpio archive, for the kernel to unpack as an
+ * initramfs. What stays in memory is a small record per entry; headers are
+ * rendered and files read when the archive is.
+ *
+ * Source: the kernel's Documentation/driver-api/early-userspace/
+ * buffer-format.rst, and what GNU cpio 2.13 writes.
+ *
+ * Errors: 0 or a negative errno with a diagnostic; -ESTALE: a host file is not
+ * the one that was scanned.
+ * Ownership: the tree outlives the archive, which cpio_free frees.
+ * Threading: immutable; any number of threads may read one.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "imgcore/tree.h"
+
+struct cpio;
+struct diag;
+
+enum cpio_layout {
+	/*
+	 * Every entry of the directory, "." first, each directory before what
+	 * is in it, siblings bytewise by name: byte for byte what `cpio -o -H
+	 * newc --reproducible` makes of these names. Links from elsewhere do
+	 * not count, times are clamped to the format's 32 bits. A regular file
+	 * `devices` is no entry but a list of some (boot/devices.h).
+	 */
+	CPIO_AS_IS,
+	/*
+	 * Kernel modules, to be unpacked over another archive. What holds a
+	 * directory lib or usr is a tree as `make modules_install` leaves it;
+	 * anything else is itself a /lib/modules/V, V from the directory's
+	 * name, modules-V. A directory's name has a '/' at its end: the kernel
+	 * then leaves one that is there alone, or a link to one (`lib`), which
+	 * it would remove otherwise.
+	 */
+	CPIO_MODULES,
+};
+
+int cpio_new(struct cpio **ret_cpio, const struct tree *tree, tree_id dir,
+	     enum cpio_layout layout, struct diag *diag);
+void cpio_free(struct cpio *cpio);
+
+/* Bytes; a multiple of 512. */
+uint64_t cpio_size(const struct cpio *cpio);
+/* The latest modification time of anything in it. */
+void cpio_time(const struct cpio *cpio, int64_t *ret_seconds, uint32_t *ret_ns);
+
+/*
+ * Fills all of buf; the range lies within the archive. A file is asked for in
+ * one call, as far as the range has it.
+ */
+int cpio_pread(const struct cpio *cpio, const struct content_reader *reader,
+	       void *buf, size_t len, uint64_t offset);
+
+/* A file's content that is the archive; takes it over on success. */
+int cpio_content(struct cpio *cpio, struct content **ret_content);
+
+DEFINE_CLEANUP(struct cpio, cpio_free)
+#define _cleanup_cpio_ _cleanup_(cpio_freep)
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BOOT_DEVICES_H
+#define BOOT_DEVICES_H
+
+/*
+ * A list of entries that who makes a directory cannot or need not make there,
+ * in the form that the kernel's usr/gen_init_cpio reads:
+ *
+ *     dir NAME MODE UID GID
+ *     nod NAME MODE UID GID c|b MAJOR MINOR
+ *     slink NAME TARGET MODE UID GID
+ *     pipe NAME MODE UID GID
+ *     sock NAME MODE UID GID
+ *
+ * Words are apart by blanks, MODE is octal; a '#' where a line or a further
+ * word would begin starts a comment. Of two lines for one name the later holds.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imgcore/tree.h"
+
+struct diag;
+
+struct device {
+	char *text; /* NULL: path is another one's beginning */
+	const char *path; /* "dev/console", "" for the root; not terminated */
+	size_t path_len;
+	uint64_t line; /* from 1 */
+	bool implied; /* a directory that no line names but as a parent */
+	char *target; /* of a symbolic link */
+	struct tree_attr attr; /* times are those of the list */
+};
+
+/* Sorted by path_compare; the parents of each are in it too. */
+struct devices {
+	struct device *items;
+	size_t count;
+	size_t size;
+	char *path; /* of the list, for messages */
+};
+
+/* Reads a regular file of a tree. Sets *devices, which was empty. */
+int devices_read(struct devices *devices, const struct tree *tree, tree_id file,
+		 struct diag *diag);
+/* Adds a directory `path` and what of its parents is missing. */
+int devices_add_dirs(struct devices *devices, const char *path,
+		     const struct tree_attr *attr);
+void devices_clear(struct devices *devices);
+
+/* "LIST:LINE: reason"; returns err. */
+int devices_fail(const struct devices *devices, uint64_t line, int err,
+		 struct diag *diag, const char *reason_fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/*
+ * The order of a walk that shows a directory, then all that is in it, siblings
+ * bytewise by name: '/' comes before any other byte.
+ */
+int path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
+
+#endif
