@@ -1,342 +1,385 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * Names are those of grub-mkconfig's 10_linux: VERSION is the file's name
- * without `^[^0-9]*-`. An initrd is looked for under VERSION, then under
- * VERSION without `.old`, then under all that follows the first '-', which is
- * how vmlinuz-linux-lts finds initramfs-linux-lts.img.
- */
 #include "boot/kernels.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/math.h"
 #include "base/vec.h"
-#include "boot/version.h"
+#include "boot/bzimage.h"
+#include "boot/lookup.h"
+#include "boot/names.h"
 
-/* GRUB gives up at the eighth symbolic link of a path. */
-#define LINKS_MAX 7
+static const char boot_dir[] = "boot";
+static const char kernels_dir[] = "kernels";
+static const char unspeakable[] =
+	"has a carriage return in its name, which GRUB cannot be told";
 
-static bool has_prefix(const char *name, const char *prefix)
+/* ---- what is kept ---- */
+
+int finder_reject(struct finder *finder, unsigned partition, const char *path,
+		  char *reason, bool is_kernel)
 {
-	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
+	struct boot_reject *reject = reason ? vec_push(&finder->rejects) : NULL;
 
-static bool has_suffix(const char *name, const char *suffix)
-{
-	size_t len = strlen(name);
-	size_t suffix_len = strlen(suffix);
-
-	return len >= suffix_len &&
-	       strcmp(name + len - suffix_len, suffix) == 0;
-}
-
-/* GRUB loses a carriage return in a menu: such a file cannot be named there. */
-static bool is_skipped(const char *name)
-{
-	return strchr(name, '\r') || strstr(name, ".dpkg-") ||
-	       has_suffix(name, ".rpmsave") || has_suffix(name, ".rpmnew") ||
-	       has_prefix(name, "README") || has_suffix(name, ".sig");
-}
-
-static bool is_bare(const char *name)
-{
-	return strcmp(name, "vmlinuz") == 0 || strcmp(name, "bzImage") == 0;
-}
-
-static bool is_kernel_name(const char *name)
-{
-	if (is_bare(name))
-		return true;
-	return (has_prefix(name, "vmlinuz-") || has_prefix(name, "kernel-")) &&
-	       !is_skipped(name);
-}
-
-static bool is_dir(const struct tree *tree, tree_id id)
-{
-	struct tree_info info;
-
-	tree_get(tree, id, &info);
-	return S_ISDIR(info.attr.mode);
-}
-
-/* One name below dir, which is a directory; a link is left as it is. */
-static tree_id step(const struct tree *tree, tree_id dir, const char *name,
-		    size_t len)
-{
-	struct tree_info info;
-
-	if (len == 0 || (len == 1 && name[0] == '.'))
-		return dir;
-	if (len == 2 && name[0] == '.' && name[1] == '.') {
-		tree_get(tree, dir, &info);
-		return info.parent;
-	}
-	return tree_child(tree, dir, name, len);
-}
-
-/*
- * The node that path leads to from dir, all links followed within the tree, or
- * TREE_NONE. Recursion ends with LINKS_MAX.
- */
-static tree_id resolve(const struct tree *tree, tree_id dir, const char *path,
-		       size_t len, unsigned *links)
-{
-	const char *end = path + len;
-	tree_id at = len && *path == '/' ? TREE_ROOT : dir;
-
-	while (path < end) {
-		const char *slash = memchr(path, '/', (size_t)(end - path));
-		size_t n = (size_t)((slash ? slash : end) - path);
-		tree_id parent = at;
-		struct tree_info info;
-
-		if (!is_dir(tree, at))
-			return TREE_NONE;
-		at = step(tree, parent, path, n);
-		if (at == TREE_NONE)
-			return TREE_NONE;
-		tree_get(tree, at, &info);
-		if (S_ISLNK(info.attr.mode)) {
-			if (++*links > LINKS_MAX)
-				return TREE_NONE;
-			at = resolve(tree, parent, info.target,
-				     (size_t)info.size, links);
-			if (at == TREE_NONE)
-				return TREE_NONE;
-		}
-		/* A '/' at the end asks for a directory. */
-		if (slash && !is_dir(tree, at))
-			return TREE_NONE;
-		path += n + (slash != NULL);
-	}
-	return at;
-}
-
-struct lookup {
-	const struct tree *tree;
-	const char *dir; /* as it was given */
-	tree_id id;
-	unsigned links; /* on the way to it */
-	unsigned partition;
-};
-
-/* Whether name in the directory is a file that GRUB could read. */
-static bool lookup_has_file(const struct lookup *in, const char *name)
-{
-	unsigned links = in->links;
-	tree_id id = resolve(in->tree, in->id, name, strlen(name), &links);
-	struct tree_info info;
-
-	if (id == TREE_NONE)
-		return false;
-	tree_get(in->tree, id, &info);
-	return S_ISREG(info.attr.mode);
-}
-
-/* Sets *ret_path to where name is, if it is there; 0 or -ENOMEM. */
-static int lookup_file(const struct lookup *in, const char *name,
-		       char **ret_path)
-{
-	if (!lookup_has_file(in, name))
-		return 0;
-	if (asprintf(ret_path, "/%s/%s", in->dir, name) < 0) {
-		*ret_path = NULL;
+	if (!reject) {
+		free(reason);
 		return -ENOMEM;
 	}
+	reject->reason = reason;
+	reject->partition = partition;
+	reject->is_kernel = is_kernel;
+	reject->path = strdup(path);
+	return reject->path ? 0 : -ENOMEM;
+}
+
+int finder_use(struct finder *finder, unsigned partition, tree_id node)
+{
+	struct nodes *used = &finder->used[partition - 1];
+	tree_id *id = vec_push(used);
+
+	if (!id)
+		return -ENOMEM;
+	*id = node;
 	return 0;
 }
 
-/* The first len bytes of version in each of the names an initrd has. */
-static int lookup_initrd(const struct lookup *in, const char *version,
-			 size_t len, char **ret_path)
+void boot_entry_clear(struct boot_entry *entry)
 {
-	static const struct {
-		const char *before;
-		const char *after;
-	} names[] = {
-		{ "initrd.img-", "" },	  { "initrd-", ".img" },
-		{ "initrd-", ".gz" },	  { "initrd-", "" },
-		{ "initramfs-", ".img" },
-	};
+	free(entry->title);
+	free(entry->id);
+	free(entry->version);
+	free(entry->path);
+	free(entry->file);
+	free(entry->name);
+	free(entry->arguments);
+	free(entry->arguments_from);
+	free(entry->bls);
+	for (size_t i = 0; i < entry->n_initrds; i++)
+		free(entry->initrds[i]);
+	free(entry->initrds);
+	*entry = (struct boot_entry){ 0 };
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) && !*ret_path; i++) {
-		_cleanup_free_ char *name = NULL;
-		int r;
+void kernel_clear(struct kernel *kernel)
+{
+	boot_entry_clear(&kernel->entry);
+	free(kernel->inside);
+	bls_clear(&kernel->bls);
+	*kernel = (struct kernel){ 0 };
+}
 
-		if (asprintf(&name, "%s%.*s%s", names[i].before, (int)len,
-			     version, names[i].after) < 0) {
-			name = NULL;
-			return -ENOMEM;
-		}
-		r = lookup_file(in, name, ret_path);
-		if (r < 0)
-			return r;
+void rejects_clear(struct rejects *rejects)
+{
+	for (size_t i = 0; i < rejects->count; i++) {
+		free(rejects->items[i].path);
+		free(rejects->items[i].reason);
 	}
+	vec_free(rejects);
+}
+
+void finder_clear(struct finder *finder)
+{
+	for (size_t i = 0; i < finder->kernels.count; i++)
+		kernel_clear(&finder->kernels.items[i]);
+	vec_free(&finder->kernels);
+	rejects_clear(&finder->rejects);
+	vec_free(&finder->used[0]);
+	vec_free(&finder->used[1]);
+}
+
+/* ---- one file ---- */
+
+int kernel_find_cmdline(const struct finder *finder,
+			const struct kernel *kernel, tree_id *ret_node)
+{
+	const struct boot_entry *entry = &kernel->entry;
+	const struct tree *tree = finder->trees[entry->partition - 1];
+	_cleanup_free_ char *name = NULL;
+
+	if (asprintf(&name, "%s.cmdline", entry->file) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	*ret_node = tree_child(tree, kernel->dir, name, strlen(name));
 	return 0;
 }
 
-static int lookup_bare_initrd(const struct lookup *in, char **ret_path)
+static int reject_name(struct finder *finder, const struct place *place,
+		       const char *name, const char *reason, bool is_kernel)
 {
-	static const char *const names[] = {
-		"initrd.img", "initrd",	   "initramfs.img",
-		"initramfs",  "initrd.gz",
-	};
-	int r = 0;
+	_cleanup_free_ char *path = NULL;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) && !*ret_path && r == 0; i++)
-		r = lookup_file(in, names[i], ret_path);
-	return r;
-}
-
-static int kernel_find_initrd(struct kernel *kernel, const struct lookup *in)
-{
-	const char *version = kernel->version;
-	size_t stem = version_stem_len(version);
-	const char *rest;
-	int r;
-
-	if (is_bare(kernel->file))
-		return lookup_bare_initrd(in, &kernel->initrd);
-	r = lookup_initrd(in, version, strlen(version), &kernel->initrd);
-	if (r == 0 && !kernel->initrd)
-		r = lookup_initrd(in, version, stem, &kernel->initrd);
-	rest = strchr(kernel->file, '-') + 1;
-	if (r == 0 && !kernel->initrd)
-		r = lookup_initrd(in, rest, strlen(rest), &kernel->initrd);
-	return r;
-}
-
-/* What is left of a name without `^[^0-9]*-`; all of it if that is nothing. */
-static const char *name_version(const char *name)
-{
-	const char *version = name;
-
-	for (const char *p = name; *p && (*p < '0' || *p > '9'); p++)
-		if (*p == '-')
-			version = p + 1;
-	return *version ? version : name;
-}
-
-static int kernel_fill(struct kernel *kernel, const char *name,
-		       const struct lookup *in)
-{
-	kernel->partition = in->partition;
-	kernel->file = strdup(name);
-	kernel->version = strdup(name_version(name));
-	if (!kernel->file || !kernel->version)
-		return -ENOMEM;
-	if (asprintf(&kernel->path, "/%s/%s", in->dir, name) < 0) {
-		kernel->path = NULL;
+	if (asprintf(&path, "/%s/%s", place->path, name) < 0) {
+		path = NULL;
 		return -ENOMEM;
 	}
-	return kernel_find_initrd(kernel, in);
+	return finder_reject(finder, place->partition, path, strdup(reason),
+			     is_kernel);
 }
 
-/* Why a file is no kernel; NULL: it is one. */
-static const char *rejection(const struct lookup *in, const char *name)
+/* A command line is a kernel's even if it is not used. */
+static int use_cmdline(struct finder *finder, const struct kernel *kernel)
 {
-	if (is_kernel_name(name))
-		return lookup_has_file(in, name)
-			       ? NULL
-			       : "leads to no file on its partition";
-	if (has_prefix(name, "initr"))
-		return "goes with no kernel";
-	if (has_prefix(name, "vmlinuz-") || has_prefix(name, "kernel-"))
-		return "is what packages leave beside kernels, by its name";
-	return "has no kernel's name: vmlinuz-*, kernel-*, vmlinuz, bzImage";
+	unsigned partition = kernel->entry.partition;
+	tree_id node;
+	int r = kernel_find_cmdline(finder, kernel, &node);
+
+	if (r < 0 || node == TREE_NONE)
+		return r;
+	return finder_use(finder, partition, node);
 }
 
-static int other_fill(struct no_kernel *other, const char *name,
-		      const struct lookup *in, const char *reason)
-{
-	other->reason = reason;
-	if (asprintf(&other->path, "/%s/%s", in->dir, name) >= 0)
-		return 0;
-	other->path = NULL;
-	return -ENOMEM;
-}
-
-static int kernels_add(struct kernels *kernels, const struct lookup *in,
+/* What its name and its place say. */
+static int kernel_name(struct kernel *kernel, const struct place *place,
 		       const char *name)
 {
-	const char *reason = rejection(in, name);
-	struct no_kernel *other;
-	struct kernel *kernel;
+	struct boot_entry *entry = &kernel->entry;
 
-	if (reason) {
-		other = vec_push(&kernels->others);
-		return other ? other_fill(other, name, in, reason) : -ENOMEM;
-	}
-	kernel = vec_push(kernels);
-	return kernel ? kernel_fill(kernel, name, in) : -ENOMEM;
+	kernel->bare = name_is_bare(name);
+	kernel->tried = kernel->bare && place->partition == 2 && !place->name;
+	kernel->found = true;
+	entry->partition = place->partition;
+	entry->file = strdup(name);
+	if (asprintf(&entry->path, "/%s/%s", place->path, name) < 0)
+		entry->path = NULL;
+	if (!entry->file || !entry->path)
+		return -ENOMEM;
+	if (!place->name)
+		return 0;
+	entry->name = strdup(place->name);
+	return entry->name ? 0 : -ENOMEM;
 }
 
-int kernels_find(struct kernels *kernels, const struct tree *tree,
-		 const char *dir, unsigned partition)
+/* What the file says; a reason, if it is no kernel. */
+static int kernel_read(struct finder *finder, struct kernel *kernel,
+		       char **ret_reason)
 {
-	struct lookup in = {
-		.tree = tree,
-		.dir = dir,
-		.partition = partition,
+	struct boot_entry *entry = &kernel->entry;
+	const struct tree *tree = finder->trees[entry->partition - 1];
+	const char *version;
+	struct bzimage image;
+	int r = bzimage_read(tree, kernel->file, &image, ret_reason,
+			     finder->diag);
+
+	if (r < 0)
+		return r;
+	kernel->inside = image.version;
+	kernel->cmdline_size = image.cmdline_size;
+	version = kernel->bare && image.version ? image.version
+						: name_version(entry->file);
+	entry->version = strdup(version);
+	return entry->version ? 0 : -ENOMEM;
+}
+
+/* Its initrds are its own even if it cannot boot. */
+static int fill_kernel(struct finder *finder, const struct place *place,
+		       const char *name, struct kernel *kernel,
+		       char **ret_reason)
+{
+	int r = kernel_name(kernel, place, name);
+
+	if (r == 0)
+		r = use_cmdline(finder, kernel);
+	if (r == 0)
+		r = kernel_read(finder, kernel, ret_reason);
+	return r < 0 ? r : initrds_find(finder, place, kernel);
+}
+
+static int add_kernel(struct finder *finder, const struct place *place,
+		      const char *name, tree_id node)
+{
+	const struct tree *tree = finder->trees[place->partition - 1];
+	_cleanup_(kernel_clear) struct kernel kernel = {
+		.dir = place->dir,
+		.node = node,
+		.file = lookup(tree, place->dir, name, strlen(name),
+			       LOOKUP_LINKS_GRUB),
 	};
-	struct tree_info info;
+	char *reason = NULL;
+	struct kernel *kept;
+	int r;
 
-	in.id = resolve(tree, TREE_ROOT, dir, strlen(dir), &in.links);
-	if (in.id == TREE_NONE)
-		return 0;
-	tree_get(tree, in.id, &info);
-	if (!S_ISDIR(info.attr.mode))
-		return 0;
-	for (uint32_t i = 0; i < info.n_children; i++) {
-		_cleanup_free_ char *name = NULL;
-		struct tree_info child;
-		int r;
+	if (!lookup_is_file(tree, kernel.file))
+		return reject_name(finder, place, name,
+				   "leads to no file on its partition", true);
+	r = fill_kernel(finder, place, name, &kernel, &reason);
+	if (r < 0) {
+		free(reason);
+		return r;
+	}
+	if (reason)
+		return finder_reject(finder, place->partition,
+				     kernel.entry.path, reason, true);
+	kept = vec_push(&finder->kernels);
+	if (!kept)
+		return -ENOMEM;
+	*kept = kernel;
+	kernel = (struct kernel){ 0 };
+	return 0;
+}
 
-		tree_get(tree, info.first_child + i, &child);
-		if (S_ISDIR(child.attr.mode))
-			continue;
-		name = strndup(child.name, child.name_len);
-		if (!name)
-			return -ENOMEM;
-		r = kernels_add(kernels, &in, name);
-		if (r < 0)
-			return r;
+static int add_name(struct finder *finder, const struct place *place,
+		    const char *name, tree_id node)
+{
+	switch (name_kind(name, place->name != NULL)) {
+	case NAME_KERNEL:
+		return add_kernel(finder, place, name, node);
+	case NAME_UNSPEAKABLE:
+		return reject_name(finder, place, name, unspeakable, true);
+	case NAME_LEFT_OVER:
+		return reject_name(finder, place, name,
+				   "is what packages leave beside kernels, by "
+				   "its name",
+				   false);
+	case NAME_OTHER:
+		if (place->name)
+			return 0;
+		return reject_name(finder, place, name,
+				   "has no kernel's name: vmlinuz-*, kernel-*, "
+				   "vmlinuz, bzImage",
+				   false);
+	case NAME_CMDLINE:
+	case NAME_INITRD:
+	case NAME_MODULES:
+		break;
 	}
 	return 0;
 }
 
-static int kernel_compare(const void *a, const void *b)
+/* ---- directories ---- */
+
+typedef int visit_fn(struct finder *finder, const struct place *place,
+		     const char *name, tree_id node);
+
+/* Calls visit with each entry of the place that is no directory. */
+static int visit_files(struct finder *finder, const struct place *place,
+		       visit_fn *visit)
 {
-	const struct kernel *x = a;
-	const struct kernel *y = b;
-	int r = version_compare(y->version, x->version);
+	const struct tree *tree = finder->trees[place->partition - 1];
+	struct tree_info dir;
+	int r = 0;
+
+	tree_get(tree, place->dir, &dir);
+	for (uint32_t i = 0; i < dir.n_children && r == 0; i++) {
+		tree_id node = dir.first_child + i;
+		_cleanup_free_ char *name = NULL;
+		struct tree_info info;
+
+		tree_get(tree, node, &info);
+		if (S_ISDIR(info.attr.mode))
+			continue;
+		name = strndup(info.name, info.name_len);
+		if (!name)
+			return -ENOMEM;
+		r = visit(finder, place, name, node);
+	}
+	return r;
+}
+
+/* kernels/NAME/ */
+static int visit_below(struct finder *finder, const struct place *place,
+		       tree_id node, visit_fn *visit)
+{
+	const struct tree *tree = finder->trees[place->partition - 1];
+	_cleanup_free_ char *path = NULL;
+	struct place below = *place;
+	struct tree_info info;
+
+	tree_get(tree, node, &info);
+	if (!S_ISDIR(info.attr.mode) || info.reserved ||
+	    boot_is_archive(info.name, info.name_len))
+		return 0;
+	if (asprintf(&path, "%s/%.*s", place->path, (int)info.name_len,
+		     info.name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	below.path = path;
+	below.name = strrchr(path, '/') + 1;
+	below.dir = node;
+	if (strchr(path, '\r'))
+		return visit == add_name
+			       ? reject_name(finder, place, below.name,
+					     unspeakable, true)
+			       : 0;
+	return visit_files(finder, &below, visit);
+}
+
+static int visit_directory(struct finder *finder, unsigned partition,
+			   const char *path, visit_fn *visit)
+{
+	const struct tree *tree = finder->trees[partition - 1];
+	struct place place = {
+		.path = path,
+		.partition = partition,
+		.dir = lookup(tree, TREE_ROOT, path, strlen(path),
+			      LOOKUP_LINKS_GRUB),
+	};
+	struct tree_info info;
+	int r;
+
+	if (!lookup_is_dir(tree, place.dir))
+		return 0;
+	r = visit_files(finder, &place, visit);
+	if (partition == 1)
+		return r;
+	tree_get(tree, place.dir, &info);
+	for (uint32_t i = 0; i < info.n_children && r == 0; i++)
+		r = visit_below(finder, &place, info.first_child + i, visit);
+	return r;
+}
+
+int kernels_find(struct finder *finder)
+{
+	int r = visit_directory(finder, 1, boot_dir, add_name);
 
 	if (r == 0)
-		r = (x->partition < y->partition) -
-		    (x->partition > y->partition);
-	return r ? r : strcmp(x->file, y->file);
+		r = visit_directory(finder, 2, kernels_dir, add_name);
+	return r;
 }
 
-void kernels_sort(struct kernels *kernels)
+/* ---- what nothing uses ---- */
+
+static int compare_nodes(const void *a, const void *b)
 {
-	if (kernels->count)
-		qsort(kernels->items, kernels->count, sizeof(*kernels->items),
-		      kernel_compare);
+	tree_id x = *(const tree_id *)a;
+	tree_id y = *(const tree_id *)b;
+
+	return (x > y) - (x < y);
 }
 
-void kernels_clear(struct kernels *kernels)
+static int add_unused(struct finder *finder, const struct place *place,
+		      const char *name, tree_id node)
 {
-	for (size_t i = 0; i < kernels->count; i++) {
-		struct kernel *kernel = &kernels->items[i];
+	const struct nodes *used = &finder->used[place->partition - 1];
+	enum name_kind kind = name_kind(name, place->name != NULL);
 
-		free(kernel->file);
-		free(kernel->path);
-		free(kernel->initrd);
-		free(kernel->version);
+	if (kind != NAME_INITRD && kind != NAME_CMDLINE && kind != NAME_MODULES)
+		return 0;
+	if (used->count && bsearch(&node, used->items, used->count,
+				   sizeof(*used->items), compare_nodes))
+		return 0;
+	return reject_name(finder, place, name,
+			   strchr(name, '\r') ? unspeakable
+					      : "goes with no kernel",
+			   false);
+}
+
+int kernels_find_unused(struct finder *finder)
+{
+	int r;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct nodes *used = &finder->used[i];
+
+		if (used->count)
+			qsort(used->items, used->count, sizeof(*used->items),
+			      compare_nodes);
 	}
-	vec_free(kernels);
-	for (size_t i = 0; i < kernels->others.count; i++)
-		free(kernels->others.items[i].path);
-	vec_free(&kernels->others);
+	r = visit_directory(finder, 1, boot_dir, add_unused);
+	if (r == 0)
+		r = visit_directory(finder, 2, kernels_dir, add_unused);
+	return r;
 }

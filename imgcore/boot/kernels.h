@@ -8,45 +8,98 @@
  * version beside them; and `vmlinuz` and `bzImage` alone, which it never takes.
  */
 
+#include <stdbool.h>
+
 #include "base/cleanup.h"
+#include "boot/bls.h"
+#include "imgcore/boot.h"
 #include "imgcore/tree.h"
 
 struct kernel {
-	char *file; /* its name in the directory */
-	char *path; /* from the partition's root: "/kernels/vmlinuz-6.1" */
-	char *initrd; /* likewise, or NULL */
-	char *version;
-	unsigned partition;
-};
-
-/* A file beside them that is none, and why; or an initrd, of one or of none. */
-struct no_kernel {
-	char *path;
-	const char *reason;
+	struct boot_entry entry; /* filled step by step */
+	tree_id dir; /* that it is in */
+	tree_id node; /* its name there */
+	tree_id file; /* what that leads to */
+	int64_t mtime; /* of the file */
+	uint32_t mtime_ns;
+	bool bare; /* its name says no version */
+	bool tried; /* bare, and right in kernels/ */
+	bool found; /* by its name, not by an entry alone */
+	bool replaced; /* entries stand for it */
+	char *inside; /* the version inside, or NULL */
+	uint32_t cmdline_size;
+	struct bls bls; /* of its entry, if any */
 };
 
 struct kernels {
 	struct kernel *items;
 	size_t count;
 	size_t size;
-	struct {
-		struct no_kernel *items;
-		size_t count;
-		size_t size;
-	} others;
+};
+
+struct rejects {
+	struct boot_reject *items;
+	size_t count;
+	size_t size;
+};
+
+/* Nodes of one tree: initrds, command lines. */
+struct nodes {
+	tree_id *items;
+	size_t count;
+	size_t size;
+};
+
+/* What is found, and where. */
+struct finder {
+	const struct tree *trees[2];
+	struct kernels kernels;
+	struct rejects rejects;
+	struct nodes used[2]; /* files that a kernel's name asks for */
+	struct diag *diag;
+};
+
+/* A directory with kernels in it. */
+struct place {
+	const char *path; /* without a '/' at its ends */
+	const char *name; /* NAME of kernels/NAME/, or NULL */
+	unsigned partition;
+	tree_id dir;
 };
 
 /*
- * Adds what tree has in the directory dir, a path without a '/' at its ends.
- * A file is regular, or a symbolic link to one in the same tree, which is the
- * partition, so GRUB can follow it. No such directory: no kernel. 0 or -ENOMEM.
+ * Adds what is in boot/ of the first tree, and in kernels/ and kernels/NAME/ of
+ * the second. A kernel is regular, or a symbolic link to such a file in the
+ * same tree, which is the partition, so GRUB can follow it.
+ * 0, -ENOMEM, or -ESTALE with a diagnostic.
  */
-int kernels_find(struct kernels *kernels, const struct tree *tree,
-		 const char *dir, unsigned partition);
-/* Newest first; of the same version, the higher partition, then by name. */
-void kernels_sort(struct kernels *kernels);
-void kernels_clear(struct kernels *kernels);
+int kernels_find(struct finder *finder);
+/*
+ * Adds the entries of loader/entries/ in both trees, those of a kernel that was
+ * found in its place; boot/entries.c.
+ */
+int entries_find(struct finder *finder);
+/* Files beside kernels that nothing uses; when all is found. */
+int kernels_find_unused(struct finder *finder);
+void finder_clear(struct finder *finder);
+void kernel_clear(struct kernel *kernel);
+void rejects_clear(struct rejects *rejects);
+void boot_entry_clear(struct boot_entry *entry);
 
-#define _cleanup_kernels_ _cleanup_(kernels_clear)
+/* Takes reason over, also when it fails; NULL: out of memory. */
+int finder_reject(struct finder *finder, unsigned partition, const char *path,
+		  char *reason, bool is_kernel);
+/* Marks a file as one that a kernel has. */
+int finder_use(struct finder *finder, unsigned partition, tree_id node);
+
+/* Its file FILE.cmdline, or TREE_NONE: 0 or -ENOMEM. */
+int kernel_find_cmdline(const struct finder *finder,
+			const struct kernel *kernel, tree_id *ret_node);
+
+/* The initrds of a kernel of this place, added to its entry; boot/initrds.c. */
+int initrds_find(struct finder *finder, const struct place *place,
+		 struct kernel *kernel);
+/* Adds one by its path, which it takes over, also when it fails. */
+int entry_add_initrd(struct boot_entry *entry, char *path);
 
 #endif

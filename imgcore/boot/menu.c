@@ -1,62 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * grub.cfg: consoles, timeout, one entry a kernel. The entries name partitions
- * of the disk that grub.cfg itself was read from, whatever the BIOS calls it:
- * with several disks it need not be hd0.
+ * grub.cfg: consoles, timeout, two entries a kernel. The entries name
+ * partitions of the disk that grub.cfg itself was read from, whatever the BIOS
+ * calls it: with several disks it need not be hd0.
  *
- * The default is set by its number, as a title or an id with a '>' in it would
- * be read as a way into a submenu.
+ * The default, which is the first, is set by its number, as a title or an id
+ * with a '>' in it would be read as a way into a submenu.
  */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "boot/kernels.h"
+#include "boot/cmdline.h"
+#include "boot/found.h"
 #include "boot/quote.h"
-#include "imgcore/boot.h"
 #include "imgcore/diag.h"
 
-#define ID_PREFIX "gnulinux-"
-
-/*
- * What an entry is called: the version, and of the second of a version the path
- * as well. Versions have no '/', so no two entries are called the same.
- */
-static char *entry_label(const struct kernels *kernels, size_t i)
-{
-	const struct kernel *kernel = &kernels->items[i];
-	_cleanup_free_ char *version = quote_shown(kernel->version);
-	_cleanup_free_ char *path = quote_shown(kernel->path);
-	char *label;
-
-	if (!version || !path)
-		return NULL;
-	/* Sorted: the same versions stand together. */
-	if (i == 0 || strcmp(kernel[-1].version, kernel->version) != 0)
-		return take_ptr(version);
-	if (asprintf(&label, "%s (partition %u: %s)", version,
-		     kernel->partition, path) < 0)
-		return NULL;
-	return label;
-}
-
-/* Whether name is a way to say this entry: version, file, path, id. */
-static bool entry_is(const struct kernel *kernel, const char *label,
-		     const char *name)
-{
-	size_t prefix = strlen(ID_PREFIX);
-
-	if (strcmp(name, kernel->version) == 0 ||
-	    strcmp(name, kernel->file) == 0 ||
-	    strcmp(name, kernel->path + (*name != '/')) == 0)
-		return true;
-	return strncmp(name, ID_PREFIX, prefix) == 0 &&
-	       (strcmp(name + prefix, label) == 0 ||
-		strcmp(name + prefix, kernel->version) == 0);
-}
-
 /* "6.9.0, 6.8.0, ..." for a message. */
-static char *entries_listed(const struct kernels *kernels)
+static char *entries_listed(const struct boot_entry *entries, size_t n)
 {
 	const size_t most = 10;
 	char *text = NULL;
@@ -65,9 +25,9 @@ static char *entries_listed(const struct kernels *kernels)
 
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < kernels->count && i < most; i++)
-		fprintf(f, "%s%s", i ? ", " : "", kernels->items[i].version);
-	if (kernels->count > most)
+	for (size_t i = 0; i < n && i < most; i++)
+		fprintf(f, "%s%s", i ? ", " : "", entries[i].version);
+	if (n > most)
 		fputs(", ...", f);
 	if (fclose(f) != 0) {
 		free(text);
@@ -76,41 +36,24 @@ static char *entries_listed(const struct kernels *kernels)
 	return text;
 }
 
-static int default_unknown(const struct kernels *kernels, const char *name,
+static int default_unknown(const struct boot_kernels *kernels, const char *name,
 			   struct diag *diag)
 {
 	_cleanup_free_ char *listed = NULL;
 	_cleanup_free_ char *option = NULL;
+	const struct boot_entry *entries;
+	size_t n = boot_entries(kernels, &entries);
 
 	if (asprintf(&option, "--default=%s", name) < 0)
 		option = NULL;
-	if (kernels->count == 0)
+	if (n == 0)
 		return diag_set(diag, -EINVAL, option,
 				"there is no kernel at all in kernels/ or "
 				"boot/; leave the option out");
-	listed = entries_listed(kernels);
+	listed = entries_listed(entries, n);
 	return diag_set(diag, -EINVAL, option,
 			"no kernel of that name or version; there is %s",
 			listed ? listed : "another");
-}
-
-/* Sets the number of the entry asked for; none asked for: left alone. */
-static int default_find(const struct kernels *kernels, const char *name,
-			size_t *ret_default, struct diag *diag)
-{
-	if (!name)
-		return 0;
-	for (size_t i = 0; i < kernels->count; i++) {
-		_cleanup_free_ char *label = entry_label(kernels, i);
-
-		if (!label)
-			return diag_set(diag, -ENOMEM, NULL, NULL);
-		if (entry_is(&kernels->items[i], label, name)) {
-			*ret_default = i;
-			return 0;
-		}
-	}
-	return default_unknown(kernels, name, diag);
 }
 
 /*
@@ -148,62 +91,26 @@ static void put_terminals(FILE *f, enum boot_console console)
 	      f);
 }
 
-static void put_menu_settings(FILE *f, int timeout, size_t default_entry)
+static void put_drive(FILE *f)
 {
-	fprintf(f,
-		"set timeout=%d\n"
-		"set default=%zu\n"
-		"# The disk that this file is on.\n"
-		"set drive=hd0\n"
-		"regexp --set=1:drive '^[(]([^,)]*)' \"$config_directory\"\n",
-		timeout < 0 ? -1 : timeout, default_entry);
+	fputs("# The disk that this file is on.\n"
+	      "set drive=hd0\n"
+	      "regexp --set=1:drive '^[(]([^,)]*)' \"$config_directory\"\n",
+	      f);
 }
 
-static const char *console_arguments(enum boot_console console)
-{
-	switch (console) {
-	case BOOT_CONSOLE_SERIAL:
-		return " console=ttyS0,115200";
-	case BOOT_CONSOLE_VGA:
-		return " console=tty0";
-	case BOOT_CONSOLE_BOTH:
-		break;
-	}
-	return " console=tty0 console=ttyS0,115200";
-}
-
-/* What follows a kernel's name: consoles, then the user's, which win. */
-static int arguments_make(const struct boot_options *options,
-			  char **ret_arguments, struct diag *diag)
-{
-	_cleanup_free_ char *arguments = NULL;
-	size_t len;
-	FILE *f = open_memstream(&arguments, &len);
-	int r = 0;
-
-	if (!f)
-		return diag_set(diag, -ENOMEM, NULL, NULL);
-	fputs(console_arguments(options->console), f);
-	if (options->append)
-		r = quote_arguments(f, options->append, diag);
-	if (fclose(f) != 0 && r == 0)
-		r = diag_set(diag, -ENOMEM, NULL, NULL);
-	if (r == 0)
-		*ret_arguments = take_ptr(arguments);
-	return r;
-}
-
-static int put_entry(FILE *f, const struct kernel *kernel, const char *label,
-		     const char *arguments)
+/* What follows `menuentry TITLE --id ID`, each with suffix behind it. */
+static int put_head(FILE *f, const struct boot_entry *entry,
+		    const char *title_suffix, const char *id_suffix)
 {
 	_cleanup_free_ char *title = NULL;
 	_cleanup_free_ char *id = NULL;
 
-	if (asprintf(&title, "Linux %s", label) < 0) {
+	if (asprintf(&title, "%s%s", entry->title, title_suffix) < 0) {
 		title = NULL;
 		return -ENOMEM;
 	}
-	if (asprintf(&id, ID_PREFIX "%s", label) < 0) {
+	if (asprintf(&id, "%s%s", entry->id, id_suffix) < 0) {
 		id = NULL;
 		return -ENOMEM;
 	}
@@ -211,92 +118,97 @@ static int put_entry(FILE *f, const struct kernel *kernel, const char *label,
 	quote_word(f, title);
 	fputs(" --id ", f);
 	quote_word(f, id);
-	fprintf(f, " {\n\tset root=\"$drive,msdos%u\"\n\tlinux ",
-		kernel->partition);
-	quote_word(f, kernel->path);
-	fputs(arguments, f);
-	if (kernel->initrd) {
-		fputs("\n\tinitrd ", f);
-		quote_word(f, kernel->initrd);
-	}
-	fputs("\n}\n", f);
+	fputs(" {\n", f);
 	return 0;
 }
 
-struct menu {
-	struct kernels kernels;
-	size_t default_entry;
-	char *arguments;
-};
-
-static void menu_clear(struct menu *menu)
+static int put_body(FILE *f, const struct boot_entry *entry, const char *more)
 {
-	kernels_clear(&menu->kernels);
-	free(menu->arguments);
-}
-
-static int menu_put(FILE *f, const struct menu *menu,
-		    const struct boot_options *options)
-{
-	const struct kernels *kernels = &menu->kernels;
-
-	put_terminals(f, options->console);
-	if (kernels->count == 0) {
-		fputs("# No kernel in kernels/ or boot/: the prompt.\n", f);
-		return 0;
-	}
-	put_menu_settings(f, options->timeout, menu->default_entry);
-	for (size_t i = 0; i < kernels->count; i++) {
-		_cleanup_free_ char *label = entry_label(kernels, i);
-		int r = -ENOMEM;
-
-		if (label)
-			r = put_entry(f, &kernels->items[i], label,
-				      menu->arguments);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int menu_text(const struct menu *menu,
-		     const struct boot_options *options, char **ret_text,
-		     size_t *ret_len)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	_cleanup_free_ char *version = quote_shown(entry->version);
+	_cleanup_free_ char *loading = NULL;
 	int r;
 
-	if (!f)
+	if (!version ||
+	    asprintf(&loading, "Loading Linux %s ...", version) < 0) {
+		loading = NULL;
 		return -ENOMEM;
-	r = menu_put(f, menu, options);
-	if (fclose(f) != 0 || r < 0)
-		return -ENOMEM;
-	*ret_text = take_ptr(text);
-	*ret_len = len;
-	return 0;
+	}
+	fputs("\techo ", f);
+	quote_word(f, loading);
+	fprintf(f, "\n\tset root=\"$drive,msdos%u\"\n\tlinux ",
+		entry->partition);
+	quote_word(f, entry->path);
+	r = cmdline_quote(f, entry->arguments);
+	fputs(more, f);
+	for (size_t i = 0; i < entry->n_initrds; i++) {
+		fputs(i ? " " : "\n\tinitrd ", f);
+		quote_word(f, entry->initrds[i]);
+	}
+	fputs("\n}\n", f);
+	return r;
 }
 
-int boot_menu(const struct tree *boot_tree, const struct tree *system_tree,
+static int put_entry(FILE *f, const struct boot_entry *entry)
+{
+	int r = put_head(f, entry, "", "");
+
+	if (r == 0)
+		r = put_body(f, entry, "");
+	if (r == 0)
+		r = put_head(f, entry, " (recovery)", "-recovery");
+	return r < 0 ? r : put_body(f, entry, " single");
+}
+
+/* What the user adds: as grub-mkconfig's 41_custom does. */
+static void put_custom(FILE *f)
+{
+	fputs("if [ -f \"$config_directory/custom.cfg\" ]; then\n"
+	      "\tsource \"$config_directory/custom.cfg\"\n"
+	      "elif [ -z \"$config_directory\" -a -f "
+	      "\"$prefix/custom.cfg\" ]; then\n"
+	      "\tsource \"$prefix/custom.cfg\"\n"
+	      "fi\n",
+	      f);
+}
+
+static int put_menu(FILE *f, const struct boot_kernels *kernels,
+		    const struct boot_options *options)
+{
+	const struct boot_entry *entries;
+	size_t n = boot_entries(kernels, &entries);
+	int r = 0;
+
+	put_terminals(f, options->console);
+	if (n == 0)
+		fputs("# No kernel in kernels/ or boot/: the prompt.\n", f);
+	else
+		fprintf(f, "set timeout=%d\nset default=0\n",
+			options->timeout < 0 ? -1 : options->timeout);
+	put_drive(f);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = put_entry(f, &entries[i]);
+	put_custom(f);
+	return r;
+}
+
+int boot_menu(const struct boot_kernels *kernels,
 	      const struct boot_options *options, char **ret_text,
 	      size_t *ret_len, struct diag *diag)
 {
-	_cleanup_(menu_clear) struct menu menu = { 0 };
-	int r = kernels_find(&menu.kernels, boot_tree, "boot", 1);
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	FILE *f;
+	int r;
 
-	if (r == 0)
-		r = kernels_find(&menu.kernels, system_tree, "kernels", 2);
-	if (r < 0)
-		return diag_set(diag, r, "kernels", NULL);
-	kernels_sort(&menu.kernels);
-	r = default_find(&menu.kernels, options->default_entry,
-			 &menu.default_entry, diag);
-	if (r < 0)
-		return r;
-	r = arguments_make(options, &menu.arguments, diag);
-	if (r < 0)
-		return r;
-	r = menu_text(&menu, options, ret_text, ret_len);
-	return r < 0 ? diag_set(diag, r, "grub.cfg", NULL) : 0;
+	if (kernels->no_default)
+		return default_unknown(kernels, options->default_entry, diag);
+	f = open_memstream(&text, &len);
+	if (!f)
+		return diag_set(diag, -ENOMEM, "grub.cfg", NULL);
+	r = put_menu(f, kernels, options);
+	if (fclose(f) != 0 || r < 0)
+		return diag_set(diag, -ENOMEM, "grub.cfg", NULL);
+	*ret_text = take_ptr(text);
+	*ret_len = len;
+	return 0;
 }

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/vec.h"
-#include "boot/kernels.h"
-#include "imgcore/boot.h"
+#include "boot/found.h"
 #include "imgcore/diag.h"
 
 /* Columns: version, file, initrd. */
 #define COLUMNS 3u
 
 static const char *const heads[COLUMNS] = { "VERSION", "KERNEL",
-					    "INITIAL RAM DISK" };
+					    "INITIAL RAM DISKS" };
 
 struct row {
 	char *cells[COLUMNS];
@@ -31,10 +29,10 @@ static void table_release(struct table *table)
 	vec_free(table);
 }
 
-/* Fit for a terminal; "-": there is none. */
+/* Fit for a terminal. */
 static char *cell(const char *text)
 {
-	const struct diag diag = { .reason = (char *)(text ? text : "-") };
+	const struct diag diag = { .reason = (char *)text };
 
 	return diag_format(&diag, 0);
 }
@@ -69,83 +67,82 @@ static void table_put(FILE *f, const struct table *table)
 	}
 }
 
-static int put_kernels(FILE *f, const struct kernels *kernels)
+/* "a, b", or "-"; NULL: out of memory. */
+static char *initrds_of(const struct boot_entry *entry)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+
+	f = open_memstream(&text, &len);
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < entry->n_initrds; i++)
+		fprintf(f, "%s%s", i ? ", " : "", entry->initrds[i]);
+	if (entry->n_initrds == 0)
+		fputc('-', f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static int put_kernels(FILE *f, const struct boot_kernels *kernels)
 {
 	_cleanup_(table_release) struct table table = { 0 };
+	const struct boot_entry *entries;
+	size_t n = boot_entries(kernels, &entries);
 	int r = table_add(&table, heads);
 
-	if (kernels->count == 0) {
+	if (n == 0) {
 		fputs("No kernel in kernels/ or boot/.\n", f);
 		return 0;
 	}
-	for (size_t i = 0; i < kernels->count && r == 0; i++) {
-		const struct kernel *k = &kernels->items[i];
-		const char *const texts[COLUMNS] = { k->version, k->path,
-						     k->initrd };
+	for (size_t i = 0; i < n && r == 0; i++) {
+		_cleanup_free_ char *initrds = initrds_of(&entries[i]);
+		const char *const texts[COLUMNS] = { entries[i].version,
+						     entries[i].path, initrds };
 
-		r = table_add(&table, texts);
+		r = initrds ? table_add(&table, texts) : -ENOMEM;
 	}
 	if (r == 0)
 		table_put(f, &table);
 	return r;
 }
 
-/* An initrd that goes with a kernel stands there. */
-static bool is_initrd(const struct kernels *kernels, const char *path)
+static int put_rejects(FILE *f, const struct boot_kernels *kernels)
 {
-	for (size_t i = 0; i < kernels->count; i++)
-		if (kernels->items[i].initrd &&
-		    strcmp(kernels->items[i].initrd, path) == 0)
-			return true;
-	return false;
-}
+	const struct boot_reject *rejects;
+	size_t n = boot_rejects(kernels, &rejects);
 
-static int put_others(FILE *f, const struct kernels *kernels)
-{
-	bool first = true;
+	for (size_t i = 0; i < n; i++) {
+		const struct diag diag = { .path = rejects[i].path,
+					   .reason = rejects[i].reason };
+		_cleanup_free_ char *line = diag_format(&diag, 0);
 
-	for (size_t i = 0; i < kernels->others.count; i++) {
-		const struct no_kernel *other = &kernels->others.items[i];
-		const struct diag diag = { .path = other->path,
-					   .reason = (char *)other->reason };
-		_cleanup_free_ char *line = NULL;
-
-		if (is_initrd(kernels, other->path))
-			continue;
-		line = diag_format(&diag, 0);
 		if (!line)
 			return -ENOMEM;
-		fprintf(f, "%s%s\n", first ? "\nNot in the menu:\n" : "", line);
-		first = false;
+		fprintf(f, "%s%s\n", i == 0 ? "\nNot in the menu:\n" : "",
+			line);
 	}
 	return 0;
 }
 
-int boot_kernels(const struct tree *boot_tree, const struct tree *system_tree,
-		 char **ret_text)
+int boot_kernels_table(const struct boot_kernels *kernels, char **ret_text)
 {
-	_cleanup_kernels_ struct kernels kernels = { 0 };
-	char *text = NULL;
+	_cleanup_free_ char *text = NULL;
 	size_t len;
-	FILE *f;
-	int r = kernels_find(&kernels, boot_tree, "boot", 1);
+	FILE *f = open_memstream(&text, &len);
+	int r;
 
-	if (r == 0)
-		r = kernels_find(&kernels, system_tree, "kernels", 2);
-	if (r < 0)
-		return r;
-	kernels_sort(&kernels);
-	f = open_memstream(&text, &len);
 	if (!f)
 		return -ENOMEM;
-	r = put_kernels(f, &kernels);
+	r = put_kernels(f, kernels);
 	if (r == 0)
-		r = put_others(f, &kernels);
+		r = put_rejects(f, kernels);
 	if (fclose(f) != 0 && r == 0)
 		r = -ENOMEM;
 	if (r == 0)
-		*ret_text = text;
-	else
-		free(text);
+		*ret_text = take_ptr(text);
 	return r;
 }

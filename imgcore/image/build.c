@@ -22,6 +22,7 @@ static const char *const labels[2] = { "boot", "system" };
 
 DEFINE_CLEANUP(struct tree_builder, tree_builder_free)
 DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
+DEFINE_CLEANUP(struct boot_kernels, boot_kernels_free)
 
 /* What the phases below hand on to each other. */
 struct build {
@@ -143,6 +144,7 @@ static int write_menu(struct build *b, struct tree *const trees[2])
 {
 	struct tree *tree = trees[0];
 	tree_id node = tree_find(tree, "boot/grub/grub.cfg");
+	_cleanup_(boot_kernels_freep) struct boot_kernels *kernels = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct content *content;
 	size_t len;
@@ -150,7 +152,10 @@ static int write_menu(struct build *b, struct tree *const trees[2])
 
 	if (!b->grub || node == TREE_NONE || !tree_content(tree, node))
 		return 0;
-	r = boot_menu(tree, trees[1], &b->options->boot, &text, &len, b->diag);
+	r = boot_find(&kernels, tree, trees[1], &b->options->boot, b->diag);
+	if (r < 0)
+		return r;
+	r = boot_menu(kernels, &b->options->boot, &text, &len, b->diag);
 	if (r < 0)
 		return r;
 	r = content_new_bytes(&content, text, len);

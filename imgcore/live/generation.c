@@ -104,6 +104,14 @@ int generation_menu(const struct generation *generation, char **ret_text)
 
 int generation_kernels(const struct generation *generation, char **ret_text)
 {
-	return boot_kernels(image_tree(generation->image, 0),
-			    image_tree(generation->image, 1), ret_text);
+	static const struct boot_options options = { 0 };
+	struct boot_kernels *kernels;
+	int r = boot_find(&kernels, image_tree(generation->image, 0),
+			  image_tree(generation->image, 1), &options, NULL);
+
+	if (r < 0)
+		return r;
+	r = boot_kernels_table(kernels, ret_text);
+	boot_kernels_free(kernels);
+	return r;
 }

@@ -25,6 +25,11 @@ enum boot_console {
 	BOOT_CONSOLE_VGA,
 };
 
+enum boot_order {
+	BOOT_ORDER_VERSION, /* newest version first */
+	BOOT_ORDER_MTIME, /* newest file first */
+};
+
 struct boot_options {
 	bool no_grub; /* a disk without a boot loader */
 	const char *grub_dir; /* NULL: where GRUB is installed */
@@ -33,6 +38,7 @@ struct boot_options {
 	bool whole_core;
 	const char *append; /* more kernel command line, or NULL */
 	const char *default_entry; /* a kernel's name or version, or NULL */
+	enum boot_order order;
 	int timeout; /* of the menu, seconds; -1: wait for ever */
 	enum boot_console console;
 };
@@ -73,20 +79,88 @@ int boot_mbr(const struct boot_grub *grub,
 	     struct diag *diag);
 
 /*
- * The menu for the kernels of boot/ in partition 1 and kernels/ in partition 2,
- * newest first. No kernel at all: a configuration that ends at GRUB's prompt.
- * -EINVAL names --default if it is none of them. The caller frees text.
+ * Whether a directory of kernels/ or kernels/NAME/ that is called so is one
+ * file on the disk, a cpio archive: "initrd*.d", "initramfs*.d", "modules" and
+ * "modules-*".
  */
-int boot_menu(const struct tree *boot_tree, const struct tree *system_tree,
+bool boot_is_archive(const char *name, size_t len);
+
+/*
+ * What there is to boot: the kernels of boot/ in partition 1, of kernels/ and
+ * kernels/NAME/ in partition 2, and the entries of the Boot Loader
+ * Specification in loader/entries/ of both. Found once; knows no tree
+ * afterwards.
+ */
+struct boot_kernels;
+
+/*
+ * -ESTALE: a file is no longer the one that was scanned. -EINVAL names
+ * --append where GRUB could not hand it over. A kernel that cannot boot is no
+ * error: it is among the rejects. The caller frees the result.
+ */
+int boot_find(struct boot_kernels **ret_kernels, const struct tree *boot_tree,
+	      const struct tree *system_tree,
+	      const struct boot_options *options, struct diag *diag);
+void boot_kernels_free(struct boot_kernels *kernels);
+
+/*
+ * One kernel of the menu. title and id are fit to be shown and no two are
+ * equal; the rest are bytes as they are. Paths start at the partition's root.
+ */
+struct boot_entry {
+	char *title;
+	char *id;
+	char *version;
+	char *path;
+	char *file; /* its name, without directories */
+	char *name; /* NAME of kernels/NAME/, or NULL */
+	unsigned partition; /* of path and initrds: 1 or 2 */
+	char **initrds;
+	size_t n_initrds;
+	/*
+	 * The command line as the kernel gets it, behind the BOOT_IMAGE=PATH
+	 * that GRUB puts first.
+	 */
+	char *arguments;
+	char *arguments_from; /* a file that has words of its own, or NULL */
+	char *bls; /* the entry of loader/entries/ it comes from, or NULL */
+	bool is_default;
+};
+
+/* In the order of the menu, the default first, without "(recovery)". */
+size_t boot_entries(const struct boot_kernels *kernels,
+		    const struct boot_entry **ret_entries);
+
+/* A file that stands where kernels do and is not in the menu; sorted by path.
+ */
+struct boot_reject {
+	char *path;
+	char *reason; /* one phrase */
+	unsigned partition;
+	bool is_kernel; /* it was to be booted, by its name or by an entry */
+};
+
+size_t boot_rejects(const struct boot_kernels *kernels,
+		    const struct boot_reject **ret_rejects);
+
+/*
+ * The menu, grub.cfg. No kernel at all: a configuration that ends at GRUB's
+ * prompt. -EINVAL names --default if it is none of them. The caller frees text.
+ */
+int boot_menu(const struct boot_kernels *kernels,
 	      const struct boot_options *options, char **ret_text,
 	      size_t *ret_len, struct diag *diag);
 
 /*
- * A table of those kernels, for people, in the order of the menu, and of the
- * files beside them that are none, and why. The caller frees text. 0 or
- * -ENOMEM.
+ * Puts the disk's signature into each root=PARTUUID=00000000-02 of a menu, or
+ * of an entry's arguments; the length stays.
  */
-int boot_kernels(const struct tree *boot_tree, const struct tree *system_tree,
-		 char **ret_text);
+void boot_menu_sign(char *text, size_t len, uint32_t disk_signature);
+
+/*
+ * A table of the kernels, for people, in the order of the menu, and of the
+ * rejects. The caller frees text. 0 or -ENOMEM.
+ */
+int boot_kernels_table(const struct boot_kernels *kernels, char **ret_text);
 
 #endif

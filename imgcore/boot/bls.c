@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "boot/bls.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/math.h"
+#include "boot/vercmp.h"
+
+static const char blank[] = " \t";
+
+/* ---- reading ---- */
+
+static int set_value(char **field, const char *value)
+{
+	free(*field);
+	*field = strdup(value);
+	return *field ? 0 : -ENOMEM;
+}
+
+static int add_options(struct bls *bls, const char *value)
+{
+	char *options;
+
+	if (!bls->options)
+		return set_value(&bls->options, value);
+	if (asprintf(&options, "%s %s", bls->options, value) < 0)
+		return -ENOMEM;
+	free(bls->options);
+	bls->options = options;
+	return 0;
+}
+
+static int add_initrd(struct bls *bls, const char *value)
+{
+	char **initrds = reallocarray(bls->initrds, bls->n_initrds + 1,
+				      sizeof(*initrds));
+
+	if (!initrds)
+		return -ENOMEM;
+	bls->initrds = initrds;
+	initrds[bls->n_initrds] = strdup(value);
+	return initrds[bls->n_initrds++] ? 0 : -ENOMEM;
+}
+
+static int set_key(struct bls *bls, const char *key, const char *value)
+{
+	const struct {
+		const char *key;
+		char **field;
+	} fields[] = {
+		{ "title", &bls->title },
+		{ "version", &bls->version },
+		{ "machine-id", &bls->machine_id },
+		{ "sort-key", &bls->sort_key },
+		{ "linux", &bls->linux_path },
+		{ "architecture", &bls->architecture },
+	};
+
+	if (!*value)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (strcmp(key, fields[i].key) == 0)
+			return set_value(fields[i].field, value);
+	if (strcmp(key, "options") == 0)
+		return add_options(bls, value);
+	if (strcmp(key, "initrd") == 0)
+		return add_initrd(bls, value);
+	if (strcmp(key, "efi") == 0 || strcmp(key, "uki") == 0)
+		bls->efi = true;
+	return 0;
+}
+
+/* Blanks at the end go, and so does what DOS ends a line with. */
+static void trim_end(char *line)
+{
+	size_t len = strlen(line);
+
+	while (len && strchr(" \t\r", line[len - 1]))
+		line[--len] = '\0';
+}
+
+int bls_parse(struct bls *bls, const char *id, char *text)
+{
+	int r = set_value(&bls->id, id);
+
+	while (text && r == 0) {
+		char *line = strsep(&text, "\n");
+		char *key;
+
+		trim_end(line);
+		line += strspn(line, blank);
+		if (!*line || *line == '#')
+			continue;
+		key = line;
+		line += strcspn(line, blank);
+		if (*line)
+			*line++ = '\0';
+		r = set_key(bls, key, line + strspn(line, blank));
+	}
+	return r;
+}
+
+void bls_clear(struct bls *bls)
+{
+	free(bls->id);
+	free(bls->title);
+	free(bls->version);
+	free(bls->machine_id);
+	free(bls->sort_key);
+	free(bls->linux_path);
+	free(bls->options);
+	free(bls->architecture);
+	for (size_t i = 0; i < bls->n_initrds; i++)
+		free(bls->initrds[i]);
+	free(bls->initrds);
+	*bls = (struct bls){ 0 };
+}
+
+/* ---- judging ---- */
+
+/* The machine is a PC, of 32 or 64 bits as the kernel likes. */
+static bool is_native(const char *architecture)
+{
+	return !architecture || strcasecmp(architecture, "x64") == 0 ||
+	       strcasecmp(architecture, "ia32") == 0;
+}
+
+const char *bls_unfit(const struct bls *bls)
+{
+	if (!is_native(bls->architecture))
+		return "is for another architecture";
+	if (bls->linux_path)
+		return NULL;
+	return bls->efi ? "is for EFI, which this disk has nothing of; give "
+			  "it a line \"linux\""
+			: "has no line \"linux\"";
+}
+
+/* NAME+LEFT and NAME+LEFT-DONE */
+bool bls_is_bad(const struct bls *bls)
+{
+	const char *plus = strrchr(bls->id, '+');
+	size_t zeros = plus ? strspn(plus + 1, "0") : 0;
+	const char *done = plus ? plus + 1 + zeros : "";
+	size_t digits;
+
+	if (zeros == 0)
+		return false;
+	if (*done == '\0')
+		return true;
+	digits = strspn(done + 1, "0123456789");
+	return *done == '-' && digits && done[1 + digits] == '\0';
+}
+
+/* A missing value is as an empty one. */
+static int compare_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "");
+}
+
+int bls_compare(const struct bls *a, const struct bls *b)
+{
+	int r = bls_is_bad(a) - bls_is_bad(b);
+
+	if (r == 0)
+		r = !a->sort_key - !b->sort_key;
+	if (r == 0 && a->sort_key) {
+		r = strcmp(a->sort_key, b->sort_key);
+		if (r == 0)
+			r = compare_text(a->machine_id, b->machine_id);
+		if (r == 0)
+			r = vercmp(b->version ? b->version : "",
+				   a->version ? a->version : "");
+	}
+	return r ? r : vercmp(b->id, a->id);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BOOT_BLS_H
+#define BOOT_BLS_H
+
+/*
+ * An entry of the Boot Loader Specification, type 1: a file in loader/entries/.
+ * Source: UAPI.1, https://uapi-group.org/specifications/.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct bls {
+	char *id; /* its name without ".conf"; NULL: there is no entry */
+	/* Values, NULL where the key is missing. */
+	char *title;
+	char *version;
+	char *machine_id;
+	char *sort_key;
+	char *linux_path;
+	char *options; /* all of them, a space between two */
+	char *architecture;
+	char **initrds;
+	size_t n_initrds;
+	bool efi;
+};
+
+/* Takes the keys and values out of text, which it changes. 0 or -ENOMEM. */
+int bls_parse(struct bls *bls, const char *id, char *text);
+void bls_clear(struct bls *bls);
+
+/* Why this disk cannot offer it, before any file is looked for, or NULL. */
+const char *bls_unfit(const struct bls *bls);
+
+/* Whether its boots are counted, and none is left. */
+bool bls_is_bad(const struct bls *bls);
+
+/* The document's order: negative, if a stands above b in the menu. */
+int bls_compare(const struct bls *a, const struct bls *b);
+
+#endif

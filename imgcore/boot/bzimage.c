@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A kernel that is just being written has its header before its end: whether
+ * it is whole, the sizes in the header tell. What may follow the end, as a
+ * signature does, is no matter.
+ */
+#include "boot/bzimage.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/le.h"
+#include "base/math.h"
+#include "imgcore/diag.h"
+
+/* Where the fields of the header are in the file. */
+enum {
+	SETUP_SECTS = 0x1f1, /* u8; 0 is 4 */
+	SYSSIZE = 0x1f4, /* u32, in 16 bytes */
+	BOOT_FLAG = 0x1fe, /* u16 */
+	MAGIC = 0x202, /* "HdrS" */
+	PROTOCOL = 0x206, /* u16, of the protocol */
+	KERNEL_VERSION = 0x20e, /* u16, from 0x200 on */
+	LOADFLAGS = 0x211, /* u8 */
+	CMDLINE_SIZE = 0x238, /* u32, since 2.06 */
+	HEADER_END = 0x23c,
+};
+
+#define LOADED_HIGH	0x01u
+#define SETUP_SECTS_MAX 64u /* GRUB's */
+#define VERSION_LEN_MAX 256u
+
+__attribute__((format(printf, 2, 3))) static int reject(char **ret_reason,
+							const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(ret_reason, format, args);
+	va_end(args);
+	if (n >= 0)
+		return 0;
+	*ret_reason = NULL;
+	return -ENOMEM;
+}
+
+/* What cannot be read cannot be booted: but for these, a reason. */
+static int failed(int r, char **ret_reason)
+{
+	return r == -ESTALE || r == -ENOMEM
+		       ? r
+		       : reject(ret_reason, "cannot be read: %s", strerror(-r));
+}
+
+static uint64_t setup_size(const uint8_t *header)
+{
+	uint64_t sects = header[SETUP_SECTS] ? header[SETUP_SECTS] : 4;
+
+	return (sects + 1) * 512;
+}
+
+/* Before 2.04 syssize has two bytes, which say nothing of a kernel this big. */
+static uint64_t whole_size(const uint8_t *header)
+{
+	if (get_le16(header + PROTOCOL) < 0x0204)
+		return setup_size(header) + 1;
+	return setup_size(header) + (uint64_t)get_le32(header + SYSSIZE) * 16;
+}
+
+static int check_protocol(const uint8_t *header, char **ret_reason)
+{
+	unsigned version = get_le16(header + PROTOCOL);
+
+	if (memcmp(header + MAGIC, "HdrS", 4) != 0)
+		return reject(ret_reason,
+			      "no kernel's header: it has no HdrS at 0x202");
+	if (version < 0x0203)
+		return reject(ret_reason,
+			      "boot protocol %u.%02u: GRUB starts 2.03 and "
+			      "later",
+			      version >> 8, version & 0xff);
+	if (!(header[LOADFLAGS] & LOADED_HIGH))
+		return reject(ret_reason, "is a zImage: use bzImage");
+	if (header[SETUP_SECTS] > SETUP_SECTS_MAX)
+		return reject(ret_reason,
+			      "%u sectors of set-up: GRUB starts kernels of up "
+			      "to %u",
+			      header[SETUP_SECTS], SETUP_SECTS_MAX);
+	return 0;
+}
+
+static int check(const uint8_t *header, size_t len, uint64_t size,
+		 char **ret_reason)
+{
+	int r;
+
+	if (size == 0)
+		return reject(ret_reason, "is empty");
+	if (len >= 4 && memcmp(header, "\177ELF", 4) == 0)
+		return reject(ret_reason, "is ELF: use bzImage");
+	if (len >= BOOT_FLAG + 2 && get_le16(header + BOOT_FLAG) != 0xaa55)
+		return reject(ret_reason,
+			      "is no bzImage: no boot flag at 0x1fe");
+	if (len < HEADER_END)
+		return reject(ret_reason,
+			      "truncated: %zu bytes, less than a header", len);
+	r = check_protocol(header, ret_reason);
+	if (r < 0 || *ret_reason)
+		return r;
+	if (whole_size(header) > size)
+		return reject(ret_reason, "truncated: %llu of %llu bytes",
+			      (unsigned long long)size,
+			      (unsigned long long)whole_size(header));
+	return 0;
+}
+
+/* GRUB counts 255 where the header does not say. */
+static uint32_t cmdline_size(const uint8_t *header)
+{
+	uint32_t size = get_le32(header + CMDLINE_SIZE);
+
+	if (get_le16(header + PROTOCOL) < 0x0206)
+		return 255;
+	return size < 127 ? 127 : size;
+}
+
+static int read_version(const struct tree *tree, tree_id file, uint64_t size,
+			const uint8_t *header, char **ret_version,
+			struct diag *diag)
+{
+	uint64_t offset = get_le16(header + KERNEL_VERSION) + UINT64_C(0x200);
+	char text[VERSION_LEN_MAX];
+	size_t len, word;
+	int r;
+
+	if (offset == 0x200 || offset >= setup_size(header))
+		return 0;
+	len = (size_t)min_u64(sizeof(text), size - offset);
+	r = tree_read(tree, file, text, len, offset, diag);
+	if (r < 0)
+		return r;
+	for (word = 0; word < len && text[word] && text[word] != ' ';)
+		word++;
+	if (word == 0 || word == len)
+		return 0;
+	*ret_version = strndup(text, word);
+	return *ret_version ? 0 : diag_set(diag, -ENOMEM, NULL, NULL);
+}
+
+int bzimage_read(const struct tree *tree, tree_id file,
+		 struct bzimage *ret_image, char **ret_reason,
+		 struct diag *diag)
+{
+	struct diag ignored = DIAG_INIT;
+	uint8_t header[HEADER_END];
+	struct tree_info info;
+	size_t len;
+	int r = 0;
+
+	*ret_image = (struct bzimage){ 0 };
+	*ret_reason = NULL;
+	tree_get(tree, file, &info);
+	len = (size_t)min_u64(sizeof(header), info.size);
+	if (len)
+		r = tree_read(tree, file, header, len, 0, &ignored);
+	if (r == 0)
+		r = check(header, len, info.size, ret_reason);
+	if (r == 0 && !*ret_reason) {
+		ret_image->cmdline_size = cmdline_size(header);
+		r = read_version(tree, file, info.size, header,
+				 &ret_image->version, &ignored);
+	}
+	if (r < 0)
+		r = failed(r, ret_reason);
+	if (r < 0)
+		diag_set(diag, r, ignored.path, "%s",
+			 ignored.reason ? ignored.reason : strerror(-r));
+	diag_clear(&ignored);
+	return r;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An initrd is looked for as 10_linux does: under VERSION, under VERSION
+ * without
+ * `.old`, and then under all that follows the first '-' of the kernel's name,
+ * which is how vmlinuz-linux-lts finds initramfs-linux-lts.img. A directory
+ * that the disk shows as an archive has such a name with ".d" behind it; both
+ * are loaded where both are there, and the kernel unpacks the second over the
+ * first. Then the modules of the version.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/math.h"
+#include "base/vec.h"
+#include "boot/kernels.h"
+#include "boot/lookup.h"
+#include "boot/names.h"
+#include "boot/version.h"
+
+struct search {
+	struct finder *finder;
+	const struct place *place;
+	struct kernel *kernel;
+	bool found; /* by the names looked for last */
+};
+
+int entry_add_initrd(struct boot_entry *entry, char *path)
+{
+	char **initrds;
+
+	if (!path)
+		return -ENOMEM;
+	initrds = reallocarray(entry->initrds, entry->n_initrds + 1,
+			       sizeof(*initrds));
+	if (!initrds) {
+		free(path);
+		return -ENOMEM;
+	}
+	entry->initrds = initrds;
+	initrds[entry->n_initrds++] = path;
+	return 0;
+}
+
+/* Adds the file of that name, if there is one that GRUB can read. */
+static int try_name(struct search *s, const char *name)
+{
+	const struct place *place = s->place;
+	const struct tree *tree = s->finder->trees[place->partition - 1];
+	tree_id node = tree_child(tree, place->dir, name, strlen(name));
+	char *path;
+	int r;
+
+	if (node == TREE_NONE ||
+	    !lookup_is_file(tree, lookup(tree, place->dir, name, strlen(name),
+					 LOOKUP_LINKS_GRUB)))
+		return 0;
+	s->found = true;
+	r = finder_use(s->finder, place->partition, node);
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "/%s/%s", place->path, name) < 0)
+		return -ENOMEM;
+	return entry_add_initrd(&s->kernel->entry, path);
+}
+
+/* A name of three parts; the middle one is `len` bytes of version. */
+static int try_parts(struct search *s, const char *before, const char *version,
+		     size_t len, const char *after, const char *suffix)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (asprintf(&name, "%s%.*s%s%s", before, (int)len, version, after,
+		     suffix) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	return try_name(s, name);
+}
+
+static int try_version(struct search *s, const char *version, size_t len,
+		       const char *suffix)
+{
+	static const struct {
+		const char *before;
+		const char *after;
+	} names[] = {
+		{ "initrd.img-", "" },	  { "initrd-", ".img" },
+		{ "initrd-", ".gz" },	  { "initrd-", "" },
+		{ "initramfs-", ".img" }, { "initramfs-", "" },
+	};
+	/* 10_linux does not know the last, which is a directory's. */
+	size_t n = ARRAY_SIZE(names) - !*suffix;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0 && !s->found; i++)
+		r = try_parts(s, names[i].before, version, len, names[i].after,
+			      suffix);
+	return r;
+}
+
+static int try_bare(struct search *s, const char *suffix)
+{
+	static const char *const names[] = {
+		"initrd.img", "initrd",	   "initramfs.img",
+		"initramfs",  "initrd.gz",
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0 && !s->found; i++)
+		r = try_parts(s, names[i], "", 0, "", suffix);
+	return r;
+}
+
+/* The first of the kernel's names for an initrd, each with suffix behind it. */
+static int find_main(struct search *s, const char *suffix)
+{
+	const struct kernel *kernel = s->kernel;
+	const char *version = kernel->entry.version;
+	const char *rest = strchr(kernel->entry.file, '-');
+	int r = 0;
+
+	s->found = false;
+	if (kernel->bare)
+		r = try_bare(s, suffix);
+	if (kernel->bare && !kernel->inside)
+		return r;
+	if (r == 0)
+		r = try_version(s, version, strlen(version), suffix);
+	if (r == 0)
+		r = try_version(s, version, version_stem_len(version), suffix);
+	if (r == 0 && rest)
+		r = try_version(s, rest + 1, strlen(rest + 1), suffix);
+	return r;
+}
+
+/* Every initrd beside a kernel that has a directory of its own. */
+static int find_all(struct search *s)
+{
+	const struct place *place = s->place;
+	const struct tree *tree = s->finder->trees[place->partition - 1];
+	struct tree_info dir;
+	int r = 0;
+
+	tree_get(tree, place->dir, &dir);
+	for (uint32_t i = 0; i < dir.n_children && r == 0; i++) {
+		_cleanup_free_ char *name = NULL;
+		struct tree_info info;
+
+		tree_get(tree, dir.first_child + i, &info);
+		name = strndup(info.name, info.name_len);
+		if (!name)
+			return -ENOMEM;
+		if (name_kind(name, true) == NAME_INITRD && !strchr(name, '\r'))
+			r = try_name(s, name);
+	}
+	return r;
+}
+
+/* Of the version that the name says, or else of the one inside. */
+static int find_modules(struct search *s)
+{
+	const struct kernel *kernel = s->kernel;
+	const char *version = kernel->entry.version;
+	int r;
+
+	s->found = false;
+	r = try_parts(s, "modules-", version, strlen(version), "", "");
+	if (r == 0 && !s->found && kernel->inside)
+		r = try_parts(s, "modules-", kernel->inside,
+			      strlen(kernel->inside), "", "");
+	if (r == 0 && !s->found && (kernel->bare || s->place->name))
+		r = try_name(s, "modules");
+	return r;
+}
+
+int initrds_find(struct finder *finder, const struct place *place,
+		 struct kernel *kernel)
+{
+	struct search s = {
+		.finder = finder,
+		.place = place,
+		.kernel = kernel,
+	};
+	int r = find_main(&s, "");
+
+	if (r == 0)
+		r = find_main(&s, ".d");
+	if (r == 0 && place->name && kernel->entry.n_initrds == 0)
+		r = find_all(&s);
+	return r < 0 ? r : find_modules(&s);
+}

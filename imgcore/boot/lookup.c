@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "boot/lookup.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static bool has_type(const struct tree *tree, tree_id id, uint32_t type)
+{
+	struct tree_info info;
+
+	if (id == TREE_NONE)
+		return false;
+	tree_get(tree, id, &info);
+	return (info.attr.mode & S_IFMT) == type;
+}
+
+bool lookup_is_dir(const struct tree *tree, tree_id id)
+{
+	return has_type(tree, id, S_IFDIR);
+}
+
+bool lookup_is_file(const struct tree *tree, tree_id id)
+{
+	return has_type(tree, id, S_IFREG);
+}
+
+/* One name below dir, which is a directory; a link is left as it is. */
+static tree_id step(const struct tree *tree, tree_id dir, const char *name,
+		    size_t len)
+{
+	struct tree_info info;
+
+	if (len == 0 || (len == 1 && name[0] == '.'))
+		return dir;
+	if (len == 2 && name[0] == '.' && name[1] == '.') {
+		tree_get(tree, dir, &info);
+		return info.parent;
+	}
+	return tree_child(tree, dir, name, len);
+}
+
+/* Recursion ends with the links that are left. */
+static tree_id follow(const struct tree *tree, tree_id dir, const char *path,
+		      size_t len, unsigned *links)
+{
+	const char *end = path + len;
+	tree_id at = len && *path == '/' ? TREE_ROOT : dir;
+
+	while (path < end) {
+		const char *slash = memchr(path, '/', (size_t)(end - path));
+		size_t n = (size_t)((slash ? slash : end) - path);
+		tree_id parent = at;
+		struct tree_info info;
+
+		if (!lookup_is_dir(tree, at))
+			return TREE_NONE;
+		at = step(tree, parent, path, n);
+		if (at == TREE_NONE)
+			return TREE_NONE;
+		tree_get(tree, at, &info);
+		if (S_ISLNK(info.attr.mode)) {
+			if ((*links)-- == 0)
+				return TREE_NONE;
+			at = follow(tree, parent, info.target,
+				    (size_t)info.size, links);
+			if (at == TREE_NONE)
+				return TREE_NONE;
+		}
+		/* A '/' at the end asks for a directory. */
+		if (slash && !lookup_is_dir(tree, at))
+			return TREE_NONE;
+		path += n + (slash != NULL);
+	}
+	return at;
+}
+
+tree_id lookup(const struct tree *tree, tree_id dir, const char *path,
+	       size_t len, unsigned links_max)
+{
+	return follow(tree, dir, path, len, &links_max);
+}
+
+bool lookup_file(const struct tree *tree, const char *path,
+		 struct lookup_file *ret)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+
+	ret->dir = lookup(tree, TREE_ROOT, path, (size_t)(name - path),
+			  LOOKUP_LINKS_GRUB);
+	ret->file = lookup(tree, TREE_ROOT, path, strlen(path),
+			   LOOKUP_LINKS_GRUB);
+	if (ret->dir == TREE_NONE || !lookup_is_file(tree, ret->file))
+		return false;
+	ret->name = tree_child(tree, ret->dir, name, strlen(name));
+	return ret->name != TREE_NONE;
+}
