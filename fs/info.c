@@ -185,6 +185,15 @@ int info_open(struct info **ret_info, size_t file,
 	return 0;
 }
 
+int info_open_text(struct info **ret_info, char *text)
+{
+	int r = info_open(ret_info, 0, NULL);
+
+	if (r == 0)
+		(*ret_info)->text = text;
+	return r;
+}
+
 void info_ref(struct info *info)
 {
 	atomic_fetch_add_explicit(&info->refs, 1, memory_order_relaxed);

@@ -33,6 +33,8 @@ bool info_of_generation(size_t file);
  */
 int info_open(struct info **ret_info, size_t file,
 	      struct generation *generation);
+/* The same of a text that is there already; takes it over on success. */
+int info_open_text(struct info **ret_info, char *text);
 void info_ref(struct info *info);
 void info_unref(struct info *info);
 /* Bytes from offset on, at most size: they are info's. */

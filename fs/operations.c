@@ -19,6 +19,7 @@
 #include "info.h"
 #include "mount.h"
 #include "updates.h"
+#include "vmdk.h"
 
 /*
  * Left out on purpose: flush and opendir (the kernel takes ENOSYS for "always
@@ -73,7 +74,7 @@ static void stat_disk(struct served *served, struct stat *ret_st)
 	ret_st->st_ino = FRONT_DISK_INO;
 }
 
-/* What is not a disk stays as it is for as long as it is mounted. */
+/* The directories and info/ stay as they are for as long as it is mounted. */
 static void stat_fixed(const struct front *front, fuse_ino_t ino,
 		       struct stat *ret_st)
 {
@@ -91,6 +92,23 @@ static void stat_fixed(const struct front *front, fuse_ino_t ino,
 		.st_mtim = front->start,
 		.st_ctim = front->start,
 	};
+}
+
+/* The descriptor is as old as the disk that it describes. */
+static void stat_vmdk(const struct front *front, struct served *served,
+		      struct stat *ret_st)
+{
+	struct stat disk;
+
+	stat_disk(served, &disk);
+	stat_fixed(front, FRONT_VMDK_INO, ret_st);
+	ret_st->st_mode = S_IFREG | 0444;
+	ret_st->st_nlink = 1;
+	ret_st->st_size = (off_t)vmdk_size(front->name);
+	ret_st->st_blocks = ret_st->st_size / 512;
+	ret_st->st_atim = disk.st_atim;
+	ret_st->st_mtim = disk.st_mtim;
+	ret_st->st_ctim = disk.st_ctim;
 }
 
 /* ---- lookup ---- */
@@ -112,6 +130,16 @@ static void reply_disk(const struct update *update, struct served *newest)
 	generations_done(generations, newest);
 }
 
+static void reply_vmdk(const struct update *update, struct served *newest)
+{
+	const struct front *front = front_of(update->req);
+	struct fuse_entry_param entry = { .ino = FRONT_VMDK_INO };
+
+	stat_vmdk(front, newest, &entry.attr);
+	fuse_reply_entry(update->req, &entry);
+	generations_done(front->generations, newest);
+}
+
 static void reply_fixed(fuse_req_t req, fuse_ino_t ino)
 {
 	struct fuse_entry_param entry = {
@@ -126,12 +154,16 @@ static void reply_fixed(fuse_req_t req, fuse_ino_t ino)
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct update update = { .req = req, .answer = reply_disk };
+	struct update disk = { .req = req, .answer = reply_disk };
+	struct update vmdk = { .req = req, .answer = reply_vmdk };
 	struct front *front = front_of(req);
 	size_t file;
 
 	if (parent == ROOT_INO && strcmp(name, front->name) == 0)
-		updates_request(front->updates, &update);
+		updates_request(front->updates, &disk);
+	else if (parent == ROOT_INO && front->vmdk &&
+		 strcmp(name, front->vmdk) == 0)
+		updates_request(front->updates, &vmdk);
 	else if (parent == ROOT_INO && strcmp(name, INFO_DIR) == 0)
 		reply_fixed(req, FRONT_INFO_INO);
 	else if (parent == FRONT_INFO_INO && info_find(name, &file))
@@ -159,6 +191,17 @@ static void op_forget_multi(fuse_req_t req, size_t count,
 
 /* ---- getattr, setattr ---- */
 
+static void getattr_vmdk(fuse_req_t req)
+{
+	const struct front *front = front_of(req);
+	struct served *newest = generations_newest(front->generations);
+	struct stat st;
+
+	stat_vmdk(front, newest, &st);
+	generations_done(front->generations, newest);
+	fuse_reply_attr(req, &st, 0.0);
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
@@ -166,6 +209,10 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	struct served *served;
 	struct stat st;
 
+	if (ino == FRONT_VMDK_INO) {
+		getattr_vmdk(req);
+		return;
+	}
 	if (!is_disk(ino)) {
 		stat_fixed(front, ino, &st);
 		fuse_reply_attr(req, &st, FOREVER);
@@ -265,21 +312,21 @@ static bool entry_at(const struct front *front, fuse_ino_t dir, size_t i,
 		{ "..", ROOT_INO, S_IFDIR },
 		{ front->name, FRONT_DISK_INO, S_IFREG },
 		{ INFO_DIR, FRONT_INFO_INO, S_IFDIR },
+		{ front->vmdk, FRONT_VMDK_INO, S_IFREG }, /* perhaps NULL */
 	};
 
 	if (dir == ROOT_INO) {
-		if (i < ARRAY_SIZE(root))
-			*ret_entry = root[i];
-		return i < ARRAY_SIZE(root);
-	}
-	if (i < 2) {
+		if (i >= ARRAY_SIZE(root))
+			return false;
+		*ret_entry = root[i];
+	} else if (i < 2) {
 		*ret_entry = root[i];
 		if (i == 0)
 			ret_entry->ino = FRONT_INFO_INO;
-		return true;
+	} else {
+		*ret_entry = (struct dir_entry){ info_name(i - 2),
+						 info_ino(i - 2), S_IFREG };
 	}
-	*ret_entry = (struct dir_entry){ info_name(i - 2), info_ino(i - 2),
-					 S_IFREG };
 	return ret_entry->name;
 }
 
@@ -322,10 +369,12 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	generations_done(generations, newest);
 	while (info_name(st.f_files - 3))
 		st.f_files++;
+	if (front_of(req)->vmdk)
+		st.f_files++;
 	fuse_reply_statfs(req, &st);
 }
 
-/* ---- open files: fi->fh is a struct served, or a struct info ---- */
+/* ---- open files: fi->fh is a struct served, or (others) info ---- */
 
 static bool is_writing(const struct fuse_file_info *fi)
 {
@@ -363,6 +412,16 @@ static void open_disk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		generations_done(generations, served);
 }
 
+static void reply_info(fuse_req_t req, struct fuse_file_info *fi,
+		       struct info *info)
+{
+	fi->fh = (uintptr_t)info;
+	/* The kernel asks until there is no more, whatever the size says. */
+	fi->direct_io = 1;
+	if (fuse_reply_open(req, fi) < 0)
+		info_unref(info);
+}
+
 static void open_info(fuse_req_t req, struct fuse_file_info fi, size_t file,
 		      struct generation *generation)
 {
@@ -373,11 +432,29 @@ static void open_info(fuse_req_t req, struct fuse_file_info fi, size_t file,
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi.fh = (uintptr_t)info;
-	/* The kernel asks until there is no more, whatever the size says. */
-	fi.direct_io = 1;
-	if (fuse_reply_open(req, &fi) < 0)
-		info_unref(info);
+	reply_info(req, &fi, info);
+}
+
+static void open_vmdk(const struct update *update, struct served *newest)
+{
+	const struct front *front = front_of(update->req);
+	struct generation *generation = disk_generation(served_disk(newest));
+	struct fuse_file_info fi = update->fi;
+	struct info *info;
+	char *text;
+	int r;
+
+	r = vmdk_text(front->name, generation, &text);
+	generations_done(front->generations, newest);
+	if (r == 0) {
+		r = info_open_text(&info, text);
+		if (r < 0)
+			free(text);
+	}
+	if (r < 0)
+		fuse_reply_err(update->req, -r);
+	else
+		reply_info(update->req, &fi, info);
 }
 
 static void open_info_of(const struct update *update, struct served *newest)
@@ -393,21 +470,22 @@ static void open_info_of(const struct update *update, struct served *newest)
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	bool vmdk = ino == FRONT_VMDK_INO;
 	struct update update = {
 		.req = req,
 		.ino = ino,
 		.fi = *fi,
-		.answer = open_info_of,
+		.answer = vmdk ? open_vmdk : open_info_of,
 	};
 	size_t file;
 
 	if (is_disk(ino))
 		open_disk(req, ino, fi);
-	else if (!info_of(ino, &file))
+	else if (!vmdk && !info_of(ino, &file))
 		fuse_reply_err(req, EISDIR);
 	else if (is_writing(fi) || (fi->flags & O_TRUNC))
 		fuse_reply_err(req, EACCES);
-	else if (info_of_generation(file))
+	else if (vmdk || info_of_generation(file))
 		updates_request(front_of(req)->updates, &update);
 	else
 		open_info(req, *fi, file, NULL);

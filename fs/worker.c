@@ -27,6 +27,7 @@
 #include "options.h"
 #include "stdio_null.h"
 #include "updates.h"
+#include "vmdk.h"
 
 /* Tells the supervisor why this is the end. */
 static int worker_fail(const struct worker *worker, struct diag *diag, int err,
@@ -229,10 +230,15 @@ static int serve(const struct worker *worker, const struct service *service,
 		.generations = service->generations,
 		.updates = service->updates,
 	};
+	_cleanup_free_ char *vmdk = NULL;
 	struct fuse_session *session;
 	struct diag diag = DIAG_INIT;
 	int r;
 
+	r = vmdk_name(front.name, &vmdk);
+	if (r < 0)
+		return worker_fail(worker, &diag, r, EXIT_MOUNT);
+	front.vmdk = vmdk;
 	clock_gettime(CLOCK_REALTIME, &front.start);
 	session = operations_session(&front, worker->mount_list,
 				     worker->options->debug, fd);

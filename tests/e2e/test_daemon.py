@@ -64,7 +64,7 @@ def test_qemu_line_on_a_terminal(box, dirdisk, src, program):
 
 
 def test_one_disk(disk):
-    assert os.listdir(disk.mnt) == ["disk.img", "info"]
+    assert os.listdir(disk.mnt) == ["disk.img", "info", "disk.vmdk"]
     found = os.stat(disk.image)
     assert stat.S_ISREG(found.st_mode)
     assert stat.S_IMODE(found.st_mode) == 0o644
@@ -81,7 +81,7 @@ def test_one_disk(disk):
     ):
         with pytest.raises(OSError):
             forbidden()
-    assert os.listdir(disk.mnt) == ["disk.img", "info"]
+    assert os.listdir(disk.mnt) == ["disk.img", "info", "disk.vmdk"]
 
 
 def test_mounted_as_fuse_dirdisk(disk, src):
