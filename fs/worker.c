@@ -138,11 +138,12 @@ static void fill_options(const struct worker *worker, struct progress *progress,
 
 static void warn_skipped(const struct worker *worker, const struct image *image)
 {
-	uint64_t skipped = tree_skipped(image_tree(image, 0)) +
-			   tree_skipped(image_tree(image, 1));
+	uint64_t skipped = 0;
 	struct diag diag = DIAG_INIT;
 	_cleanup_free_ char *text = NULL;
 
+	for (unsigned i = 0; i < IMAGE_PARTS; i++)
+		skipped += tree_skipped(image_tree(image, i));
 	if (!skipped)
 		return;
 	diag_set(&diag, -EACCES, worker->source,

@@ -12,17 +12,15 @@
 #include "base/le.h"
 #include "base/math.h"
 #include "image/image-internal.h"
+#include "image/menu.h"
 #include "imgcore/diag.h"
 
 /* /boot keeps room for what grub-editenv or a guest's update writes. */
 #define BOOT_FREE MEBIBYTE
 
-static const char boot_dir[] = "boot";
 static const char *const labels[2] = { "boot", "system" };
 
-DEFINE_CLEANUP(struct tree_builder, tree_builder_free)
 DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
-DEFINE_CLEANUP(struct boot_kernels, boot_kernels_free)
 
 /* What the phases below hand on to each other. */
 struct build {
@@ -34,6 +32,7 @@ struct build {
 	struct layout layout;
 	uint8_t tree_digest[2][16];
 	uint8_t digest[16]; /* of content and options */
+	uint32_t signature; /* of the disk; in the MBR, and in PARTUUIDs */
 	struct diag *diag;
 };
 
@@ -62,127 +61,6 @@ int image_find_grub(const struct image_options *options,
 	boot.whole_core |= faccessat(options->src_fd, "boot/grub/i386-pc", F_OK,
 				     AT_SYMLINK_NOFOLLOW) == 0;
 	return boot_grub_new(ret_grub, &boot, diag);
-}
-
-/* ---- trees ---- */
-
-/* Directories that come from us belong to whom the source belongs to. */
-static int source_attr(struct build *b, struct tree_attr *attr)
-{
-	const struct tree_scan_options *scan = &b->options->scan;
-	bool keep = scan->owner == TREE_OWNER_KEEP;
-	struct stat st;
-
-	if (fstat(b->options->src_fd, &st) < 0)
-		return fail(b, -errno);
-	*attr = (struct tree_attr){
-		.mode = S_IFDIR | 0755,
-		.uid = keep ? st.st_uid : scan->uid,
-		.gid = keep ? st.st_gid : scan->gid,
-		.mtime = st.st_mtim.tv_sec,
-		.mtime_ns = (uint32_t)st.st_mtim.tv_nsec,
-	};
-	return 0;
-}
-
-/* lost+found as mke2fs makes it; GRUB's files on the first partition. */
-static int make_grafts(struct build *b, unsigned i,
-		       const struct tree_attr *attr,
-		       struct tree_builder *grafts)
-{
-	struct tree_attr lost_found = *attr;
-	builder_id id;
-	int r;
-
-	lost_found.mode = S_IFDIR | 0700;
-	lost_found.uid = lost_found.gid = 0;
-	r = tree_builder_add(grafts, 0, "lost+found", strlen("lost+found"),
-			     &lost_found, &id);
-	if (r < 0)
-		return fail(b, r);
-	tree_builder_reserve(grafts, id);
-	if (i != 0)
-		return 0;
-	r = tree_builder_mkdirs(grafts, 0, boot_dir, attr, &id);
-	if (r < 0)
-		return fail(b, r);
-	return b->grub ? boot_grub_graft(b->grub, grafts, attr, b->diag) : 0;
-}
-
-static int scan_partition(struct build *b, unsigned i,
-			  const struct image_changed *changed,
-			  struct tree **ret_tree)
-{
-	static const enum tree_part parts[2] = { TREE_PART_SUBDIR,
-						 TREE_PART_WITHOUT };
-	_cleanup_(tree_builder_freep) struct tree_builder *grafts = NULL;
-	struct tree_scan_options scan = b->options->scan;
-	struct tree_attr attr;
-	int r = source_attr(b, &attr);
-
-	if (r < 0)
-		return r;
-	r = tree_builder_new(&grafts, &attr);
-	if (r < 0)
-		return fail(b, r);
-	r = make_grafts(b, i, &attr, grafts);
-	if (r < 0)
-		return r;
-	scan.part = parts[i];
-	scan.subdir = boot_dir;
-	if (changed) {
-		scan.previous = changed[i].previous;
-		scan.changed = changed[i].dirs;
-		scan.n_changed = changed[i].n;
-	}
-	return tree_scan(b->options->src_fd, b->options->src_path, &scan,
-			 grafts, ret_tree, b->diag);
-}
-
-/* The menu can be written only now that the kernels are known. */
-static int write_menu(struct build *b, struct tree *const trees[2])
-{
-	struct tree *tree = trees[0];
-	tree_id node = tree_find(tree, "boot/grub/grub.cfg");
-	_cleanup_(boot_kernels_freep) struct boot_kernels *kernels = NULL;
-	_cleanup_free_ char *text = NULL;
-	struct content *content;
-	size_t len;
-	int r;
-
-	if (!b->grub || node == TREE_NONE || !tree_content(tree, node))
-		return 0;
-	r = boot_find(&kernels, tree, trees[1], &b->options->boot, b->diag);
-	if (r < 0)
-		return r;
-	r = boot_menu(kernels, &b->options->boot, &text, &len, b->diag);
-	if (r < 0)
-		return r;
-	r = content_new_bytes(&content, text, len);
-	if (r < 0)
-		return fail(b, r);
-	return tree_set_content(tree, node, content, len);
-}
-
-int image_scan(const struct image_options *options,
-	       const struct boot_grub *grub,
-	       const struct image_changed changed[2], struct tree *ret_trees[2],
-	       struct diag *diag)
-{
-	struct build b = { .options = options, .grub = grub, .diag = diag };
-	struct tree *trees[2] = { NULL, NULL };
-	int r = scan_partition(&b, 0, changed, &trees[0]);
-
-	if (r == 0)
-		r = scan_partition(&b, 1, changed, &trees[1]);
-	if (r == 0)
-		r = write_menu(&b, trees);
-	for (unsigned i = 0; i < 2; i++)
-		if (r < 0)
-			tree_free(trees[i]);
-		else
-			ret_trees[i] = trees[i];
-	return r;
 }
 
 /* ---- places ---- */
@@ -230,6 +108,15 @@ static void derive_uuid(const struct build *b, uint64_t purpose,
 	derive(b, purpose, ret);
 	ret[6] = (ret[6] & 0x0f) | 0x80;
 	ret[8] = (ret[8] & 0x3f) | 0x80;
+}
+
+/* 0 would be none. */
+static void make_signature(struct build *b)
+{
+	uint8_t signature[16];
+
+	derive(b, 5, signature);
+	b->signature = get_le32(signature) | 1;
 }
 
 static void hash_name(void *context, tree_id id, const struct tree_info *info)
@@ -330,7 +217,6 @@ static int pad_head(struct build *b)
 static int make_head(struct build *b)
 {
 	struct boot_partition table[2];
-	uint8_t signature[16];
 	int r;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -340,10 +226,8 @@ static int make_head(struct build *b)
 		table[i].first_sector = start / SECTOR;
 		table[i].last_sector = end / SECTOR - 1;
 	}
-	derive(b, 5, signature);
-	r = boot_mbr(b->grub, table, b->layout.size / SECTOR,
-		     get_le32(signature) | 1, &b->image->head,
-		     &b->image->head_len, b->diag);
+	r = boot_mbr(b->grub, table, b->layout.size / SECTOR, b->signature,
+		     &b->image->head, &b->image->head_len, b->diag);
 	return r < 0 ? r : pad_head(b);
 }
 
@@ -353,7 +237,12 @@ static int make_disk(struct build *b)
 	int r;
 
 	make_digest(b);
-	r = choose_layout(b);
+	make_signature(b);
+	r = b->grub ? menu_sign(b->image->partition[0].tree, b->signature,
+				b->diag)
+		    : 0;
+	if (r == 0)
+		r = choose_layout(b);
 	if (r < 0)
 		return r;
 	b->image->size = b->layout.size;
@@ -365,8 +254,25 @@ static int make_disk(struct build *b)
 	return make_head(b);
 }
 
+static void trees_to_image(struct image_trees *trees, struct image *image)
+{
+	image->partition[0].tree = take_ptr(trees->tree[IMAGE_PART_BOOT]);
+	image->partition[1].tree = take_ptr(trees->tree[IMAGE_PART_SYSTEM]);
+	image->archives = take_ptr(trees->tree[IMAGE_PART_ARCHIVES]);
+	image->kernels = take_ptr(trees->kernels);
+}
+
+/* They stay the caller's. */
+static void trees_from_image(struct image_trees *trees, struct image *image)
+{
+	trees->tree[IMAGE_PART_BOOT] = take_ptr(image->partition[0].tree);
+	trees->tree[IMAGE_PART_SYSTEM] = take_ptr(image->partition[1].tree);
+	trees->tree[IMAGE_PART_ARCHIVES] = take_ptr(image->archives);
+	trees->kernels = take_ptr(image->kernels);
+}
+
 int image_assemble(const struct image_options *options,
-		   const struct boot_grub *grub, struct tree *const trees[2],
+		   const struct boot_grub *grub, struct image_trees *trees,
 		   const struct image *previous, struct image **ret_image,
 		   struct diag *diag)
 {
@@ -380,13 +286,10 @@ int image_assemble(const struct image_options *options,
 	if (!b.image ||
 	    hostfiles_new(&b.image->hostfiles, options->serve_stale) < 0)
 		return fail(&b, -ENOMEM);
-	b.image->partition[0].tree = trees[0];
-	b.image->partition[1].tree = trees[1];
+	trees_to_image(trees, b.image);
 	r = make_disk(&b);
 	if (r < 0) {
-		/* They stay the caller's. */
-		b.image->partition[0].tree = NULL;
-		b.image->partition[1].tree = NULL;
+		trees_from_image(trees, b.image);
 		return r;
 	}
 	*ret_image = take_ptr(b.image);
@@ -396,26 +299,22 @@ int image_assemble(const struct image_options *options,
 int image_build(const struct image_options *options, struct image **ret_image,
 		struct diag *diag)
 {
+	_cleanup_(image_trees_release) struct image_trees trees = { 0 };
 	_cleanup_(boot_grub_freep) struct boot_grub *grub = NULL;
-	struct tree *trees[2];
 	int r = image_find_grub(options, &grub, diag);
 
+	if (r == 0)
+		r = image_scan(options, grub, NULL, &trees, diag);
 	if (r < 0)
 		return r;
-	r = image_scan(options, grub, NULL, trees, diag);
-	if (r < 0)
-		return r;
-	r = image_assemble(options, grub, trees, NULL, ret_image, diag);
-	if (r < 0) {
-		tree_free(trees[0]);
-		tree_free(trees[1]);
-	}
-	return r;
+	return image_assemble(options, grub, &trees, NULL, ret_image, diag);
 }
 
 int image_build_trees(const struct image_options *options,
 		      struct tree *const trees[2], struct image **ret_image,
 		      struct diag *diag)
 {
-	return image_assemble(options, NULL, trees, NULL, ret_image, diag);
+	struct image_trees both = { .tree = { trees[0], trees[1] } };
+
+	return image_assemble(options, NULL, &both, NULL, ret_image, diag);
 }

@@ -40,6 +40,8 @@ struct image {
 	uint8_t *head; /* sector 0 and core.img */
 	size_t head_len;
 	struct partition partition[2];
+	struct tree *archives; /* or NULL; partition 2's tree reads from it */
+	struct boot_kernels *kernels; /* or NULL */
 	struct hostfiles *hostfiles;
 };
 

@@ -20,20 +20,41 @@ void image_free(struct image *image)
 		ext2_plan_free(image->partition[i].plan);
 		tree_free(image->partition[i].tree);
 	}
+	tree_free(image->archives);
+	boot_kernels_free(image->kernels);
 	free(image->head);
 	free(image);
+}
+
+const struct tree *image_tree(const struct image *image, enum image_part part)
+{
+	return part == IMAGE_PART_ARCHIVES ? image->archives
+					   : image->partition[part].tree;
+}
+
+const struct boot_kernels *image_kernels(const struct image *image)
+{
+	return image->kernels;
+}
+
+static void get_trees(const struct image *image,
+		      const struct tree *ret_trees[IMAGE_PARTS])
+{
+	for (unsigned i = 0; i < IMAGE_PARTS; i++)
+		ret_trees[i] = image_tree(image, i);
 }
 
 int image_keep(struct image *image, const struct image *previous, size_t budget,
 	       struct diag *diag)
 {
-	const struct tree *const trees[2] = { image->partition[0].tree,
-					      image->partition[1].tree };
+	const struct tree *trees[IMAGE_PARTS];
 	struct kept *kept;
-	int r = kept_new(&kept, trees,
-			 previous ? hostfiles_kept(previous->hostfiles) : NULL,
-			 budget, diag);
+	int r;
 
+	get_trees(image, trees);
+	r = kept_new(&kept, trees,
+		     previous ? hostfiles_kept(previous->hostfiles) : NULL,
+		     budget, diag);
 	if (r == 0)
 		hostfiles_keep(image->hostfiles, kept);
 	return r;
@@ -48,16 +69,11 @@ size_t image_take_stale(const struct image *image,
 			struct image_stale ret_stale[IMAGE_STALE_MAX],
 			bool *ret_more)
 {
-	const struct tree *const trees[2] = { image->partition[0].tree,
-					      image->partition[1].tree };
+	const struct tree *trees[IMAGE_PARTS];
 
+	get_trees(image, trees);
 	return stale_take(hostfiles_stale(image->hostfiles), trees, ret_stale,
 			  ret_more);
-}
-
-const struct tree *image_tree(const struct image *image, unsigned partition)
-{
-	return image->partition[partition].tree;
 }
 
 uint64_t image_size(const struct image *image)

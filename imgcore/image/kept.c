@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "base/vec.h"
 #include "image/kept_file.h"
 #include "imgcore/diag.h"
@@ -19,19 +20,19 @@ struct pool {
 };
 
 struct entry {
-	unsigned partition;
+	enum image_part part;
 	tree_id node; /* the inode's */
 	tree_id name; /* one of its names: the first may lie elsewhere */
 	struct kept_file *file;
 };
 
 struct kept {
-	const struct tree *trees[2];
+	const struct tree *trees[IMAGE_PARTS];
 	struct pool *pool;
 	struct {
 		struct entry *items;
 		size_t count, size;
-	} entries; /* sorted by partition and node */
+	} entries; /* sorted by part and node */
 };
 
 DEFINE_CLEANUP(struct kept, kept_free)
@@ -96,8 +97,8 @@ static int compare_entries(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
 
-	if (x->partition != y->partition)
-		return x->partition < y->partition ? -1 : 1;
+	if (x->part != y->part)
+		return x->part < y->part ? -1 : 1;
 	return (x->node > y->node) - (x->node < y->node);
 }
 
@@ -125,9 +126,9 @@ static void drop_doubles(struct kept *kept)
 
 /* Among the first n, which are sorted. */
 static struct entry *find_among(const struct kept *kept, size_t n,
-				unsigned partition, tree_id node)
+				enum image_part part, tree_id node)
 {
-	const struct entry key = { .partition = partition, .node = node };
+	const struct entry key = { .part = part, .node = node };
 
 	if (n == 0)
 		return NULL;
@@ -143,7 +144,7 @@ struct kept_file *kept_find(const struct kept *kept, const struct tree *tree,
 	if (!kept || kept->entries.count == 0)
 		return NULL;
 	node = tree_inode(tree, node);
-	for (unsigned i = 0; i < 2 && !e; i++)
+	for (unsigned i = 0; i < IMAGE_PARTS && !e; i++)
 		if (tree == kept->trees[i])
 			e = find_among(kept, kept->entries.count, i, node);
 	return e ? e->file : NULL;
@@ -180,8 +181,8 @@ static int counterpart(const struct tree *from, tree_id node,
 static int share(struct kept *kept, const struct kept *previous,
 		 const struct entry *old)
 {
-	const struct tree *from = previous->trees[old->partition];
-	const struct tree *tree = kept->trees[old->partition];
+	const struct tree *from = previous->trees[old->part];
+	const struct tree *tree = kept->trees[old->part];
 	struct entry *e;
 	tree_id name = TREE_NONE;
 	int r = counterpart(from, old->name, tree, &name);
@@ -198,7 +199,7 @@ static int share(struct kept *kept, const struct kept *previous,
 	e = vec_push(&kept->entries);
 	if (!e)
 		return -ENOMEM;
-	*e = (struct entry){ .partition = old->partition,
+	*e = (struct entry){ .part = old->part,
 			     .node = tree_inode(tree, name),
 			     .name = name,
 			     .file = kept_file_ref(old->file) };
@@ -269,18 +270,18 @@ static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
 	return r;
 }
 
-static int keep_file(struct walk *w, unsigned partition, tree_id name)
+static int keep_file(struct walk *w, enum image_part part, tree_id name)
 {
 	struct kept *kept = w->kept;
-	const struct tree *tree = kept->trees[partition];
+	const struct tree *tree = kept->trees[part];
 	struct entry e = {
-		.partition = partition,
+		.part = part,
 		.node = tree_inode(tree, name),
 		.name = name,
 	};
 	int r;
 
-	if (find_among(kept, w->shared, partition, e.node))
+	if (find_among(kept, w->shared, part, e.node))
 		return 0;
 	if (vec_reserve(&kept->entries, 1) < 0)
 		return -ENOMEM;
@@ -296,9 +297,9 @@ static int keep_file(struct walk *w, unsigned partition, tree_id name)
 	return r;
 }
 
-static int visit(struct walk *w, unsigned partition, tree_id node)
+static int visit(struct walk *w, enum image_part part, tree_id node)
 {
-	const struct tree *tree = w->kept->trees[partition];
+	const struct tree *tree = w->kept->trees[part];
 	struct tree_info info;
 	struct entry *dir;
 
@@ -307,14 +308,14 @@ static int visit(struct walk *w, unsigned partition, tree_id node)
 		dir = vec_push(&w->dirs);
 		if (!dir)
 			return -ENOMEM;
-		*dir = (struct entry){ .partition = partition, .node = node };
+		*dir = (struct entry){ .part = part, .node = node };
 		return 0;
 	}
-	return is_host_file(tree, node) ? keep_file(w, partition, node) : 0;
+	return is_host_file(tree, node) ? keep_file(w, part, node) : 0;
 }
 
 /*
- * Breadth first, both partitions at once: a menu and the kernels come before
+ * Breadth first, all parts at once: a menu and the kernels come before
  * the modules that lie deeper.
  */
 static int open_all(struct walk *w)
@@ -323,9 +324,9 @@ static int open_all(struct walk *w)
 		const struct entry dir = w->dirs.items[i];
 		struct tree_info info;
 
-		tree_get(w->kept->trees[dir.partition], dir.node, &info);
+		tree_get(w->kept->trees[dir.part], dir.node, &info);
 		for (uint32_t c = 0; c < info.n_children && !w->full; c++) {
-			int r = visit(w, dir.partition, info.first_child + c);
+			int r = visit(w, dir.part, info.first_child + c);
 
 			if (r < 0)
 				return r;
@@ -334,10 +335,25 @@ static int open_all(struct walk *w)
 	return 0;
 }
 
+static int visit_top(struct walk *w, enum image_part part, const char *path)
+{
+	const struct tree *tree = w->kept->trees[part];
+	tree_id top = tree ? tree_find(tree, path) : TREE_NONE;
+
+	return top == TREE_NONE ? 0 : visit(w, part, top);
+}
+
 static int keep_all(struct kept *kept, const struct kept *previous,
 		    size_t budget, struct diag *diag)
 {
-	static const char *const tops[2] = { "boot", "kernels" };
+	static const struct {
+		enum image_part part;
+		const char *path;
+	} tops[] = {
+		{ IMAGE_PART_SYSTEM, "kernels" },
+		{ IMAGE_PART_BOOT, "boot" },
+		{ IMAGE_PART_ARCHIVES, "" },
+	};
 	_cleanup_(walk_release) struct walk w = {
 		.kept = kept,
 		.budget = budget,
@@ -347,16 +363,13 @@ static int keep_all(struct kept *kept, const struct kept *previous,
 	int r = share_all(kept, previous);
 
 	w.shared = kept->entries.count;
-	for (unsigned i = 2; r == 0 && i-- > 0;) {
-		tree_id top = tree_find(kept->trees[i], tops[i]);
-
-		if (top != TREE_NONE)
-			r = visit(&w, i, top);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(tops) && r == 0; i++)
+		r = visit_top(&w, tops[i].part, tops[i].path);
 	return r < 0 ? r : open_all(&w);
 }
 
-int kept_new(struct kept **ret_kept, const struct tree *const trees[2],
+int kept_new(struct kept **ret_kept,
+	     const struct tree *const trees[IMAGE_PARTS],
 	     const struct kept *previous, size_t budget, struct diag *diag)
 {
 	_cleanup_(kept_freep) struct kept *kept = calloc(1, sizeof(*kept));

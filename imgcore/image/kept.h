@@ -13,17 +13,18 @@
 
 #include <stddef.h>
 
-#include "imgcore/tree.h"
+#include "imgcore/image.h"
 
 struct diag;
 struct kept;
 struct kept_file;
 
 /*
- * The files of the trees on the two partitions, which must outlive the result;
+ * The files of these trees, which must outlive the result (NULL: no such part);
  * image_keep has the rules. previous may be NULL.
  */
-int kept_new(struct kept **ret_kept, const struct tree *const trees[2],
+int kept_new(struct kept **ret_kept,
+	     const struct tree *const trees[IMAGE_PARTS],
 	     const struct kept *previous, size_t budget, struct diag *diag);
 void kept_free(struct kept *kept);
 

@@ -36,7 +36,18 @@ void stale_add(struct stale_list *list, const struct tree *tree, tree_id node)
 	pthread_mutex_unlock(&list->lock);
 }
 
-size_t stale_take(struct stale_list *list, const struct tree *const trees[2],
+static enum image_part part_of(const struct tree *const trees[IMAGE_PARTS],
+			       const struct tree *tree)
+{
+	unsigned part = 0;
+
+	while (trees[part] != tree)
+		part++;
+	return part;
+}
+
+size_t stale_take(struct stale_list *list,
+		  const struct tree *const trees[IMAGE_PARTS],
 		  struct image_stale ret_stale[IMAGE_STALE_MAX], bool *ret_more)
 {
 	size_t n;
@@ -45,7 +56,7 @@ size_t stale_take(struct stale_list *list, const struct tree *const trees[2],
 	n = list->count;
 	for (size_t i = 0; i < n; i++)
 		ret_stale[i] = (struct image_stale){
-			.partition = list->items[i].tree == trees[1],
+			.part = part_of(trees, list->items[i].tree),
 			.node = list->items[i].node,
 		};
 	*ret_more = list->more;

@@ -27,8 +27,9 @@ struct stale_list {
 void stale_init(struct stale_list *list);
 void stale_release(struct stale_list *list);
 void stale_add(struct stale_list *list, const struct tree *tree, tree_id node);
-/* Empties it. Files of the trees on the partitions; see image_take_stale. */
-size_t stale_take(struct stale_list *list, const struct tree *const trees[2],
+/* Empties it. Files of these trees; see image_take_stale. */
+size_t stale_take(struct stale_list *list,
+		  const struct tree *const trees[IMAGE_PARTS],
 		  struct image_stale ret_stale[IMAGE_STALE_MAX],
 		  bool *ret_more);
 

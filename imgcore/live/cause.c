@@ -43,9 +43,10 @@ static bool find_dir(const struct tree *tree, int32_t watch, tree_id *ret_dir)
 
 /* Where an entry is in one of the trees; leaves *ret_path if in none. */
 static int name_path(const struct watch_name *name,
-		     const struct tree *const trees[2], char **ret_path)
+		     const struct tree *const trees[IMAGE_PARTS],
+		     char **ret_path)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
 		_cleanup_free_ char *dir = NULL;
 		tree_id id;
 		int r;
@@ -67,8 +68,8 @@ static int name_path(const struct watch_name *name,
 }
 
 static int put_name(FILE *f, const struct watch_name *name,
-		    const struct tree *const now[2],
-		    const struct tree *const old[2])
+		    const struct tree *const now[IMAGE_PARTS],
+		    const struct tree *const old[IMAGE_PARTS])
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *line = NULL;
@@ -88,8 +89,8 @@ static int put_name(FILE *f, const struct watch_name *name,
 }
 
 static int put_all(FILE *f, const struct watch_changes *changes,
-		   const struct tree *const now[2],
-		   const struct tree *const old[2])
+		   const struct tree *const now[IMAGE_PARTS],
+		   const struct tree *const old[IMAGE_PARTS])
 {
 	size_t more = changes->known.count > changes->names.count
 			      ? changes->known.count - changes->names.count
@@ -112,8 +113,8 @@ static int put_all(FILE *f, const struct watch_changes *changes,
 }
 
 int cause_make(const struct watch_changes *changes,
-	       const struct tree *const now[2], const struct tree *const old[2],
-	       char **ret_text)
+	       const struct tree *const now[IMAGE_PARTS],
+	       const struct tree *const old[IMAGE_PARTS], char **ret_text)
 {
 	char *text = NULL;
 	size_t len;
@@ -135,7 +136,7 @@ int cause_make(const struct watch_changes *changes,
 }
 
 int cause_last(const struct watch_changes *changes,
-	       const struct tree *const trees[2], char **ret_path)
+	       const struct tree *const trees[IMAGE_PARTS], char **ret_path)
 {
 	for (size_t i = changes->names.count; i-- > 0;) {
 		int r = name_path(&changes->names.items[i], trees, ret_path);

@@ -80,7 +80,8 @@ static int menu_is(const char *what, char **ret_text)
 
 int generation_menu(const struct generation *generation, char **ret_text)
 {
-	const struct tree *tree = image_tree(generation->image, 0);
+	const struct tree *tree = image_tree(generation->image,
+					     IMAGE_PART_BOOT);
 	tree_id node = tree_find(tree, MENU_PATH);
 	_cleanup_free_ char *text = NULL;
 	struct tree_info info;
@@ -104,14 +105,5 @@ int generation_menu(const struct generation *generation, char **ret_text)
 
 int generation_kernels(const struct generation *generation, char **ret_text)
 {
-	static const struct boot_options options = { 0 };
-	struct boot_kernels *kernels;
-	int r = boot_find(&kernels, image_tree(generation->image, 0),
-			  image_tree(generation->image, 1), &options, NULL);
-
-	if (r < 0)
-		return r;
-	r = boot_kernels_table(kernels, ret_text);
-	boot_kernels_free(kernels);
-	return r;
+	return boot_kernels_table(image_kernels(generation->image), ret_text);
 }

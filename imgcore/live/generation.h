@@ -24,10 +24,10 @@ int generation_new(struct generation **ret_generation, struct image *image,
  * else of the old ones (NULL: there are none).
  */
 int cause_make(const struct watch_changes *changes,
-	       const struct tree *const now[2], const struct tree *const old[2],
-	       char **ret_text);
+	       const struct tree *const now[IMAGE_PARTS],
+	       const struct tree *const old[IMAGE_PARTS], char **ret_text);
 /* The path of the change that came last; NULL: none is known. */
 int cause_last(const struct watch_changes *changes,
-	       const struct tree *const trees[2], char **ret_path);
+	       const struct tree *const trees[IMAGE_PARTS], char **ret_path);
 
 #endif

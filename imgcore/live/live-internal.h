@@ -8,6 +8,7 @@
 #include "imgcore/live.h"
 #include "live/generation.h"
 #include "live/mounts.h"
+#include "live/trees.h"
 #include "live/watch.h"
 
 struct live {
@@ -28,12 +29,6 @@ struct live {
 	bool told_modules;
 };
 
-/* The two trees of a disk; NULL: there are none. */
-struct trees {
-	const struct tree *tree[2];
-	struct tree *owned[2]; /* the same, to be freed; NULL: an image's */
-};
-
 /* Scans until nothing changes any more: what live_newest then makes a disk of.
  */
 int rest_reach(struct live *live, struct trees *ret_trees,
@@ -44,7 +39,5 @@ int rest_look(struct live *live, const struct trees *trees, struct diag *diag);
 bool rest_is_due(const struct live *live);
 /* What the newest generation's disk is made of. */
 struct trees rest_newest(const struct live *live);
-void trees_release(struct trees *trees);
-bool trees_equal(const struct trees *a, const struct trees *b);
 
 #endif

@@ -99,36 +99,13 @@ static void tell_modules(struct live *live, const struct tree *tree)
 
 /* ---- a new generation ---- */
 
-static int watches_of(const struct trees *trees, struct numbers *watches,
-		      bool *ret_unwatched)
-{
-	*ret_unwatched = false;
-	for (unsigned i = 0; i < 2; i++) {
-		size_t n;
-		const tree_id *dirs = tree_list(trees->tree[i], TREE_LIST_DIRS,
-						&n);
-
-		for (size_t k = 0; k < n; k++) {
-			int32_t watch = tree_watch(trees->tree[i], dirs[k]);
-
-			if (watch == TREE_UNWATCHED)
-				*ret_unwatched = true;
-			if (watch >= 0 &&
-			    numbers_add(watches, (uint64_t)watch) < 0)
-				return -ENOMEM;
-		}
-	}
-	numbers_sort(watches);
-	return 0;
-}
-
 /* Trees that are the newest's from now on. */
 static void settle(struct live *live, const struct trees *trees)
 {
 	_cleanup_(numbers_release) struct numbers watches = { 0 };
 
 	/* Those that are held without need only make scans without need. */
-	if (watches_of(trees, &watches, &live->unwatched) == 0)
+	if (trees_watches(trees, &watches, &live->unwatched) == 0)
 		watch_prune(&live->watch, &watches);
 	watch_changes_clear(&live->changes);
 	live->stale = false;
@@ -156,12 +133,11 @@ static int make_image(struct live *live, struct trees *trees,
 	const struct image *previous = live->newest ? live->newest->image
 						    : NULL;
 	_cleanup_(image_freep) struct image *image = NULL;
-	int r = image_assemble(&live->options.image, live->grub, trees->owned,
+	int r = image_assemble(&live->options.image, live->grub, &trees->owned,
 			       previous, &image, diag);
 
 	if (r < 0)
 		return r;
-	trees->owned[0] = trees->owned[1] = NULL;
 	r = image_keep(image, previous, keep_budget(), diag);
 	if (r == 0)
 		*ret_image = take_ptr(image);
@@ -189,7 +165,7 @@ static int make_generation(struct live *live, struct trees *trees,
 		return diag_set(diag, r, live->options.image.src_path, NULL);
 	take_ptr(image);
 	take_ptr(cause);
-	tell_modules(live, trees->tree[0]);
+	tell_modules(live, trees->tree[IMAGE_PART_BOOT]);
 	settle(live, trees);
 	generation_unref(live->newest);
 	live->newest = generation;
@@ -239,8 +215,7 @@ static int renew(struct live *live, struct diag *diag)
 
 static int note_stale(struct live *live, const struct image_stale *stale)
 {
-	const struct tree *tree = image_tree(live->newest->image,
-					     stale->partition);
+	const struct tree *tree = image_tree(live->newest->image, stale->part);
 	_cleanup_free_ char *name = NULL;
 	struct tree_info info;
 	int32_t watch;

@@ -49,47 +49,15 @@ static void round_release(struct round *round)
 	watch_changes_release(&round->changes);
 }
 
-/* ---- trees ---- */
-
-void trees_release(struct trees *trees)
-{
-	tree_free(trees->owned[0]);
-	tree_free(trees->owned[1]);
-	*trees = (struct trees){ 0 };
-}
-
-bool trees_equal(const struct trees *a, const struct trees *b)
-{
-	return a->tree[0] && b->tree[0] &&
-	       (a->tree[0] == b->tree[0] ||
-		tree_equal(a->tree[0], b->tree[0])) &&
-	       (a->tree[1] == b->tree[1] || tree_equal(a->tree[1], b->tree[1]));
-}
-
 struct trees rest_newest(const struct live *live)
 {
 	struct trees trees = { 0 };
 
 	if (!live->newest)
 		return trees;
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < IMAGE_PARTS; i++)
 		trees.tree[i] = image_tree(live->newest->image, i);
 	return trees;
-}
-
-static bool has_unwatched(const struct trees *trees)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		size_t n;
-		const tree_id *dirs = tree_list(trees->tree[i], TREE_LIST_DIRS,
-						&n);
-
-		for (size_t k = 0; k < n; k++)
-			if (tree_watch(trees->tree[i], dirs[k]) ==
-			    TREE_UNWATCHED)
-				return true;
-	}
-	return false;
 }
 
 /* ---- time ---- */
@@ -116,11 +84,13 @@ static void sleep_us(long us)
 static void wait_for_tick(const struct trees *trees)
 {
 	int64_t end = now_ns(CLOCK_MONOTONIC) + TICK_MAX_NS;
-	int64_t youngest = tree_youngest(trees->tree[0]);
-	int64_t other = tree_youngest(trees->tree[1]);
+	int64_t youngest = INT64_MIN;
 
-	if (other > youngest)
-		youngest = other;
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
+		int64_t time = tree_youngest(trees->tree[i]);
+
+		youngest = time > youngest ? time : youngest;
+	}
 	while (now_ns(CLOCK_REALTIME_COARSE) <= youngest &&
 	       now_ns(CLOCK_MONOTONIC) < end)
 		sleep_us(200);
@@ -166,7 +136,7 @@ static void note_mount(void *context, const char *path)
 {
 	const struct looking *looking = context;
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
 		const struct tree *tree = looking->trees->tree[i];
 		tree_id id = tree ? host_dir_above(tree, path) : TREE_NONE;
 		int32_t watch = id == TREE_NONE ? TREE_UNWATCHED
@@ -214,7 +184,8 @@ static int look(struct live *live, const struct trees *trees,
 	if (r == 0)
 		r = mounts_look(&live->mounts, note_mount, &looking);
 	if (r == 0)
-		r = look_at_followed(live, trees->tree[1], changes);
+		r = look_at_followed(live, trees->tree[IMAGE_PART_SYSTEM],
+				     changes);
 	numbers_sort(&changes->watches);
 	numbers_sort(&changes->known);
 	return r < 0 ? diag_set(diag, r, options->src_path, NULL) : 0;
@@ -247,37 +218,6 @@ static int round_look(struct round *round, struct diag *diag)
 }
 
 /* ---- scanning ---- */
-
-/* Directories to read: those that changed, and those that would not tell. */
-static int changed_dirs(const struct tree *tree,
-			const struct watch_changes *changes, tree_id **ret_ids,
-			size_t *ret_n)
-{
-	_cleanup_(numbers_release) struct numbers dirs = { 0 };
-	size_t n;
-	const tree_id *ids = tree_list(tree, TREE_LIST_DIRS, &n);
-	int r = 0;
-
-	for (size_t i = 0; i < n && r == 0; i++) {
-		int32_t watch = tree_watch(tree, ids[i]);
-
-		if (watch == TREE_UNWATCHED ||
-		    (watch >= 0 &&
-		     (changes->all ||
-		      numbers_has(&changes->watches, (uint64_t)watch))))
-			r = numbers_add(&dirs, ids[i]);
-	}
-	numbers_sort(&dirs);
-	if (r < 0)
-		return r;
-	*ret_ids = calloc(dirs.count + 1, sizeof(**ret_ids));
-	if (!*ret_ids)
-		return -ENOMEM;
-	for (size_t i = 0; i < dirs.count; i++)
-		(*ret_ids)[i] = (tree_id)dirs.items[i];
-	*ret_n = dirs.count;
-	return 0;
-}
 
 /*
  * What its parent said of a directory was read before the directory could tell
@@ -313,28 +253,28 @@ static int round_scan(struct round *round, struct trees *ret_trees,
 {
 	struct live *live = round->live;
 	struct image_options options = scan_options(live);
-	struct image_changed changed[2] = { 0 };
-	tree_id *dirs[2] = { NULL, NULL };
+	struct image_changed changed[IMAGE_PARTS] = { 0 };
+	tree_id *dirs[IMAGE_PARTS] = { 0 };
 	int r = 0;
 
 	live->scan_start = now_ns(CLOCK_REALTIME_COARSE);
-	for (unsigned i = 0; i < 2 && r == 0; i++) {
+	for (unsigned i = 0; i < IMAGE_PARTS && r == 0; i++) {
 		if (!round->at.tree[i])
 			continue;
 		changed[i].previous = round->at.tree[i];
-		r = changed_dirs(round->at.tree[i], &round->changes, &dirs[i],
-				 &changed[i].n);
+		r = trees_changed(&round->at, i, &round->changes, &dirs[i],
+				  &changed[i].n);
 		changed[i].dirs = dirs[i];
 	}
 	if (r < 0)
 		diag_set(diag, r, options.src_path, NULL);
 	else
-		r = image_scan(&options, live->grub, changed, ret_trees->owned,
+		r = image_scan(&options, live->grub, changed, &ret_trees->owned,
 			       diag);
-	free(dirs[0]);
-	free(dirs[1]);
-	for (unsigned i = 0; i < 2 && r == 0; i++)
-		ret_trees->tree[i] = ret_trees->owned[i];
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
+		free(dirs[i]);
+		ret_trees->tree[i] = ret_trees->owned.tree[i];
+	}
 	return r;
 }
 
@@ -408,7 +348,8 @@ static int round_begin(struct round *round)
 static bool round_is_quiet(const struct round *round)
 {
 	return round->error == 0 && !round->changes.all &&
-	       round->changes.watches.count == 0 && !has_unwatched(&round->at);
+	       round->changes.watches.count == 0 &&
+	       !trees_unwatched(&round->at);
 }
 
 int rest_reach(struct live *live, struct trees *ret_trees,

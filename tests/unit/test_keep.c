@@ -371,8 +371,8 @@ static void shared(void **state)
 	assert_reads(first, kernel, 0);
 	assert_reads(second, kernel, -EILSEQ);
 	image_free(first);
-	/* Its kernel, and two roots of trees. */
-	assert_int_equal(count_descriptors(), both - 3);
+	/* Its kernel, and three roots of trees. */
+	assert_int_equal(count_descriptors(), both - 4);
 	assert_reads(second, initrd, 0);
 	assert_reads(second, menu, 0);
 }

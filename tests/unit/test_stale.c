@@ -97,7 +97,7 @@ static void assert_taken(const struct image *image, const char *const paths[])
 		bool found = false;
 
 		for (size_t i = 0; i < n; i++)
-			found |= stale[i].partition ==
+			found |= stale[i].part ==
 					 (paths[wanted][0] != 'b') &&
 				 stale[i].node == node_of(image, paths[wanted]);
 		if (!found)

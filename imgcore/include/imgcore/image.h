@@ -26,6 +26,19 @@
 struct diag;
 struct image;
 
+/* The trees that a disk is made of. */
+enum image_part {
+	IMAGE_PART_BOOT, /* on partition 1 */
+	IMAGE_PART_SYSTEM, /* on partition 2 */
+	IMAGE_PART_ARCHIVES, /* each of them a file on partition 2 */
+};
+#define IMAGE_PARTS 3
+
+struct image_trees {
+	struct tree *tree[IMAGE_PARTS];
+	struct boot_kernels *kernels; /* that are in them */
+};
+
 struct image_options {
 	/* The source; src_fd stays the caller's. */
 	int src_fd;
@@ -73,7 +86,7 @@ void image_free(struct image *image);
 int image_find_grub(const struct image_options *options,
 		    struct boot_grub **ret_grub, struct diag *diag);
 
-/* An earlier tree of a partition, and what may have changed since. */
+/* An earlier tree of a part, and what may have changed since. */
 struct image_changed {
 	const struct tree *previous; /* NULL: all is read */
 	const tree_id *dirs; /* its directories, sorted */
@@ -81,27 +94,29 @@ struct image_changed {
 };
 
 /*
- * The trees of both partitions, grub's files and its menu in them. changed: of
- * each partition; it and grub may be NULL. The caller frees the trees.
+ * The trees, grub's files and its menu in them. changed: of each part; it and
+ * grub may be NULL.
  */
 int image_scan(const struct image_options *options,
 	       const struct boot_grub *grub,
-	       const struct image_changed changed[2], struct tree *ret_trees[2],
-	       struct diag *diag);
+	       const struct image_changed changed[IMAGE_PARTS],
+	       struct image_trees *ret_trees, struct diag *diag);
+void image_trees_release(struct image_trees *trees);
 /*
- * The disk of such trees. Takes both over on success. What an earlier disk
- * (NULL: none) knows of directories that the trees share is not computed again.
+ * The disk of such trees; takes them over on success, and leaves *trees empty.
+ * What an earlier disk (NULL: none) knows of directories that the trees share
+ * is not computed again.
  */
 int image_assemble(const struct image_options *options,
-		   const struct boot_grub *grub, struct tree *const trees[2],
+		   const struct boot_grub *grub, struct image_trees *trees,
 		   const struct image *previous, struct image **ret_image,
 		   struct diag *diag);
 
 /*
  * Opens host files that a boot reads, and keeps them open as long as the image
  * lives: one that is then replaced by rename, or removed, is still read whole.
- * They are those on partition 1 and those below kernels/ on partition 2, the
- * ones nearest to the root first. One that previous (may be NULL) keeps, and
+ * They are those below kernels/ on partition 2, those on partition 1 and those
+ * in archives, the ones nearest to the root first. One that previous (may be NULL) keeps, and
  * that is still the same, is shared with it.
  * budget: descriptors that this image, previous, those that it shares with in
  * turn, and so on, may keep open together. When they run out, or the process'
@@ -114,8 +129,10 @@ int image_keep(struct image *image, const struct image *previous, size_t budget,
 /* How many are kept. */
 size_t image_kept(const struct image *image);
 
-/* The trees on the partitions, 0 and 1. */
-const struct tree *image_tree(const struct image *image, unsigned partition);
+/* What there is to boot; NULL: nobody looked (image_build_trees). */
+const struct boot_kernels *image_kernels(const struct image *image);
+/* One of the trees; NULL: there are no archives. */
+const struct tree *image_tree(const struct image *image, enum image_part part);
 
 uint64_t image_size(const struct image *image);
 /* Bytes that are neither hole nor zero by construction, for st_blocks. */
@@ -132,7 +149,7 @@ int image_pread(const struct image *image, void *buf, size_t len,
 		uint64_t offset, struct diag *diag);
 
 struct image_stale {
-	unsigned partition; /* whose tree it is: 0 or 1 */
+	enum image_part part; /* whose tree it is */
 	tree_id node;
 };
 #define IMAGE_STALE_MAX 64

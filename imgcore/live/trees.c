@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "live/trees.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+void trees_release(struct trees *trees)
+{
+	image_trees_release(&trees->owned);
+	*trees = (struct trees){ 0 };
+}
+
+static bool same_tree(const struct tree *a, const struct tree *b)
+{
+	return a == b || (a && b && tree_equal(a, b));
+}
+
+bool trees_equal(const struct trees *a, const struct trees *b)
+{
+	for (unsigned i = 0; i < IMAGE_PARTS; i++)
+		if (!same_tree(a->tree[i], b->tree[i]))
+			return false;
+	return true;
+}
+
+/* The watches of a part's directories; NULL: only whether some have none. */
+static int part_watches(const struct tree *tree, struct numbers *watches,
+			bool *unwatched)
+{
+	size_t n;
+	const tree_id *dirs = tree_list(tree, TREE_LIST_DIRS, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		int32_t watch = tree_watch(tree, dirs[i]);
+
+		*unwatched |= watch == TREE_UNWATCHED;
+		if (watches && watch >= 0 &&
+		    numbers_add(watches, (uint64_t)watch) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int trees_watches(const struct trees *trees, struct numbers *watches,
+		  bool *ret_unwatched)
+{
+	*ret_unwatched = false;
+	for (unsigned i = 0; i < IMAGE_PARTS; i++)
+		if (part_watches(trees->tree[i], watches, ret_unwatched) < 0)
+			return -ENOMEM;
+	if (watches)
+		numbers_sort(watches);
+	return 0;
+}
+
+bool trees_unwatched(const struct trees *trees)
+{
+	bool unwatched;
+
+	(void)trees_watches(trees, NULL, &unwatched);
+	return unwatched;
+}
+
+int trees_changed(const struct trees *trees, enum image_part part,
+		  const struct watch_changes *changes, tree_id **ret_ids,
+		  size_t *ret_n)
+{
+	const struct tree *tree = trees->tree[part];
+	_cleanup_(numbers_release) struct numbers dirs = { 0 };
+	size_t n;
+	const tree_id *ids = tree_list(tree, TREE_LIST_DIRS, &n);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		int32_t watch = tree_watch(tree, ids[i]);
+
+		if (watch == TREE_UNWATCHED ||
+		    (watch >= 0 &&
+		     (changes->all ||
+		      numbers_has(&changes->watches, (uint64_t)watch))))
+			r = numbers_add(&dirs, ids[i]);
+	}
+	numbers_sort(&dirs);
+	if (r < 0)
+		return r;
+	*ret_ids = calloc(dirs.count + 1, sizeof(**ret_ids));
+	if (!*ret_ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < dirs.count; i++)
+		(*ret_ids)[i] = (tree_id)dirs.items[i];
+	*ret_n = dirs.count;
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef LIVE_TREES_H
+#define LIVE_TREES_H
+
+#include <stdbool.h>
+
+#include "imgcore/image.h"
+#include "live/numbers.h"
+#include "live/watch.h"
+
+/* The trees of a disk; NULL: there are none. */
+struct trees {
+	const struct tree *tree[IMAGE_PARTS];
+	struct image_trees owned; /* the same, to be freed, or an image's */
+};
+
+void trees_release(struct trees *trees);
+bool trees_equal(const struct trees *a, const struct trees *b);
+/* The watches of all directories, sorted; whether some have none. -ENOMEM. */
+int trees_watches(const struct trees *trees, struct numbers *watches,
+		  bool *ret_unwatched);
+bool trees_unwatched(const struct trees *trees);
+/*
+ * Directories of a part that are to be read: those that changed, and those that
+ * would not tell. The caller frees the ids. -ENOMEM.
+ */
+int trees_changed(const struct trees *trees, enum image_part part,
+		  const struct watch_changes *changes, tree_id **ret_ids,
+		  size_t *ret_n);
+
+#endif
