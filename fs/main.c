@@ -92,7 +92,7 @@ static int run_foreground(const struct options *options)
 static int run(const struct options *options)
 {
 	if (options->help) {
-		options_help(stdout);
+		options_help(stdout, PROGRAM_DIRDISK);
 		return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
 	}
 	if (options->version) {
@@ -116,7 +116,7 @@ int main(int argc, char *argv[])
 
 	if (r < 0)
 		return EXIT_SETUP;
-	r = options_parse(&options, argc, argv, &diag);
+	r = options_parse(&options, PROGRAM_DIRDISK, argc, argv, &diag);
 	if (r < 0) {
 		log_diag(&diag, r);
 		diag_clear(&diag);

@@ -13,8 +13,8 @@
 #include "values.h"
 
 /*
- * One table says all there is to say about an option: how it may be given,
- * what it does, and its line in the help.
+ * One table says all there is to say about an option: whose it is, how it may
+ * be given, what it does, and its line in the help.
  */
 enum {
 	ON_LINE = 1, /* --name */
@@ -36,7 +36,56 @@ struct option_def {
 	size_t offset; /* of the field in struct options */
 	uint8_t where;
 	char letter; /* or 0 */
+	uint8_t programs; /* that take it on the line; 0: all */
 };
+
+/* What the programs say differently. */
+static const struct program_def {
+	enum program program;
+	unsigned arguments; /* how many it takes */
+	const char *head; /* of the help */
+	const char *tail;
+	const char *unknown; /* what is wrong, and the way out */
+	const char *missing;
+	const char *too_many;
+} programs[] = {
+	{
+		.program = PROGRAM_DIRDISK,
+		.arguments = 2,
+		.head = "Usage: dirdisk [options] SRC MNT\n"
+			"Shows the directory SRC as the bootable disk "
+			"MNT/disk.img.\n\n",
+		.tail = "\nSIZE: bytes, or with K, M, G, T. Every "
+			"--name=value can be -o name=value.\n"
+			"The end: fusermount3 -u MNT\n",
+		.unknown = "unknown option; dirdisk --help lists them",
+		.missing = "missing; usage: dirdisk [options] SRC MNT",
+		.too_many = "one argument too many; give SRC and MNT",
+	},
+	{
+		.program = PROGRAM_CHECK,
+		.arguments = 1,
+		.head = "Usage: dirdisk-check [options] SRC\n"
+			"Says what a disk of the directory SRC would boot, and "
+			"all that it could not hold.\n\n",
+		.tail = "\nSIZE: bytes, or with K, M, G, T. Every "
+			"--name=value can be -o name=value.\n"
+			"Exit status: 0 it boots, 1 it does not, 2 wrong "
+			"usage, 3 not checked\n",
+		.unknown = "unknown option; dirdisk-check --help lists them",
+		.missing = "missing; usage: dirdisk-check [options] SRC",
+		.too_many = "one argument too many; give SRC alone",
+	},
+};
+
+static const struct program_def *program_def(enum program program)
+{
+	const struct program_def *def = programs;
+
+	while (def->program != program)
+		def++;
+	return def;
+}
 
 static void *field_of(struct options *options, const struct option_def *def)
 {
@@ -207,7 +256,7 @@ static const char *set_list(struct options *options,
 /* clang-format off */
 static const struct option_def table[] = {
 	{ "name", "NAME", set_name, "of the disk below MNT (disk.img)",
-	  FIELD(name), BOTH },
+	  FIELD(name), BOTH, .programs = PROGRAM_DIRDISK },
 	{ "size", "SIZE", set_sectors, "size of the disk",
 	  FIELD(size), BOTH },
 	{ "boot-size", "SIZE", set_sectors, "size of partition 1",
@@ -237,7 +286,7 @@ static const struct option_def table[] = {
 	  .where = BOTH },
 	{ "stale", "WHAT", set_stale,
 	  "at a file that changed while it is in use: fail (the default) or serve",
-	  .where = BOTH },
+	  .where = BOTH, .programs = PROGRAM_DIRDISK },
 	{ "no-follow", NULL, set_flag,
 	  "links of kernels/ out of SRC stay links",
 	  FIELD(no_follow), BOTH },
@@ -250,14 +299,16 @@ static const struct option_def table[] = {
 	  FIELD(no_grub), BOTH },
 	{ "pidfile", "FILE", set_text,
 	  "holds the process id while the disk is mounted",
-	  FIELD(pidfile), BOTH },
+	  FIELD(pidfile), BOTH, .programs = PROGRAM_DIRDISK },
+	{ "json", NULL, set_flag, "the report as JSON, for programs",
+	  FIELD(json), ON_LINE, .programs = PROGRAM_CHECK },
 	{ NULL, "OPT[,OPT...]", set_list,
 	  "the options above, and those of mount(8) and FUSE",
 	  .where = ON_LINE, .letter = 'o' },
 	{ NULL, NULL, set_flag, "stay in the foreground",
-	  FIELD(foreground), ON_LINE, 'f' },
+	  FIELD(foreground), ON_LINE, 'f', PROGRAM_DIRDISK },
 	{ NULL, NULL, set_debug, "the same, and show every FUSE request",
-	  .where = ON_LINE, .letter = 'd' },
+	  .where = ON_LINE, .letter = 'd', .programs = PROGRAM_DIRDISK },
 	{ "help", NULL, set_flag, "this text", FIELD(help), ON_LINE, 'h' },
 	{ "version", NULL, set_flag, "the version",
 	  FIELD(version), ON_LINE, 'V' },
@@ -306,8 +357,15 @@ static int fail(struct diag *diag, const char *prefix, const char *text,
 	return diag_set(diag, -EINVAL, option, "%s", reason);
 }
 
+static bool is_on_line(const struct option_def *def, enum program program)
+{
+	return (def->where & ON_LINE) &&
+	       (!def->programs || (def->programs & program));
+}
+
 /* ---- the -o list ---- */
 
+/* A line of fstab fits every program: here the rows are all of theirs. */
 static const struct option_def *find_in_list(const char *name, size_t len)
 {
 	for (size_t i = 0; i < N_TABLE; i++) {
@@ -333,7 +391,7 @@ static const char *set_entry(struct options *options, const char *entry)
 	const struct option_def *def = find_in_list(entry, len);
 
 	if (!def)
-		return "unknown option; dirdisk --help lists them";
+		return program_def(options->program)->unknown;
 	if (def->set == set_nothing)
 		return NULL;
 	if (def->arg && !value)
@@ -420,32 +478,35 @@ static int parse_one(struct options *options, const struct option_def *def,
 static int parse_argument(struct options *options, const char *argument,
 			  struct diag *diag)
 {
+	const struct program_def *def = program_def(options->program);
+
 	if (!options->src)
 		options->src = argument;
-	else if (!options->mnt)
+	else if (!options->mnt && def->arguments > 1)
 		options->mnt = argument;
 	else
-		return fail(diag, "", argument,
-			    "one argument too many; give SRC and MNT");
+		return fail(diag, "", argument, def->too_many);
 	return 0;
 }
 
 /* The row that a value of getopt's stands for. */
-static const struct option_def *find_on_line(int value)
+static const struct option_def *find_on_line(const struct options *options,
+					     int value)
 {
 	if (value >= LONG && value < LONG + (int)N_TABLE)
 		return &table[value - LONG];
 	for (size_t i = 0; i < N_TABLE; i++) {
-		if (value && table[i].letter == value)
+		if (value && table[i].letter == value &&
+		    is_on_line(&table[i], options->program))
 			return &table[i];
 	}
 	return NULL;
 }
 
-static int parse_failed(int what, int value, const char *word,
-			struct diag *diag)
+static int parse_failed(const struct options *options, int what, int value,
+			const char *word, struct diag *diag)
 {
-	const struct option_def *def = find_on_line(value);
+	const struct option_def *def = find_on_line(options, value);
 	char letter[] = { '-', (char)value, '\0' };
 	const char *shown = value && value < LONG ? letter : word;
 
@@ -453,8 +514,7 @@ static int parse_failed(int what, int value, const char *word,
 		return fail(diag, "", shown, "needs a value");
 	if (def)
 		return fail(diag, "", shown, "takes no value");
-	return fail(diag, "", shown,
-		    "unknown option; dirdisk --help lists them");
+	return fail(diag, "", shown, program_def(options->program)->unknown);
 }
 
 struct syntax {
@@ -463,7 +523,7 @@ struct syntax {
 };
 
 /* The table as getopt_long wants it. */
-static void fill_syntax(struct syntax *syntax)
+static void fill_syntax(struct syntax *syntax, enum program program)
 {
 	struct option *next = syntax->longs;
 	/* Arguments in their order, whatever POSIXLY_CORRECT says. */
@@ -472,7 +532,7 @@ static void fill_syntax(struct syntax *syntax)
 	for (size_t i = 0; i < N_TABLE; i++) {
 		const struct option_def *def = &table[i];
 
-		if (!(def->where & ON_LINE))
+		if (!is_on_line(def, program))
 			continue;
 		if (def->name)
 			*next++ = (struct option){
@@ -498,17 +558,19 @@ static int parse_line(struct options *options, int argc, char **argv,
 	int r = 0;
 	int c;
 
-	fill_syntax(&syntax);
+	fill_syntax(&syntax, options->program);
 	optind = 0; /* GNU's way to start anew */
 	opterr = 0;
 	while (r == 0 && (c = getopt_long(argc, argv, syntax.shorts,
 					  syntax.longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
-			r = parse_failed(c, optopt, argv[optind - 1], diag);
+			r = parse_failed(options, c, optopt, argv[optind - 1],
+					 diag);
 		else if (c == 1)
 			r = parse_argument(options, optarg, diag);
 		else
-			r = parse_one(options, find_on_line(c), optarg, diag);
+			r = parse_one(options, find_on_line(options, c), optarg,
+				      diag);
 	}
 	for (; r == 0 && optind < argc; optind++)
 		r = parse_argument(options, argv[optind], diag);
@@ -530,10 +592,11 @@ static int parse_environment(struct options *options, struct diag *diag)
 	return 0;
 }
 
-int options_parse(struct options *ret_options, int argc, char **argv,
-		  struct diag *diag)
+int options_parse(struct options *ret_options, enum program program, int argc,
+		  char **argv, struct diag *diag)
 {
 	struct options options = {
+		.program = program,
 		.free = 16u << 20,
 		.timeout = 2,
 		.console = BOOT_CONSOLE_BOTH,
@@ -545,8 +608,7 @@ int options_parse(struct options *ret_options, int argc, char **argv,
 	if (r == 0)
 		r = parse_environment(&options, diag);
 	if (r == 0 && !options.src && !options.help && !options.version)
-		r = fail(diag, "", "SRC",
-			 "missing; usage: dirdisk [options] SRC MNT");
+		r = fail(diag, "", "SRC", program_def(program)->missing);
 	if (r < 0) {
 		options_clear(&options);
 		return r;
@@ -567,30 +629,27 @@ void options_clear(struct options *options)
 	*options = (struct options){ 0 };
 }
 
-void options_help(FILE *out)
+static void put_help(FILE *out, const struct option_def *def)
 {
-	fputs("Usage: dirdisk [options] SRC MNT\n"
-	      "Shows the directory SRC as the bootable disk MNT/disk.img.\n\n",
-	      out);
-	for (size_t i = 0; i < N_TABLE; i++) {
-		const struct option_def *def = &table[i];
-		char left[64];
+	char left[64];
 
-		if (!def->help)
-			continue;
-		snprintf(left, sizeof(left), "%s%c%s%s%s%s%s",
-			 def->letter ? "-" : "  ",
-			 def->letter ? def->letter : ' ',
-			 def->letter && def->name ? ", " : "",
-			 def->name ? def->letter ? "--" : " --" : "",
-			 def->name ? def->name : "",
-			 !def->arg   ? ""
-			 : def->name ? "="
-				     : " ",
-			 def->arg ? def->arg : "");
-		fprintf(out, "  %-24s %s\n", left, def->help);
-	}
-	fputs("\nSIZE: bytes, or with K, M, G, T. Every --name=value can be "
-	      "-o name=value.\nThe end: fusermount3 -u MNT\n",
-	      out);
+	snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", def->letter ? "-" : "  ",
+		 def->letter ? def->letter : ' ',
+		 def->letter && def->name ? ", " : "",
+		 def->name ? def->letter ? "--" : " --" : "",
+		 def->name ? def->name : "",
+		 !def->arg   ? ""
+		 : def->name ? "="
+			     : " ",
+		 def->arg ? def->arg : "");
+	fprintf(out, "  %-24s %s\n", left, def->help);
+}
+
+void options_help(FILE *out, enum program program)
+{
+	fputs(program_def(program)->head, out);
+	for (size_t i = 0; i < N_TABLE; i++)
+		if (table[i].help && is_on_line(&table[i], program))
+			put_help(out, &table[i]);
+	fputs(program_def(program)->tail, out);
 }

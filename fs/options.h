@@ -3,8 +3,9 @@
 #define FS_OPTIONS_H
 
 /*
- * The command line: dirdisk [options] SRC MNT. Every long option that says
- * something about the disk can also be given as -o key=value, for fstab.
+ * The command lines of dirdisk and of the programs beside it: PROGRAM [options]
+ * SRC [MNT]. Every long option that says something about the disk is all
+ * programs', and can also be given as -o key=value, for fstab.
  *
  * Errors: -EINVAL with a diagnostic (the option as it was given, what is wrong
  * and what to do), -ENOMEM. src and mnt point into argv, the other strings
@@ -21,11 +22,19 @@
 
 struct diag;
 
+/* Whose command line it is: bits. */
+enum program {
+	PROGRAM_DIRDISK = 1,
+	PROGRAM_CHECK = 2,
+};
+
 struct options {
+	enum program program;
 	bool help;
 	bool version;
 	bool foreground;
 	bool debug; /* foreground is set too */
+	bool json;
 
 	const char *src; /* neither is set with help or version */
 	const char *mnt; /* NULL: was not given */
@@ -62,11 +71,11 @@ struct options {
 };
 
 /* argv is sorted: options first. */
-int options_parse(struct options *ret_options, int argc, char **argv,
-		  struct diag *diag);
+int options_parse(struct options *ret_options, enum program program, int argc,
+		  char **argv, struct diag *diag);
 void options_clear(struct options *options);
 
 /* The text of --help. */
-void options_help(FILE *out);
+void options_help(FILE *out, enum program program);
 
 #endif

@@ -20,6 +20,7 @@
 #include "exit_code.h"
 #include "front.h"
 #include "generations.h"
+#include "image_options.h"
 #include "imgcore/diag.h"
 #include "imgcore/live.h"
 #include "log.h"
@@ -100,40 +101,13 @@ static void send_progress(void *context, uint64_t entries)
 static void fill_options(const struct worker *worker, struct progress *progress,
 			 struct image_options *ret_options)
 {
-	const struct options *options = worker->options;
-
-	*ret_options = (struct image_options){
-		.src_fd = worker->src_fd,
-		.src_path = worker->source,
-		.scan = {
-			.unreadable = options->unreadable,
-			.xattrs = options->xattrs,
-			.follow = options->no_follow ? NULL : "kernels",
-			.owner = options->owner,
-			.uid = options->uid,
-			.gid = options->gid,
-			.clamp_time = options->clamp_time,
-			.latest_time = options->latest_time,
-			.prune = &worker->mnt,
-			.n_prune = 1,
-			.progress = send_progress,
-			.context = progress,
-		},
-		.uuid = options->has_uuid ? options->uuid : NULL,
-		.size = options->size,
-		.boot_size = options->boot_size,
-		.free = options->free,
-		.serve_stale = options->stale_serve,
-		.boot = {
-			.no_grub = options->no_grub,
-			.grub_dir = options->grub_dir,
-			.core_image = options->core_image,
-			.append = options->append,
-			.default_entry = options->default_entry,
-			.timeout = options->timeout,
-			.console = options->console,
-		},
-	};
+	image_options_fill(ret_options, worker->options);
+	ret_options->src_fd = worker->src_fd;
+	ret_options->src_path = worker->source;
+	ret_options->scan.prune = &worker->mnt;
+	ret_options->scan.n_prune = 1;
+	ret_options->scan.progress = send_progress;
+	ret_options->scan.context = progress;
 }
 
 static void warn_skipped(const struct worker *worker, const struct image *image)

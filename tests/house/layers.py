@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file may include which: base < tree < boot, ext2 < image < live < fs,
-tools. A layer includes itself and what stands to its left, no neighbour."""
+"""Which file may include which: base < tree < boot, ext2 < image < live < fs
+< tools. A layer includes itself and what stands to its left, no neighbour."""
 import re
 
 RANK = {"base": 0, "tree": 1, "boot": 2, "ext2": 2, "image": 3, "live": 4,
-        "fs": 5, "tools": 5}
+        "fs": 5, "tools": 6}
 # A public header belongs to the layer of its name, but for these.
 PUBLIC = {"diag": "base", "overlay": "image"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
@@ -21,7 +21,8 @@ def layer_of(path):
 
 def resolve(root, source, name):
     """The header that an include names, by its path in the tree, or None."""
-    for base in (source.parent, root / "imgcore", root / "imgcore/include"):
+    for base in (source.parent, root, root / "imgcore",
+                 root / "imgcore/include"):
         if (base / name).is_file():
             return (base / name).resolve().relative_to(root.resolve())
     return None

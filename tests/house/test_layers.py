@@ -29,6 +29,7 @@ FINE = [
     ("imgcore/boot/a.c", '#include "part.h"\n#include "imgcore/boot.h"'),
     ("imgcore/image/a.c", '#include "ext2/part.h"\n#include <stdio.h>'),
     ("imgcore/include/imgcore/image.h", '#include "imgcore/boot.h"'),
+    ("tools/a.c", '#include "fs/part.h"\n#include "imgcore/live.h"'),
     ("fs/a.c", '#include "imgcore/overlay.h"\n#include "base/part.h"'),
 ]
 BAD = [

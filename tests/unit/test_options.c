@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "options.h"
 
+#include "image_options.h"
 #include "support.h"
 #include "values.h"
 
 #define MAX_ARGS 16
 
 /* What options_parse makes of the words; both are cleared by the caller. */
-static int parse(struct options *options, struct diag *diag,
-		 const char *const *words)
+static int parse_for(enum program program, struct options *options,
+		     struct diag *diag, const char *const *words)
 {
 	char *argv[MAX_ARGS + 2] = { (char *)"dirdisk" };
 	int argc = 1;
@@ -17,7 +18,13 @@ static int parse(struct options *options, struct diag *diag,
 		assert_true(argc <= MAX_ARGS);
 		argv[argc++] = (char *)*words;
 	}
-	return options_parse(options, argc, argv, diag);
+	return options_parse(options, program, argc, argv, diag);
+}
+
+static int parse(struct options *options, struct diag *diag,
+		 const char *const *words)
+{
+	return parse_for(PROGRAM_DIRDISK, options, diag, words);
 }
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
@@ -490,11 +497,88 @@ static void test_help(void **state)
 	FILE *file = open_memstream(&text, &len);
 
 	assert_non_null(file);
-	options_help(file);
+	options_help(file, PROGRAM_DIRDISK);
 	assert_int_equal(fclose(file), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(listed); i++)
 		assert_contains(text, listed[i]);
 	assert_null(strstr(text, "nofail"));
+}
+
+static void check_refuses(const char *const *words, const char *named,
+			  const char *reason)
+{
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	struct options options;
+
+	assert_int_equal(parse_for(PROGRAM_CHECK, &options, &diag, words),
+			 -EINVAL);
+	assert_string_equal(diag.path, named);
+	assert_contains(diag.reason, reason);
+}
+
+/* A program has rows of its own, and shares those that are about the disk. */
+static void test_programs(void **state)
+{
+	_cleanup_options_ struct options o = { 0 };
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+
+	assert_int_equal(
+		parse_for(PROGRAM_CHECK, &o, &diag,
+			  WORDS("--json", "--size=1M", "-o",
+				"free=2M,allow_other,nofail,pidfile=p", "s")),
+		0);
+	assert_true(o.json);
+	assert_int_equal(o.size, 1 << 20);
+	assert_int_equal(o.free, 2 << 20);
+	assert_string_equal(o.src, "s");
+	assert_null(o.mnt);
+	check_refuses(WORDS("s", "m"), "m", "give SRC alone");
+	check_refuses(WORDS("--pidfile=p", "s"), "--pidfile=p",
+		      "dirdisk-check --help");
+	check_refuses(WORDS("-f", "s"), "-f", "dirdisk-check --help");
+	check_refuses(WORDS("-o", "json", "s"), "-o json", "unknown");
+	check_refuses(WORDS("--json"), "SRC", "usage: dirdisk-check");
+	assert_refused(WORDS("--json", "s", "m"), "--json");
+}
+
+static void test_programs_help(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	FILE *file = open_memstream(&text, &len);
+
+	assert_non_null(file);
+	options_help(file, PROGRAM_CHECK);
+	assert_int_equal(fclose(file), 0);
+	assert_contains(text, "Usage: dirdisk-check");
+	assert_contains(text, "--json");
+	assert_contains(text, "--boot-size=SIZE");
+	assert_null(strstr(text, "--pidfile"));
+	assert_null(strstr(text, "-f "));
+}
+
+/* The same disk for whoever asks. */
+static void test_image_options(void **state)
+{
+	_cleanup_options_ struct options o = { 0 };
+	struct image_options image;
+
+	assert_parses(&o, WORDS("--size=8M", "--owner=7:8", "--no-follow",
+				"--xattrs=none", "--unreadable=skip",
+				"--append=a b", "--console=vga",
+				"--stale=serve", "s", "m"));
+	image_options_fill(&image, &o);
+	assert_int_equal(image.size, 8 << 20);
+	assert_int_equal(image.scan.owner, TREE_OWNER_SET);
+	assert_int_equal(image.scan.uid, 7);
+	assert_int_equal(image.scan.gid, 8);
+	assert_null(image.scan.follow);
+	assert_int_equal(image.scan.xattrs, TREE_XATTRS_NONE);
+	assert_int_equal(image.scan.unreadable, TREE_UNREADABLE_SKIP);
+	assert_string_equal(image.boot.append, "a b");
+	assert_int_equal(image.boot.console, BOOT_CONSOLE_VGA);
+	assert_true(image.serve_stale);
+	assert_null(image.uuid);
 }
 
 int main(void)
@@ -523,6 +607,9 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_programs),
+		cmocka_unit_test(test_programs_help),
+		cmocka_unit_test(test_image_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
