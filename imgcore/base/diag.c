@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "imgcore/diag.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +20,8 @@ int diag_set(struct diag *diag, int err, const char *path,
 	if (!diag)
 		return err;
 	/* What is said may be made of what was said before. */
+	said.listener = diag->listener;
+	said.told = diag->told;
 	if (path)
 		said.path = strdup(path);
 	if (reason_fmt) {
@@ -32,6 +35,37 @@ int diag_set(struct diag *diag, int err, const char *path,
 	diag_clear(diag);
 	*diag = said;
 	return err;
+}
+
+int diag_tell(struct diag *diag, int err)
+{
+	if (err >= 0 || err == -ENOMEM || !diag_has_listener(diag))
+		return err;
+	diag->listener->tell(diag->listener->context, diag, err);
+	if (!diag->told)
+		diag->told = err;
+	diag_clear(diag);
+	return 0;
+}
+
+void diag_note(struct diag *diag, const char *path, const char *reason)
+{
+	const struct diag note = { .path = (char *)path,
+				   .reason = (char *)reason };
+
+	if (diag_has_listener(diag))
+		diag->listener->tell(diag->listener->context, &note, 0);
+}
+
+void diag_move(struct diag *to, struct diag *from)
+{
+	if (!to) {
+		diag_clear(from);
+		return;
+	}
+	diag_clear(to);
+	to->path = take_ptr(from->path);
+	to->reason = take_ptr(from->reason);
 }
 
 /* Bytes of the UTF-8 sequence at s, or 0 if it is none. */

@@ -189,9 +189,7 @@ static int add_sparse_files(struct ext2_demand *d, struct diag *diag)
 
 struct indexing {
 	struct ext2_demand *demand;
-	pthread_mutex_t mutex; /* holds for what follows */
-	tree_id failed; /* the first that did */
-	int error;
+	atomic_bool no_memory;
 };
 
 static void index_dir(void *context, size_t i)
@@ -209,12 +207,27 @@ static void index_dir(void *context, size_t i)
 		dir->htree->shared = tree_shared(x->demand->tree, dir->node);
 		return;
 	}
-	pthread_mutex_lock(&x->mutex);
-	if (x->error == 0 || dir->node < x->failed) {
-		x->error = r;
-		x->failed = dir->node;
+	/* Too many names, if nothing else: it has no index, and is named later.
+	 */
+	if (r == -ENOMEM)
+		x->no_memory = true;
+}
+
+static int check_indexes(struct ext2_demand *d, struct diag *diag)
+{
+	for (size_t i = 0; i < d->htrees.count; i++) {
+		int r;
+
+		if (d->htrees.items[i].htree)
+			continue;
+		r = fail(
+			d, d->htrees.items[i].node, diag, -EFBIG,
+			"more names than ext2's index of a directory holds (1 GiB of them)");
+		r = diag_tell(diag, r);
+		if (r < 0)
+			return r;
 	}
-	pthread_mutex_unlock(&x->mutex);
+	return 0;
 }
 
 /* Lists the directories that get an index. */
@@ -285,14 +298,10 @@ static int index_dirs(struct ext2_demand *d, const struct ext2_demand *previous,
 		r = share_indexes(d, previous);
 	if (r < 0)
 		return diag_set(diag, r, NULL, NULL);
-	pthread_mutex_init(&x.mutex, NULL);
 	threads_share(d->htrees.count, index_dir, &x);
-	pthread_mutex_destroy(&x.mutex);
-	if (x.error == -EFBIG)
-		return fail(
-			d, x.failed, diag, x.error,
-			"more names than ext2's index of a directory holds (1 GiB of them)");
-	return x.error < 0 ? diag_set(diag, x.error, NULL, NULL) : 0;
+	if (x.no_memory)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
+	return check_indexes(d, diag);
 }
 
 /* ---- what each inode takes ---- */
@@ -302,7 +311,8 @@ static int index_dirs(struct ext2_demand *d, const struct ext2_demand *previous,
 
 /* What the format cannot hold, and why. */
 struct refusal {
-	int error;
+	tree_id node;
+	int error; /* 0: it can */
 	const char *reason;
 };
 
@@ -310,18 +320,20 @@ struct measuring {
 	struct ext2_demand *demand;
 	atomic_bool huge_file;
 	atomic_bool dir_nlink;
+	bool all; /* of a stretch's refusals, not its first alone */
 	pthread_mutex_t mutex; /* holds for what follows */
-	tree_id failed; /* the first that did */
-	int error;
-	const char *reason;
+	struct {
+		struct refusal *items;
+		size_t count, size;
+	} refusals;
+	bool no_memory;
 };
 
 /* A stretch of nodes on its way. */
 struct stretch {
 	struct measuring *measuring;
 	uint32_t sequence; /* of the next inode, but for the two first */
-	struct refusal refusal;
-	tree_id refused;
+	bool over;
 };
 
 static uint64_t measure_dir(struct measuring *m, tree_id node,
@@ -348,7 +360,7 @@ static uint64_t measure_file(struct measuring *m, tree_id node,
 
 	if (info->size >= MAX_FILE_SIZE) {
 		*refusal = (struct refusal){
-			-EFBIG,
+			node, -EFBIG,
 			"a file of 2 TiB or more; ext2 holds none so large"
 		};
 		return 0;
@@ -360,7 +372,7 @@ static uint64_t measure_file(struct measuring *m, tree_id node,
 	/* i_blocks counts sectors in 32 bits, one block of attributes too. */
 	if ((blocks + (info->xattrs != 0)) * (EXT2_BLOCK / 512) > UINT32_MAX)
 		*refusal = (struct refusal){
-			-EFBIG,
+			node, -EFBIG,
 			"takes 2 TiB with its indirect blocks; ext2 holds no such file"
 		};
 	return blocks;
@@ -374,7 +386,7 @@ static uint64_t measure(struct measuring *m, tree_id node,
 		return measure_dir(m, node, info);
 	if (info->nlink > MAX_LINKS)
 		*refusal = (struct refusal){
-			-EMLINK,
+			node, -EMLINK,
 			"more than 65000 hard links; ext2 holds no more"
 		};
 	if (S_ISREG(info->attr.mode))
@@ -383,10 +395,23 @@ static uint64_t measure(struct measuring *m, tree_id node,
 		return 0;
 	if (info->size >= EXT2_BLOCK)
 		*refusal = (struct refusal){
-			-ENAMETOOLONG,
+			node, -ENAMETOOLONG,
 			"a link's target of over 4095 bytes; ext2 holds no longer one"
 		};
 	return info->size >= FAST_LINK_BYTES;
+}
+
+static void note_refusal(struct measuring *m, const struct refusal *refusal)
+{
+	struct refusal *noted;
+
+	pthread_mutex_lock(&m->mutex);
+	noted = vec_push(&m->refusals);
+	if (noted)
+		*noted = *refusal;
+	else
+		m->no_memory = true;
+	pthread_mutex_unlock(&m->mutex);
 }
 
 static void measure_node(void *context, tree_id id,
@@ -394,9 +419,10 @@ static void measure_node(void *context, tree_id id,
 {
 	struct stretch *stretch = context;
 	struct ext2_demand *d = stretch->measuring->demand;
+	struct refusal refusal = { 0 };
 	uint32_t sequence;
 
-	if (info->inode != id || stretch->refusal.error)
+	if (info->inode != id || stretch->over)
 		return;
 	if (id == TREE_ROOT)
 		sequence = 0;
@@ -405,19 +431,12 @@ static void measure_node(void *context, tree_id id,
 	else
 		sequence = stretch->sequence++;
 	d->start[sequence] = (uint32_t)measure(stretch->measuring, id, info,
-					       &stretch->refusal);
-	stretch->refused = id;
-}
-
-static void note_refusal(struct measuring *m, const struct stretch *stretch)
-{
-	pthread_mutex_lock(&m->mutex);
-	if (m->error == 0 || stretch->refused < m->failed) {
-		m->failed = stretch->refused;
-		m->error = stretch->refusal.error;
-		m->reason = stretch->refusal.reason;
-	}
-	pthread_mutex_unlock(&m->mutex);
+					       &refusal);
+	if (!refusal.error)
+		return;
+	d->start[sequence] = 0;
+	note_refusal(stretch->measuring, &refusal);
+	stretch->over = !stretch->measuring->all;
 }
 
 static void measure_stretch(void *context, size_t i)
@@ -433,14 +452,38 @@ static void measure_stretch(void *context, size_t i)
 
 	tree_walk(d->tree, id, id + (uint32_t)min_u64(STRETCH, count - id),
 		  measure_node, &stretch);
-	if (stretch.refusal.error)
-		note_refusal(m, &stretch);
+}
+
+static int by_node(const void *a, const void *b)
+{
+	tree_id x = ((const struct refusal *)a)->node;
+	tree_id y = ((const struct refusal *)b)->node;
+
+	return (x > y) - (x < y);
+}
+
+/* Those of all threads, in the order of the tree. */
+static int check_refusals(struct measuring *m, struct diag *diag)
+{
+	int r = m->no_memory ? diag_set(diag, -ENOMEM, NULL, NULL) : 0;
+
+	if (m->refusals.count > 1)
+		qsort(m->refusals.items, m->refusals.count,
+		      sizeof(*m->refusals.items), by_node);
+	for (size_t i = 0; i < m->refusals.count && r == 0; i++) {
+		const struct refusal *refusal = &m->refusals.items[i];
+
+		r = diag_tell(diag, fail(m->demand, refusal->node, diag,
+					 refusal->error, refusal->reason));
+	}
+	return r;
 }
 
 /* Leaves the blocks of each inode in demand.start. */
 static int measure_inodes(struct ext2_demand *d, struct diag *diag)
 {
-	struct measuring m = { .demand = d };
+	struct measuring m = { .demand = d, .all = diag_has_listener(diag) };
+	int r;
 
 	d->start = calloc((size_t)d->inodes + 1, sizeof(*d->start));
 	if (!d->start)
@@ -449,11 +492,11 @@ static int measure_inodes(struct ext2_demand *d, struct diag *diag)
 	threads_share(div_up(tree_count(d->tree), STRETCH), measure_stretch,
 		      &m);
 	pthread_mutex_destroy(&m.mutex);
-	if (m.error)
-		return fail(d, m.failed, diag, m.error, m.reason);
+	r = check_refusals(&m, diag);
+	vec_free(&m.refusals);
 	d->huge_file = m.huge_file;
 	d->dir_nlink = m.dir_nlink;
-	return 0;
+	return r;
 }
 
 /* ---- the whole tree ---- */
@@ -462,16 +505,20 @@ static int find_lost_found(struct ext2_demand *d, struct diag *diag)
 {
 	static const char name[] = "lost+found";
 	struct tree_info info;
+	int r;
 
 	d->lost_found = tree_child(d->tree, TREE_ROOT, name, strlen(name));
 	if (d->lost_found == TREE_NONE)
 		return diag_set(diag, -EINVAL, name, "is missing");
 	tree_get(d->tree, d->lost_found, &info);
-	if (!S_ISDIR(info.attr.mode))
-		return fail(
-			d, d->lost_found, diag, -EINVAL,
-			"is not a directory, and must be one on an ext2 file system; rename it");
-	return 0;
+	if (S_ISDIR(info.attr.mode))
+		return 0;
+	r = fail(
+		d, d->lost_found, diag, -EINVAL,
+		"is not a directory, and must be one on an ext2 file system; rename it");
+	/* Told, it only has to be something with an inode of its own. */
+	d->lost_found = info.inode;
+	return diag_tell(diag, r);
 }
 
 /* Notes who has no inode number in sequence, and counts the others. */
@@ -545,10 +592,10 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 	r = measure_inodes(d, diag);
 	if (r < 0)
 		return r;
-	r = place_blocks(d, diag);
+	r = demand_place_xattrs(d, diag);
 	if (r < 0)
 		return r;
-	r = demand_place_xattrs(d, diag);
+	r = place_blocks(d, diag);
 	if (r < 0)
 		return r;
 	if (d->xattr_blocks.count >= MAX_BLOCKS - demand_owned(d))

@@ -106,7 +106,9 @@ static int graft_in(const struct grafting *g, const char *path, tree_id dir,
 
 	tree_get(g->archives, dir, &info);
 	for (uint32_t i = 0; i < info.n_children; i++) {
-		int r = graft_entry(g, path, info.first_child + i, deeper);
+		int r = diag_tell(
+			g->diag,
+			graft_entry(g, path, info.first_child + i, deeper));
 
 		if (r < 0)
 			return r;

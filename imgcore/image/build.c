@@ -149,31 +149,40 @@ static void make_seed(const struct build *b, unsigned i, uint8_t ret[16])
 	memcpy(ret, canonical.digest, sizeof(canonical.digest));
 }
 
+/* The size that partition i must have at least. */
+static int measure_partition(struct build *b, unsigned i, uint64_t *ret_need)
+{
+	uint64_t spare = i == 0 ? BOOT_FREE : b->options->free;
+	const struct tree *tree = b->image->partition[i].tree;
+	const struct ext2_plan *plan = b->previous
+					       ? b->previous->partition[i].plan
+					       : NULL;
+	uint8_t seed[16];
+	int r;
+
+	make_seed(b, i, seed);
+	r = ext2_demand_new(&b->demand[i], tree, seed, plan, b->diag);
+	if (r < 0)
+		return r;
+	r = ext2_demand_size(b->demand[i], spare, ret_need, b->diag);
+	if (r < 0 && b->diag && !b->diag->path)
+		b->diag->path = strdup(layout_cause(b->options));
+	return r;
+}
+
 static int choose_layout(struct build *b)
 {
-	uint64_t need[2];
+	uint64_t need[2] = { 0 };
+	int r;
 
 	for (unsigned i = 0; i < 2; i++) {
-		uint64_t spare = i == 0 ? BOOT_FREE : b->options->free;
-		const struct tree *tree = b->image->partition[i].tree;
-		const struct ext2_plan *plan =
-			b->previous ? b->previous->partition[i].plan : NULL;
-		uint8_t seed[16];
-		int r;
-
-		make_seed(b, i, seed);
-		r = ext2_demand_new(&b->demand[i], tree, seed, plan, b->diag);
+		r = diag_tell(b->diag, measure_partition(b, i, &need[i]));
 		if (r < 0)
 			return r;
-		r = ext2_demand_size(b->demand[i], spare, &need[i], b->diag);
-		if (r < 0) {
-			if (b->diag && !b->diag->path)
-				b->diag->path =
-					strdup(layout_cause(b->options));
-			return r;
-		}
 	}
-	return layout_choose(b->options, need, &b->layout, b->diag);
+	r = layout_choose(b->options, need, &b->layout, b->diag);
+	/* What was complained of is in none of these numbers. */
+	return r == 0 && b->diag ? b->diag->told : r;
 }
 
 static int make_plan(struct build *b, unsigned i)

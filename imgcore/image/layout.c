@@ -92,12 +92,12 @@ int layout_choose(const struct image_options *options, const uint64_t need[2],
 		  struct layout *ret_layout, struct diag *diag)
 {
 	struct layout l = { 0 };
-	int r = choose_first(options, need[0], &l, diag);
+	int r = diag_tell(diag, choose_first(options, need[0], &l, diag));
 
 	if (r < 0)
 		return r;
 	if (options->size) {
-		r = fill_size(options, need, &l, diag);
+		r = diag_tell(diag, fill_size(options, need, &l, diag));
 		if (r < 0)
 			return r;
 	} else {

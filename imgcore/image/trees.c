@@ -155,9 +155,10 @@ static int find_kernels(struct scan *s)
 			  s->trees.tree[IMAGE_PART_SYSTEM], &s->options->boot,
 			  s->diag);
 
-	if (r < 0 || !s->grub)
-		return r;
-	return menu_write(boot, s->trees.kernels, &s->options->boot, s->diag);
+	if (r == 0 && s->grub)
+		r = menu_write(boot, s->trees.kernels, &s->options->boot,
+			       s->diag);
+	return diag_tell(s->diag, r);
 }
 
 int image_scan(const struct image_options *options,

@@ -77,7 +77,9 @@ struct scan {
 	unsigned n_threads; /* started, but for the caller's */
 	unsigned max_threads;
 
-	pthread_mutex_t count_mutex;
+	struct diag_listener listener; /* of the slots, if there is one */
+
+	pthread_mutex_t count_mutex; /* one of us calls those who are told */
 	uint64_t entries;
 };
 
@@ -121,6 +123,18 @@ static void report(void *context, uint64_t entries)
 	s->entries += entries;
 	if (before / REPORT_EVERY != s->entries / REPORT_EVERY)
 		s->options->progress(s->options->context, s->entries);
+	pthread_mutex_unlock(&s->count_mutex);
+}
+
+static void tell(void *context, const struct diag *diag, int err)
+{
+	struct scan *s = context;
+	const struct diag_listener *listener = s->diag->listener;
+
+	pthread_mutex_lock(&s->count_mutex);
+	listener->tell(listener->context, diag, err);
+	if (!s->diag->told)
+		s->diag->told = err;
 	pthread_mutex_unlock(&s->count_mutex);
 }
 
@@ -271,6 +285,8 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	scan->euid = s->euid;
 	scan->count = s->options->progress ? report : NULL;
 	scan->context = s;
+	if (diag_has_listener(s->diag))
+		scan->diag.listener = &s->listener;
 	if (!was || s->past.items[place].read)
 		return;
 	scan->before = was->dir;
@@ -380,11 +396,7 @@ static int scan_put(struct scan *s, struct slot *slot)
 	int r;
 
 	if (slot->error < 0) {
-		if (s->diag) {
-			diag_clear(s->diag);
-			*s->diag = slot->scan.diag;
-			slot->scan.diag = (struct diag)DIAG_INIT;
-		}
+		diag_move(s->diag, &slot->scan.diag);
 		return slot->error;
 	}
 	if (slot->scan.youngest > t->youngest)
@@ -464,6 +476,7 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	s->options = options;
 	s->grafts = grafts;
 	s->diag = diag;
+	s->listener = (struct diag_listener){ tell, s };
 	s->euid = geteuid();
 	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
 	for (size_t i = 0; i < WINDOW; i++)
@@ -482,10 +495,15 @@ static int scan_root_xattrs(struct scan *s, struct batch *batch,
 
 	if (r == 0)
 		r = xattrs_scan(&s->xattrs, batch, root, root_fd, ".");
+	else if (diag_has_listener(s->diag)) /* told once, not of each entry */
+		s->xattrs.which = TREE_XATTRS_NONE;
 	if (r < 0)
-		return diag_set(s->diag, r, root_path, "%s",
-				*s->xattrs.reason ? s->xattrs.reason
-						  : strerror(-r));
+		r = diag_set(s->diag, r, root_path, "%s",
+			     *s->xattrs.reason ? s->xattrs.reason
+					       : strerror(-r));
+	r = diag_tell(s->diag, r);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < WINDOW; i++)
 		s->slots[i].scan.xattrs = xattr_reader_like(&s->xattrs);
 	return 0;

@@ -28,26 +28,56 @@ static bool is_root(const struct dir_scan *s)
 	return *s->path == '\0';
 }
 
+/* The path of an entry (NULL: of the directory) on the host; NULL: no memory.
+ */
+static char *host_path(const struct dir_scan *s, const char *name)
+{
+	char *path;
+
+	if (asprintf(&path, "%s%s%s%s%s", s->root_path, is_root(s) ? "" : "/",
+		     s->path, name ? "/" : "", name ? name : "") < 0)
+		return NULL;
+	return path;
+}
+
+static int say(struct dir_scan *s, const char *name, int err,
+	       const char *reason)
+{
+	_cleanup_free_ char *path = host_path(s, name);
+
+	if (!path || !reason || !*reason)
+		return diag_set(&s->diag, err, path, NULL);
+	return diag_set(&s->diag, err, path, "%s", reason);
+}
+
 /*
  * err, said of an entry of the directory (NULL: of itself), unless one of a
  * lesser name has failed before: the order in which a host lists its entries
- * shall not show.
+ * shall not show. Whoever listens is told of each, and the scan goes on.
  */
 static int fail(struct dir_scan *s, const char *name, int err,
 		const char *reason)
 {
-	_cleanup_free_ char *path = NULL;
-
+	if (diag_has_listener(&s->diag) && err != -ENOMEM) {
+		(void)diag_tell(&s->diag, say(s, name, err, reason));
+		return err;
+	}
 	if (name && s->error && strcmp(s->failed, name) <= 0)
 		return err;
 	s->error = err;
 	strncpy(s->failed, name ? name : "", sizeof(s->failed) - 1);
-	if (asprintf(&path, "%s%s%s%s%s", s->root_path, is_root(s) ? "" : "/",
-		     s->path, name ? "/" : "", name ? name : "") < 0)
-		return diag_set(&s->diag, err, NULL, NULL);
-	if (!reason || !*reason)
-		return diag_set(&s->diag, err, path, NULL);
-	return diag_set(&s->diag, err, path, "%s", reason);
+	return say(s, name, err, reason);
+}
+
+/* Of an entry that is not shown as a person may expect. */
+static void note(struct dir_scan *s, const char *name, const char *reason)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!diag_has_listener(&s->diag))
+		return;
+	path = host_path(s, name);
+	diag_note(&s->diag, path, reason);
 }
 
 /* ---- one entry ---- */
@@ -184,6 +214,7 @@ static int scan_unreadable(struct dir_scan *s, const char *name)
 {
 	if (s->options->unreadable == TREE_UNREADABLE_SKIP) {
 		s->skipped++;
+		note(s, name, "left out, since it cannot be read");
 		return 0;
 	}
 	return fail(
@@ -254,9 +285,17 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 {
 	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
 
-	if (follow_resolve(s->dirfd, name, s->options->own_dev, &target) < 0)
+	if (follow_resolve(s->dirfd, name, s->options->own_dev, &target) < 0) {
+		note(s, name,
+		     "leads out of the tree, and there to no file; stays a link");
 		return 1;
+	}
 	return follow_link(s, name, &target);
+}
+
+static bool is_mounted_over(const struct statx *stx)
+{
+	return stx->stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
 /*
@@ -267,7 +306,7 @@ static bool is_closed(const struct dir_scan *s, const struct statx *stx)
 {
 	if (!S_ISDIR(stx->stx_mode) && !S_ISREG(stx->stx_mode))
 		return false;
-	if (stx->stx_attributes & STATX_ATTR_MOUNT_ROOT)
+	if (is_mounted_over(stx))
 		return true;
 	for (size_t i = 0; i < s->options->n_prune; i++)
 		if (s->options->prune[i].dev == scan_device(stx) &&
@@ -379,6 +418,21 @@ static int take_hidden(const struct dir_scan *s, const char *name,
 	return 0;
 }
 
+/* What it holds. If that fails and somebody was told, it is left out. */
+static int scan_data(struct dir_scan *s, const char *name, struct entry *e,
+		     const struct statx *stx)
+{
+	int r = 0;
+
+	if (S_ISREG(stx->stx_mode))
+		r = scan_regular(s, name, e, stx);
+	if (S_ISLNK(stx->stx_mode))
+		r = scan_symlink(s, name, e);
+	if (r < 0)
+		s->batch.entries.count--;
+	return r;
+}
+
 static int add_entry(struct dir_scan *s, const char *name,
 		     const struct statx *stx)
 {
@@ -398,19 +452,19 @@ static int add_entry(struct dir_scan *s, const char *name,
 	if (is_closed(s, stx)) {
 		e->node.flags |= NODE_UNSCANNED;
 		e->node.size = 0;
+		if (is_mounted_over(stx))
+			note(s, name,
+			     "something is mounted on it; the disk has it empty");
 		r = take_hidden(s, name, e);
 		return r < 0 ? fail(s, name, r, NULL) : 0;
 	}
 	if (stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode))
 		e->node.flags |= NODE_LINKED;
 	r = scan_xattrs(s, name, e);
-	if (r < 0)
+	/* Told, it goes on: what a directory holds is still to be seen. */
+	if (r < 0 && !diag_has_listener(&s->diag))
 		return r;
-	if (S_ISREG(stx->stx_mode))
-		return scan_regular(s, name, e, stx);
-	if (S_ISLNK(stx->stx_mode))
-		return scan_symlink(s, name, e);
-	return 0;
+	return scan_data(s, name, e, stx);
 }
 
 static void count_entry(struct dir_scan *s)
@@ -591,7 +645,7 @@ int dir_scan_run(struct dir_scan *scan)
 
 	if (scan->count && scan->uncounted > 0)
 		scan->count(scan->context, scan->uncounted);
-	return r;
+	return diag_has_listener(&scan->diag) ? scan->error : r;
 }
 
 void dir_scan_clear(struct dir_scan *scan)

@@ -45,7 +45,8 @@ struct dir_scan {
 	uint32_t skipped;
 	int32_t watch;
 	int64_t youngest; /* change time of what was looked at, in ns */
-	struct diag diag; /* of what dir_scan_run returned */
+	/* Of what dir_scan_run returned, unless somebody listens. */
+	struct diag diag;
 
 	/* While it runs. */
 	int dirfd;

@@ -59,6 +59,35 @@ static inline void assert_contains(const char *text, const char *part)
 		fail_msg("\"%s\" does not say \"%s\"", text ? text : "", part);
 }
 
+/* Keeps the lines that a diagnostic's listener was told. */
+struct heard {
+	char *lines[256];
+	int errors[256];
+	size_t n;
+	struct diag_listener listener;
+};
+
+static inline void heard_tell(void *context, const struct diag *diag, int err)
+{
+	struct heard *heard = context;
+
+	assert_true(heard->n < ARRAY_SIZE(heard->lines));
+	heard->errors[heard->n] = err;
+	heard->lines[heard->n++] = diag_format(diag, err);
+}
+
+static inline struct diag heard_begin(struct heard *heard)
+{
+	*heard = (struct heard){ .listener = { heard_tell, heard } };
+	return (struct diag){ .listener = &heard->listener };
+}
+
+static inline void heard_clear(struct heard *heard)
+{
+	while (heard->n > 0)
+		free(heard->lines[--heard->n]);
+}
+
 /* ---- random numbers ---- */
 
 /* A seed for a whole program; DIRDISK_SEED repeats one. */

@@ -195,9 +195,9 @@ static void files_that_are_too_much_together(void **state)
 	assert_refused(b, -EFBIG, "", "2 TiB");
 }
 
-static void links_of_one_file(struct tree_builder *b, int n)
+static void links_named(struct tree_builder *b, const char *first, int n)
 {
-	builder_id file = add_file(b, 0, "file", 1);
+	builder_id file = add_file(b, 0, first, 1);
 
 	for (int i = 1; i < n; i++) {
 		char name[16];
@@ -205,6 +205,11 @@ static void links_of_one_file(struct tree_builder *b, int n)
 
 		assert_ok(tree_builder_add_link(b, 0, name, (size_t)len, file));
 	}
+}
+
+static void links_of_one_file(struct tree_builder *b, int n)
+{
+	links_named(b, "file", n);
 }
 
 static void too_many_links(void **state)
@@ -240,6 +245,43 @@ static void without_lost_and_found(void **state)
 	assert_refused(b, -EINVAL, "lost+found", "missing");
 	add_file(b, 0, "lost+found", 1);
 	assert_refused(b, -EINVAL, "/lost+found", "rename it");
+}
+
+/* Who listens is told of all of it, in the tree's order. */
+static void all_that_is_too_much(void **state)
+{
+	static const char *const wrong[] = {
+		"/lost+found: is not a directory", "/many: more than 65000",
+		"/a/large: a file of 2 TiB",	   "/a/link: a link's target",
+		"/b/larger: a file of 2 TiB",
+	};
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_(heard_clear) struct heard heard;
+	_cleanup_diag_ struct diag diag = heard_begin(&heard);
+	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_tree_ struct tree *tree = NULL;
+	char target[4096];
+	builder_id a;
+	uint64_t size;
+
+	memset(target, 't', sizeof(target));
+	tree_free(builder_tree(b));
+	a = add_dir(b, 0, "a");
+	add_file(b, a, "large", UINT64_C(1) << 41);
+	add_file(b, add_dir(b, 0, "b"), "larger", UINT64_C(3) << 40);
+	assert_ok(tree_builder_add_symlink(b, a, "link", &link_attr, target,
+					   4096, NULL));
+	links_named(b, "many", 65001);
+	add_file(b, 0, "lost+found", 1);
+	tree = builder_tree(b);
+	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL, &diag));
+	assert_int_equal(heard.n, ARRAY_SIZE(wrong));
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_ptr_equal(strstr(heard.lines[i], wrong[i]),
+				 heard.lines[i]);
+	/* What is left has a size. */
+	assert_ok(ext2_demand_size(demand, 0, &size, &diag));
+	assert_true(size < 16 * MEBI);
 }
 
 /* ---- numbers ---- */
@@ -300,6 +342,7 @@ int main(void)
 		cmocka_unit_test(too_many_links),
 		cmocka_unit_test(long_target),
 		cmocka_unit_test(without_lost_and_found),
+		cmocka_unit_test(all_that_is_too_much),
 		cmocka_unit_test(numbers_of_inodes),
 	};
 

@@ -234,6 +234,21 @@ static void two_tebibytes(void **state)
 	assert_too_large(0, 0, need, "/src");
 }
 
+/* Both sizes that were asked for are too small. */
+static void all_that_is_too_small(void **state)
+{
+	const uint64_t need[2] = { MIB(4), MIB(60) };
+	_cleanup_(heard_clear) struct heard heard;
+	_cleanup_diag_ struct diag diag = heard_begin(&heard);
+	struct layout l;
+
+	assert_ok(choose(MIB(20), MIB(2), need, &l, &diag));
+	assert_int_equal(heard.n, 2);
+	assert_contains(heard.lines[0], "--boot-size: 2097152 bytes");
+	assert_contains(heard.lines[1], "--size: 20971520 bytes");
+	assert_int_equal(diag.told, -ENOSPC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +260,7 @@ int main(void)
 		cmocka_unit_test(too_small_says_how_much),
 		cmocka_unit_test(boot_size),
 		cmocka_unit_test(two_tebibytes),
+		cmocka_unit_test(all_that_is_too_small),
 	};
 
 	seed = random_begin();

@@ -219,6 +219,56 @@ static void first_error_wins(void **state)
 	assert_int_equal(run_apart(scan_closed, &fd), 0);
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* All that cannot be read, and a tree of the rest; 0 if it is so. */
+static int scan_listening(void *context)
+{
+	int fd = *(int *)context;
+
+	if (geteuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		return 1;
+	for (unsigned i = 0; i < 40; i++) {
+		struct tree_scan_options options = { .threads = 1 + i % 8 };
+		struct heard heard;
+		struct diag diag = heard_begin(&heard);
+		struct tree *tree;
+
+		if (tree_scan(fd, "/src", &options, NULL, &tree, &diag) < 0)
+			return 2;
+		if (heard.n != 25 * 6 || diag.told != -EACCES)
+			return 3;
+		qsort(heard.lines, heard.n, sizeof(char *), by_text);
+		if (strncmp(heard.lines[0], "/src/d05/07: ", 13) != 0 ||
+		    strncmp(heard.lines[149], "/src/d29/57: ", 13) != 0)
+			return 4;
+		if (tree_count(tree) != 1 + 30 + 30 * 60 - 25 * 6 ||
+		    tree_find(tree, "d05/07") != TREE_NONE)
+			return 5;
+		tree_free(tree);
+		heard_clear(&heard);
+		options.unreadable = TREE_UNREADABLE_SKIP;
+		if (tree_scan(fd, "/src", &options, NULL, &tree, &diag) < 0 ||
+		    heard.n != 25 * 6 || heard.errors[0] != 0)
+			return 6;
+		tree_free(tree);
+		heard_clear(&heard);
+	}
+	return 0;
+}
+
+static void all_errors_are_told(void **state)
+{
+	const struct temp *t = *state;
+	int fd = t->fd;
+
+	make_closed(t);
+	assert_int_equal(run_apart(scan_listening, &fd), 0);
+}
+
 struct seen {
 	atomic_bool inside;
 	uint64_t last;
@@ -392,6 +442,7 @@ int main(void)
 		temp_test(same_tree_for_any_number),
 		temp_test(names_in_order),
 		temp_test(first_error_wins),
+		temp_test(all_errors_are_told),
 		temp_test(progress_by_one_at_a_time),
 		temp_test(change_under_the_scan),
 	};

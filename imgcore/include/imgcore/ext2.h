@@ -41,6 +41,8 @@ struct ext2_options {
  * which decides what stands where in them; the superblock tells it to drivers.
  * previous (may be NULL): the plan of an earlier tree with the same seed; what
  * it knows of directories that the trees share is not computed again.
+ * Where diag has a listener, it is told of all that the format cannot hold, and
+ * a demand without that is good for its size alone: no plan can be made of it.
  */
 struct ext2_demand;
 int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,

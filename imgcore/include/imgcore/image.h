@@ -103,9 +103,10 @@ int image_scan(const struct image_options *options,
 	       struct image_trees *ret_trees, struct diag *diag);
 void image_trees_release(struct image_trees *trees);
 /*
- * The disk of such trees; takes them over on success, and leaves *trees empty.
- * What an earlier disk (NULL: none) knows of directories that the trees share
- * is not computed again.
+ * The disk of such trees, unless a listener of diag was told of an error, here
+ * or before: then that error. Takes them over on success, and leaves *trees
+ * empty. What an earlier disk (NULL: none) knows of directories that the trees
+ * share is not computed again.
  */
 int image_assemble(const struct image_options *options,
 		   const struct boot_grub *grub, struct image_trees *trees,
@@ -116,8 +117,8 @@ int image_assemble(const struct image_options *options,
  * Opens host files that a boot reads, and keeps them open as long as the image
  * lives: one that is then replaced by rename, or removed, is still read whole.
  * They are those below kernels/ on partition 2, those on partition 1 and those
- * in archives, the ones nearest to the root first. One that previous (may be NULL) keeps, and
- * that is still the same, is shared with it.
+ * in archives, the ones nearest to the root first. One that previous (may be
+ * NULL) keeps, and that is still the same, is shared with it.
  * budget: descriptors that this image, previous, those that it shares with in
  * turn, and so on, may keep open together. When they run out, or the process'
  * own do, the other files are opened when they are read, as ever.

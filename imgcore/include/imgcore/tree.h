@@ -261,6 +261,9 @@ struct tree_scan_options {
  * symbolic link is followed, no other file system entered: what is mounted
  * below appears as an empty directory, or file. root_path is for messages
  * only.
+ * Where diag has a listener, it is told of each entry that cannot be had; that
+ * is left out, or has no extended attributes, and the scan goes on. It is told
+ * too of what shows otherwise than it is.
  * grafts may be NULL; an entry of the host wins over a graft of the same path,
  * directories merge. Leaves grafts empty.
  */
