@@ -21,8 +21,8 @@
 #include "mount.h"
 #include "mountpoint.h"
 #include "options.h"
-#include "path.h"
 #include "pidfile.h"
+#include "source.h"
 #include "stdio_null.h"
 #include "worker.h"
 
@@ -95,31 +95,6 @@ static int open_signals(struct supervisor *sup)
 	return sup->signals < 0 ? -errno : 0;
 }
 
-static int open_source(struct supervisor *sup, struct diag *diag)
-{
-	const char *src = sup->options->src;
-	struct stat st;
-	int r;
-
-	sup->src_fd = open(src, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (sup->src_fd < 0 && errno == ENOENT)
-		return diag_set(diag, -ENOENT, src,
-				"no such directory; give the tree to show");
-	if (sup->src_fd < 0 && errno == ENOTDIR)
-		return diag_set(diag, -ENOTDIR, src,
-				"not a directory; give the tree to show");
-	if (sup->src_fd < 0)
-		return diag_set(diag, -errno, src, NULL);
-	if (fstat(sup->src_fd, &st) < 0)
-		return diag_set(diag, -errno, src, NULL);
-	if (st.st_nlink == 0)
-		return diag_set(diag, -ENOENT, src, "has been removed");
-	r = path_of_fd(sup->src_fd, src, &sup->source);
-	if (r < 0)
-		return diag_set(diag, r, src, NULL);
-	return 0;
-}
-
 /* Where the overlay's file will be, should the guest write. */
 static int open_tmp(void)
 {
@@ -163,7 +138,7 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 	if (r < 0)
 		return r;
 	*ret_code = EXIT_SETUP;
-	r = open_source(sup, diag);
+	r = source_open(sup->options->src, &sup->src_fd, &sup->source, diag);
 	if (r < 0)
 		return r;
 	*ret_code = EXIT_MOUNT_POINT;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef FS_SOURCE_H
+#define FS_SOURCE_H
+
+struct diag;
+
+/*
+ * Opens the tree to show; *ret_path is where it is, for messages. The caller
+ * closes and frees.
+ */
+int source_open(const char *src, int *ret_fd, char **ret_path,
+		struct diag *diag);
+
+#endif
