@@ -10,9 +10,17 @@ from support.machine import QEMU, SERIAL, TCG, Machine
 
 MIB = 1 << 20
 DISKS = {
-    "ide": "format=raw,snapshot=on,file=",
-    "virtio": "if=virtio,format=raw,snapshot=on,file=",
+    "ide": ["format=raw,snapshot=on,file={}"],
+    "virtio": ["if=virtio,format=raw,snapshot=on,file={}"],
+    "nvme": [
+        "if=none,id=disk,format=raw,snapshot=on,file={}",
+        *["-device", "nvme,drive=disk,serial=disk"],
+    ],
 }
+
+
+def drive_of(kind, path):
+    return ["-drive", *(word.format(path) for word in DISKS[kind])]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,7 @@ def boot(box, guest, append, extra=()):
 
 @pytest.mark.parametrize("drive", DISKS)
 def test_writes_and_reads_back(box, guest, disk, drive):
-    drive = ["-drive", DISKS[drive] + str(disk)]
+    drive = drive_of(drive, disk)
     run = "console=tty0 console=ttyS0,115200 dirdisk.run=write,tree,off"
     with boot(box, guest, run, drive) as machine:
         machine.ready()
@@ -63,7 +71,7 @@ def test_failure_is_told(box, guest, disk):
     table = "label: dos\nstart=20480,size=2048\nstart=2048,size=16384\n"
     box.run(["sfdisk", "-q", "--no-reread", str(small)],
             stdin=_text(box, table))
-    drive = ["-drive", DISKS["virtio"] + str(small)]
+    drive = drive_of("virtio", small)
     with boot(box, guest, "quiet dirdisk.run=write,off", drive) as machine:
         machine.expect("DIRDISK-WRITE-FAILED")
         assert machine.end() == 0
