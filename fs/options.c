@@ -190,6 +190,13 @@ static const char *set_console(struct options *options,
 	return value_console(value, &options->console);
 }
 
+static const char *set_order(struct options *options,
+			     const struct option_def *def, const char *value,
+			     const char *text)
+{
+	return value_order(value, &options->order);
+}
+
 static const char *set_unreadable(struct options *options,
 				  const struct option_def *def,
 				  const char *value, const char *text)
@@ -273,6 +280,9 @@ static const struct option_def table[] = {
 	{ "default", "NAME", set_line,
 	  "the kernel, by name or version, to start by itself",
 	  FIELD(default_entry), BOTH },
+	{ "order", "BY", set_order,
+	  "of the kernels in the menu: version (the default) or mtime",
+	  .where = BOTH },
 	{ "console", "WHERE", set_console,
 	  "both (the default), serial or vga", .where = BOTH },
 	{ "owner", "WHO", set_owner,

@@ -61,6 +61,7 @@ struct options {
 	char *core_image;
 	char *append;
 	char *default_entry;
+	enum boot_order order;
 	int timeout;
 	enum boot_console console;
 

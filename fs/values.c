@@ -139,6 +139,17 @@ const char *value_name(const char *text)
 	return NULL;
 }
 
+const char *value_order(const char *text, enum boot_order *ret_order)
+{
+	if (strcmp(text, "version") == 0)
+		*ret_order = BOOT_ORDER_VERSION;
+	else if (strcmp(text, "mtime") == 0)
+		*ret_order = BOOT_ORDER_MTIME;
+	else
+		return "no such order; give version or mtime";
+	return NULL;
+}
+
 const char *value_console(const char *text, enum boot_console *ret_console)
 {
 	if (strcmp(text, "both") == 0)

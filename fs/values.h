@@ -28,6 +28,7 @@ const char *value_timeout(const char *text, int *ret_seconds);
 const char *value_line(const char *text);
 /* The name of a file that can stand beside info/. */
 const char *value_name(const char *text);
+const char *value_order(const char *text, enum boot_order *ret_order);
 const char *value_console(const char *text, enum boot_console *ret_console);
 const char *value_unreadable(const char *text,
 			     enum tree_unreadable *ret_unreadable);

@@ -115,7 +115,7 @@ static int put_head(FILE *f, const struct boot_entry *entry,
 		return -ENOMEM;
 	}
 	fputs("menuentry ", f);
-	quote_word(f, title);
+	quote_text(f, title);
 	fputs(" --id ", f);
 	quote_word(f, id);
 	fputs(" {\n", f);
@@ -134,7 +134,7 @@ static int put_body(FILE *f, const struct boot_entry *entry, const char *more)
 		return -ENOMEM;
 	}
 	fputs("\techo ", f);
-	quote_word(f, loading);
+	quote_text(f, loading);
 	fprintf(f, "\n\tset root=\"$drive,msdos%u\"\n\tlinux ",
 		entry->partition);
 	quote_word(f, entry->path);

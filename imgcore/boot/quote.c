@@ -22,12 +22,8 @@ static bool is_control(char c)
 	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-void quote_word(FILE *f, const char *text)
+void quote_text(FILE *f, const char *text)
 {
-	if (is_plain(text)) {
-		fputs(text, f);
-		return;
-	}
 	fputc('\'', f);
 	for (; *text; text++) {
 		if (*text == '\'')
@@ -36,6 +32,14 @@ void quote_word(FILE *f, const char *text)
 			fputc(*text, f);
 	}
 	fputc('\'', f);
+}
+
+void quote_word(FILE *f, const char *text)
+{
+	if (is_plain(text))
+		fputs(text, f);
+	else
+		quote_text(f, text);
 }
 
 static void put_hex(FILE *f, char c)

@@ -11,6 +11,8 @@
 
 /* One word that stands for exactly these bytes; plain where it can be. */
 void quote_word(FILE *f, const char *text);
+/* The same, never plain. */
+void quote_text(FILE *f, const char *text);
 
 /*
  * What can be shown of these bytes: no printable ASCII, and the backslash, as

@@ -50,6 +50,7 @@ def test_long_options_and_list_say_the_same(box, dirdisk, src, guest):
         "append": "one two,three",
         "timeout": "7",
         "default": guest.version,
+        "order": "mtime",
         "console": "serial",
         "owner": "5:6",
         "unreadable": "skip",

@@ -4,7 +4,16 @@
 
 #include <malloc.h>
 
+#include "boot_tree.h"
 #include "live/live-internal.h"
+
+static void put_kernel(int dir, const char *name)
+{
+	size_t len;
+	_cleanup_free_ uint8_t *bytes = kernel_bytes("1.2 x", 0, &len);
+
+	put_bytes(dir, name, bytes, len);
+}
 
 /* ---- what stays ---- */
 
@@ -86,7 +95,7 @@ static void menu_and_kernels_can_be_read(void **state)
 	_cleanup_free_ char *kernels = NULL;
 
 	make_dirs(t->fd);
-	put_text(t->fd, "kernels/vmlinuz-6.1", "kernel");
+	put_kernel(t->fd, "kernels/vmlinuz-6.1");
 	put_text(t->fd, "kernels/initrd.img-6.1", "initrd");
 	assert_sys(symlinkat("nowhere", t->fd, "kernels/vmlinuz-6.2"));
 	assert_sys(mkdirat(t->fd, "boot", 0755));
@@ -121,7 +130,7 @@ static void modules_of_its_own_are_told_of_once(void **state)
 
 	make_dirs(t->fd);
 	assert_ok(live_new(&live, &options, NULL));
-	put_text(t->fd, "kernels/vmlinuz-1.2", "kernel");
+	put_kernel(t->fd, "kernels/vmlinuz-1.2");
 	g = newest(live);
 	assert_ok(generation_menu(g, &menu));
 	assert_contains(menu, "/kernels/vmlinuz-1.2");

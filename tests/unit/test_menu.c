@@ -12,53 +12,25 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "boot/quote.h"
-#include "imgcore/boot.h"
-#include "imgcore/diag.h"
+#include "boot_tree.h"
 
 extern char **environ;
 
-/* A tree of empty files `names` in one directory. */
-static struct tree *tree_of(const char *dir, const char *const *names)
+static int menu_of(const struct file *files, const struct boot_options *options,
+		   char **ret_text, struct diag *diag)
 {
-	static const struct tree_attr root = { .mode = S_IFDIR | 0755 };
-	static const struct tree_attr file = { .mode = S_IFREG | 0644 };
-	struct tree_builder *builder;
-	struct tree *tree;
-	builder_id parent, id;
-
-	assert_int_equal(tree_builder_new(&builder, &root), 0);
-	assert_int_equal(tree_builder_mkdirs(builder, 0, dir, &root, &parent),
-			 0);
-	for (; *names; names++)
-		assert_int_equal(tree_builder_add(builder, parent, *names,
-						  strlen(*names), &file, &id),
-				 0);
-	assert_int_equal(tree_build(builder, &tree, NULL), 0);
-	tree_builder_free(builder);
-	return tree;
-}
-
-static int menu_of(const char *const *boot, const char *const *kernels,
-		   const struct boot_options *options, char **ret_text,
-		   struct diag *diag)
-{
-	struct tree *boot_tree = tree_of("boot", boot);
-	struct tree *system_tree = tree_of("kernels", kernels);
+	_cleanup_boot_ struct boot_kernels *kernels = find(files, options);
 	size_t len = 0;
-	int r = boot_menu(boot_tree, system_tree, options, ret_text, &len,
-			  diag);
+	int r = boot_menu(kernels, options, ret_text, &len, diag);
 
 	if (r == 0)
 		assert_int_equal(len, strlen(*ret_text));
-	tree_free(boot_tree);
-	tree_free(system_tree);
 	return r;
 }
 
@@ -81,16 +53,18 @@ static void assert_parses(const char *text)
 	assert_int_equal(status, 0);
 }
 
-static const char *const no_files[] = { NULL };
+static const struct file no_files[] = { { NULL } };
+static const struct file one_file[] = { { "kernels/vmlinuz-6.1" }, { NULL } };
 
 static void whole_menu(void **state)
 {
-	static const char *const boot[] = { "vmlinuz-6.1", NULL };
-	static const char *const kernels[] = {
-		"vmlinuz-6.1",
-		"bzImage",
-		"initrd.img-6.1",
-		NULL,
+	static const struct file files[] = {
+		{ "boot/vmlinuz-6.1" },
+		{ "kernels/bzImage", .version = "6.2 x" },
+		{ "kernels/vmlinuz-6.1" },
+		{ "kernels/initrd.img-6.1" },
+		{ "kernels/modules-6.1" },
+		{ NULL },
 	};
 	static const struct boot_options options = {
 		.timeout = 2,
@@ -113,33 +87,64 @@ static void whole_menu(void **state)
 		"# The disk that this file is on.\n"
 		"set drive=hd0\n"
 		"regexp --set=1:drive '^[(]([^,)]*)' \"$config_directory\"\n"
-		"menuentry 'Linux bzImage' --id gnulinux-bzImage {\n"
+		"menuentry 'Linux 6.2 (bzImage)' --id gnulinux-6.2 {\n"
+		"\techo 'Loading Linux 6.2 ...'\n"
 		"\tset root=\"$drive,msdos2\"\n"
 		"\tlinux /kernels/bzImage console=tty0 console=ttyS0,115200"
 		" quiet root=/dev/ram0\n"
 		"}\n"
+		"menuentry 'Linux 6.2 (bzImage) (recovery)'"
+		" --id gnulinux-6.2-recovery {\n"
+		"\techo 'Loading Linux 6.2 ...'\n"
+		"\tset root=\"$drive,msdos2\"\n"
+		"\tlinux /kernels/bzImage console=tty0 console=ttyS0,115200"
+		" quiet root=/dev/ram0 single\n"
+		"}\n"
 		"menuentry 'Linux 6.1' --id gnulinux-6.1 {\n"
+		"\techo 'Loading Linux 6.1 ...'\n"
 		"\tset root=\"$drive,msdos2\"\n"
 		"\tlinux /kernels/vmlinuz-6.1 console=tty0"
 		" console=ttyS0,115200 quiet root=/dev/ram0\n"
-		"\tinitrd /kernels/initrd.img-6.1\n"
+		"\tinitrd /kernels/initrd.img-6.1 /kernels/modules-6.1\n"
+		"}\n"
+		"menuentry 'Linux 6.1 (recovery)' --id gnulinux-6.1-recovery {\n"
+		"\techo 'Loading Linux 6.1 ...'\n"
+		"\tset root=\"$drive,msdos2\"\n"
+		"\tlinux /kernels/vmlinuz-6.1 console=tty0"
+		" console=ttyS0,115200 quiet root=/dev/ram0 single\n"
+		"\tinitrd /kernels/initrd.img-6.1 /kernels/modules-6.1\n"
 		"}\n"
 		"menuentry 'Linux 6.1 (partition 1: /boot/vmlinuz-6.1)'"
 		" --id 'gnulinux-6.1 (partition 1: /boot/vmlinuz-6.1)' {\n"
+		"\techo 'Loading Linux 6.1 ...'\n"
 		"\tset root=\"$drive,msdos1\"\n"
 		"\tlinux /boot/vmlinuz-6.1 console=tty0 console=ttyS0,115200"
 		" quiet root=/dev/ram0\n"
-		"}\n";
+		"}\n"
+		"menuentry 'Linux 6.1 (partition 1: /boot/vmlinuz-6.1)"
+		" (recovery)'"
+		" --id 'gnulinux-6.1 (partition 1: /boot/vmlinuz-6.1)"
+		"-recovery' {\n"
+		"\techo 'Loading Linux 6.1 ...'\n"
+		"\tset root=\"$drive,msdos1\"\n"
+		"\tlinux /boot/vmlinuz-6.1 console=tty0 console=ttyS0,115200"
+		" quiet root=/dev/ram0 single\n"
+		"}\n"
+		"if [ -f \"$config_directory/custom.cfg\" ]; then\n"
+		"\tsource \"$config_directory/custom.cfg\"\n"
+		"elif [ -z \"$config_directory\" -a -f \"$prefix/custom.cfg\" ];"
+		" then\n"
+		"\tsource \"$prefix/custom.cfg\"\n"
+		"fi\n";
 	_cleanup_free_ char *text = NULL;
 
-	assert_int_equal(menu_of(boot, kernels, &options, &text, NULL), 0);
+	assert_int_equal(menu_of(files, &options, &text, NULL), 0);
 	assert_string_equal(text, expected);
 	assert_parses(text);
 }
 
 static void consoles(void **state)
 {
-	static const char *const kernels[] = { "vmlinuz-6.1", NULL };
 	static const struct {
 		enum boot_console console;
 		const char *input;
@@ -158,8 +163,7 @@ static void consoles(void **state)
 		struct boot_options options = { .console = cases[i].console };
 		_cleanup_free_ char *text = NULL;
 
-		assert_int_equal(
-			menu_of(no_files, kernels, &options, &text, NULL), 0);
+		assert_int_equal(menu_of(one_file, &options, &text, NULL), 0);
 		assert_non_null(strstr(text, cases[i].input));
 		assert_non_null(strstr(text, cases[i].arguments));
 		assert_int_equal(strstr(text, "serial --unit") != NULL,
@@ -170,7 +174,6 @@ static void consoles(void **state)
 
 static void timeouts(void **state)
 {
-	static const char *const kernels[] = { "vmlinuz-6.1", NULL };
 	static const int timeouts[] = { -1, 0, 2, 100000 };
 
 	for (size_t i = 0; i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
@@ -179,8 +182,7 @@ static void timeouts(void **state)
 		char line[32];
 
 		snprintf(line, sizeof(line), "set timeout=%d\n", timeouts[i]);
-		assert_int_equal(
-			menu_of(no_files, kernels, &options, &text, NULL), 0);
+		assert_int_equal(menu_of(one_file, &options, &text, NULL), 0);
 		assert_non_null(strstr(text, line));
 	}
 }
@@ -190,75 +192,65 @@ static void no_kernel_is_the_prompt(void **state)
 	static const struct boot_options options = { .timeout = 2 };
 	_cleanup_free_ char *text = NULL;
 
-	assert_int_equal(menu_of(no_files, no_files, &options, &text, NULL), 0);
+	assert_int_equal(menu_of(no_files, &options, &text, NULL), 0);
 	assert_non_null(strstr(text, "terminal_output serial console\n"));
+	assert_non_null(strstr(text, "custom.cfg"));
 	assert_null(strstr(text, "menuentry"));
 	assert_null(strstr(text, "timeout"));
 	assert_parses(text);
 }
 
-/* A version, a file's name, a path, an id: all find the entry. */
-static void default_by_any_name(void **state)
+/* Wherever it stood, it is on top. */
+static void default_is_the_first(void **state)
 {
-	static const char *const boot[] = { "vmlinuz-6.1", NULL };
-	static const char *const kernels[] = { "vmlinuz-6.1", "kernel-6.0",
-					       "bzImage", NULL };
-	static const struct {
-		const char *name;
-		const char *line;
-	} cases[] = {
-		{ NULL, "set default=0\n" },
-		{ "bzImage", "set default=0\n" },
-		{ "6.1", "set default=1\n" },
-		{ "vmlinuz-6.1", "set default=1\n" },
-		{ "boot/vmlinuz-6.1", "set default=2\n" },
-		{ "/boot/vmlinuz-6.1", "set default=2\n" },
-		{ "gnulinux-6.1 (partition 1: /boot/vmlinuz-6.1)",
-		  "set default=2\n" },
-		{ "kernel-6.0", "set default=3\n" },
-		{ "gnulinux-6.0", "set default=3\n" },
+	static const struct file files[] = {
+		{ "kernels/vmlinuz-6.1" },
+		{ "kernels/vmlinuz-6.2" },
+		{ "kernels/vmlinuz-6.3" },
+		{ NULL },
 	};
+	static const struct boot_options options = { .default_entry = "6.1" };
+	_cleanup_free_ char *text = NULL;
+	const char *first, *second, *third;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct boot_options options = {
-			.default_entry = cases[i].name,
-		};
-		_cleanup_free_ char *text = NULL;
-
-		assert_int_equal(menu_of(boot, kernels, &options, &text, NULL),
-				 0);
-		assert_non_null(strstr(text, cases[i].line));
-	}
-}
-
-static void assert_refused(const char *const *kernels,
-			   const struct boot_options *options, const char *path,
-			   const char *word)
-{
-	struct diag diag = DIAG_INIT;
-	char *text = NULL;
-
-	assert_int_equal(menu_of(no_files, kernels, options, &text, &diag),
-			 -EINVAL);
-	assert_null(text);
-	assert_string_equal(diag.path, path);
-	if (!strstr(diag.reason, word))
-		fail_msg("\"%s\" does not say \"%s\"", diag.reason, word);
-	diag_clear(&diag);
+	assert_int_equal(menu_of(files, &options, &text, NULL), 0);
+	assert_non_null(strstr(text, "set default=0\n"));
+	first = strstr(text, "menuentry 'Linux 6.1' ");
+	second = strstr(text, "menuentry 'Linux 6.3' ");
+	third = strstr(text, "menuentry 'Linux 6.2' ");
+	assert_true(first && first < second && second < third);
 }
 
 static void default_unknown(void **state)
 {
-	static const char *const kernels[] = { "vmlinuz-6.1", "bzImage", NULL };
-	static const char *const names[] = { "6.2", "", "gnulinux-", "6", "0" };
+	static const struct file files[] = {
+		{ "kernels/vmlinuz-6.1" },
+		{ "kernels/bzImage" },
+		{ "kernels/mine/vmlinuz" },
+		{ NULL },
+	};
+	static const char *const names[] = {
+		"6.2", "", "gnulinux-", "6", "0", "min", "mine/", "mine/bzImage"
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct boot_options options = { .default_entry = names[i] };
-		char path[32];
 
-		snprintf(path, sizeof(path), "--default=%s", names[i]);
-		assert_refused(kernels, &options, path, "bzImage, 6.1");
-		assert_refused(no_files, &options, path, "no kernel");
+		for (int none = 0; none < 2; none++) {
+			struct diag diag = DIAG_INIT;
+			char path[32];
+			char *text;
+
+			snprintf(path, sizeof(path), "--default=%s", names[i]);
+			assert_int_equal(menu_of(none ? no_files : files,
+						 &options, &text, &diag),
+					 -EINVAL);
+			assert_string_equal(diag.path, path);
+			assert_non_null(strstr(diag.reason,
+					       none ? "no kernel at all"
+						    : "bzImage, vmlinuz, 6.1"));
+			diag_clear(&diag);
+		}
 	}
 }
 
@@ -333,30 +325,54 @@ static void shown_is_printable(void **state)
 	assert_string_equal(shown, "a\\x0a\\x5c\\x7f\\xff'b");
 }
 
+/* In names of kernels, initrds and directories, titles, versions: data. */
 static void nasty_names(void **state)
 {
 	static const struct boot_options options = { .timeout = 2 };
-	char names[2 * N_NASTY][64];
-	const char *files[2 * N_NASTY + 1] = { NULL };
+	static char paths[6][N_NASTY][80];
+	struct file files[6 * N_NASTY + 1] = { { NULL } };
 	_cleanup_free_ char *text = NULL;
 	unsigned entries = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < N_NASTY; i++) {
-		files[2 * i] = names[2 * i];
-		files[2 * i + 1] = names[2 * i + 1];
-		snprintf(names[2 * i], 64, "vmlinuz-%s", nasty[i]);
-		snprintf(names[2 * i + 1], 64, "initrd.img-%s", nasty[i]);
+		static const char *const around[][2] = {
+			{ "kernels/vmlinuz-", "" },
+			{ "kernels/initrd.img-", "" },
+			{ "kernels/", "/bzImage" },
+			{ "kernels/", "/initrd" },
+			{ "", "" },
+			{ "loader/entries/", ".conf" },
+		};
+
+		for (size_t k = 0; k < 6; k++) {
+			snprintf(paths[k][i], 80, "%s%s%s", around[k][0],
+				 nasty[i], around[k][1]);
+			files[n++].path = paths[k][i];
+		}
+		files[n - 4].version = nasty[i];
 	}
-	assert_int_equal(menu_of(no_files, files, &options, &text, NULL), 0);
+	for (size_t i = 0; i < N_NASTY; i++) {
+		char *entry;
+
+		/* A newline ends a value of an entry. */
+		if (strpbrk(nasty[i], "\n\t") ||
+		    asprintf(&entry, "linux /%s\ntitle %s\nversion %s\n",
+			     nasty[i], nasty[i], nasty[i]) < 0)
+			entry = strdup("");
+		files[6 * i + 5].text = entry;
+	}
+	assert_int_equal(menu_of(files, &options, &text, NULL), 0);
+	for (size_t i = 0; i < N_NASTY; i++)
+		free((char *)files[6 * i + 5].text);
 	assert_parses(text);
 	for (const char *p = text; (p = strstr(p, "\nmenuentry ")); p++)
 		entries++;
-	assert_int_equal(entries, N_NASTY);
+	assert_int_equal(entries, 2 * (3 * N_NASTY - 3));
 }
 
 static void append_is_split_as_the_kernel_does(void **state)
 {
-	static const char *const kernels[] = { "vmlinuz-6.1", NULL };
 	static const char *const cases[][2] = {
 		{ "", "115200\n" },
 		{ "  ", "115200\n" },
@@ -374,29 +390,72 @@ static void append_is_split_as_the_kernel_does(void **state)
 		struct boot_options options = { .append = cases[i][0] };
 		_cleanup_free_ char *text = NULL;
 
-		assert_int_equal(
-			menu_of(no_files, kernels, &options, &text, NULL), 0);
+		assert_int_equal(menu_of(one_file, &options, &text, NULL), 0);
 		if (!strstr(text, cases[i][1]))
 			fail_msg("%s: %s", cases[i][0], text);
 		assert_parses(text);
 	}
 }
 
-static void append_that_grub_cannot_pass(void **state)
+/* The signature comes into root= words, and into nothing else. */
+static void signature(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "a='b'", "'" },	  { "a\\b", "\\" },
-		{ "a\nb", "control" },	  { "a\tb", "control" },
-		{ "a=\"b", "quotes" },	  { "\"", "quotes" },
-		{ "a=b\"c\"", "quotes" }, { "a=\"b\"c", "quotes" },
-		{ "a\"b\"", "quotes" },
+		{ "a root=PARTUUID=00000000-02 b",
+		  "a root=PARTUUID=0badcafe-02 b" },
+		{ "root=PARTUUID=00000000-02", "root=PARTUUID=0badcafe-02" },
+		{ "x root=PARTUUID=00000000-02\nroot=PARTUUID=00000000-02",
+		  "x root=PARTUUID=0badcafe-02\nroot=PARTUUID=0badcafe-02" },
+		{ "xroot=PARTUUID=00000000-02", NULL },
+		{ "root=PARTUUID=00000000-021", NULL },
+		{ "root=PARTUUID=00000000-0", NULL },
+		{ "' root=PARTUUID=00000000-02 '", NULL },
+		{ "'\n root=PARTUUID=00000000-02 \n'", NULL },
+		{ "'a'\\''\n root=PARTUUID=00000000-02 \n'", NULL },
+		{ "\"' root=PARTUUID=00000000-02 \"", NULL },
+		{ "\\ root=PARTUUID=00000000-02", NULL },
+		{ "'root=PARTUUID=00000000-02'", NULL },
+		{ "\\", NULL },
+		{ "'", NULL },
+		{ "", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct boot_options options = { .append = cases[i][0] };
+		_cleanup_free_ char *text = strdup(cases[i][0]);
 
-		assert_refused(no_files, &options, "--append", cases[i][1]);
+		boot_menu_sign(text, strlen(text), 0x0badcafe);
+		assert_string_equal(text, cases[i][cases[i][1] != NULL]);
 	}
+}
+
+/* Two of one kernel that is called for both, and none in its title and path. */
+static void signature_of_a_menu(void **state)
+{
+	static const struct boot_options options = { 0 };
+	static const struct file files[] = {
+		{ "sbin/init" },
+		{ "kernels/vmlinuz- root=PARTUUID=00000000-02 x" },
+		{ "loader/entries/a.conf",
+		  .text = "linux /kernels/vmlinuz- root=PARTUUID=00000000-02 x\n"
+			  "title root=PARTUUID=00000000-02\n" },
+		{ NULL },
+	};
+	_cleanup_free_ char *text = NULL;
+	unsigned zeros = 0, digits = 0;
+	size_t len;
+
+	assert_int_equal(menu_of(files, &options, &text, NULL), 0);
+	len = strlen(text);
+	boot_menu_sign(text, len, 0xffeeddcc);
+	assert_int_equal(strlen(text), len);
+	for (const char *p = text; (p = strstr(p, "PARTUUID=00000000")); p++)
+		zeros++;
+	for (const char *p = text; (p = strstr(p, "PARTUUID=ffeeddcc")); p++)
+		digits++;
+	assert_int_equal(digits, 2);
+	/* Title, id, what is loading and path, of both entries. */
+	assert_int_equal(zeros, 8);
+	assert_parses(text);
 }
 
 int main(void)
@@ -406,13 +465,14 @@ int main(void)
 		cmocka_unit_test(consoles),
 		cmocka_unit_test(timeouts),
 		cmocka_unit_test(no_kernel_is_the_prompt),
-		cmocka_unit_test(default_by_any_name),
+		cmocka_unit_test(default_is_the_first),
 		cmocka_unit_test(default_unknown),
 		cmocka_unit_test(words_keep_their_bytes),
 		cmocka_unit_test(shown_is_printable),
 		cmocka_unit_test(nasty_names),
 		cmocka_unit_test(append_is_split_as_the_kernel_does),
-		cmocka_unit_test(append_that_grub_cannot_pass),
+		cmocka_unit_test(signature),
+		cmocka_unit_test(signature_of_a_menu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

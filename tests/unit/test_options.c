@@ -65,6 +65,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.boot_size, 0);
 	assert_int_equal(o.free, 16 << 20);
 	assert_int_equal(o.timeout, 2);
+	assert_int_equal(o.order, BOOT_ORDER_VERSION);
 	assert_int_equal(o.console, BOOT_CONSOLE_BOTH);
 	assert_int_equal(o.owner, TREE_OWNER_KEEP);
 	assert_int_equal(o.unreadable, TREE_UNREADABLE_ERROR);
@@ -87,6 +88,7 @@ static void assert_all_set(const struct options *o)
 	assert_string_equal(o->append, "quiet a=b,c");
 	assert_int_equal(o->timeout, -1);
 	assert_string_equal(o->default_entry, "6.1");
+	assert_int_equal(o->order, BOOT_ORDER_MTIME);
 	assert_int_equal(o->console, BOOT_CONSOLE_VGA);
 	assert_int_equal(o->owner, TREE_OWNER_SET);
 	assert_int_equal(o->uid, 4294967294u);
@@ -109,7 +111,7 @@ static void test_long_options(void **state)
 				"--owner=4294967294:7", "--pidfile=/run/p",
 				"--unreadable=skip", "--grub-dir=g",
 				"--core-image=c", "--no-grub", "--xattrs=user",
-				"src", "mnt"));
+				"--order=mtime", "src", "mnt"));
 	assert_all_set(&o);
 }
 
@@ -117,12 +119,13 @@ static void test_list(void **state)
 {
 	_cleanup_options_ struct options o = { 0 };
 
-	assert_parses(&o, WORDS("src", "mnt", "-o",
-				"size=1G,boot-size=1536,free=5000,"
-				"append=quiet a=b\\,c,timeout=-1,,default=6.1,"
-				"console=vga,owner=4294967294:7",
-				"-opidfile=/run/p,unreadable=skip,grub-dir=g,"
-				"core-image=c,no-grub,xattrs=user"));
+	assert_parses(&o,
+		      WORDS("src", "mnt", "-o",
+			    "size=1G,boot-size=1536,free=5000,"
+			    "append=quiet a=b\\,c,timeout=-1,,default=6.1,"
+			    "console=vga,owner=4294967294:7",
+			    "-opidfile=/run/p,unreadable=skip,grub-dir=g,"
+			    "core-image=c,no-grub,xattrs=user,order=mtime"));
 	assert_all_set(&o);
 	assert_null(o.mount);
 }
@@ -298,6 +301,8 @@ static void test_bad_values_are_named(void **state)
 		"timeout=-2",
 		"timeout=1.5",
 		"console=tty",
+		"order=time",
+		"order=",
 		"owner=me",
 		"unreadable=maybe",
 		"append=a\nb",
@@ -476,6 +481,7 @@ static void test_help(void **state)
 		"--append=TEXT",
 		"--timeout=SECONDS",
 		"--default=NAME",
+		"--order=",
 		"--console=",
 		"--owner=",
 		"--pidfile=FILE",

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The version order of the Boot Loader Specification. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "boot/vercmp.h"
+
+static int sign(int n)
+{
+	return (n > 0) - (n < 0);
+}
+
+static void assert_order(const char *a, char relation, const char *b)
+{
+	int expected = relation == '<' ? -1 : relation == '>';
+
+	if (sign(vercmp(a, b)) != expected || sign(vercmp(b, a)) != -expected)
+		fail_msg("not %s %c %s", a, relation, b);
+}
+
+/*
+ * The document's own examples, with one correction: it lists '' and 0 as below
+ * ~, which its rule 3 has the other way, and so has every implementation.
+ */
+static void examples_of_the_document(void **state)
+{
+	assert_order("11", '=', "11");
+	assert_order("systemd-123", '=', "systemd-123");
+	assert_order("bar-123", '<', "foo-123");
+	assert_order("123a", '>', "123");
+	assert_order("123.a", '>', "123");
+	assert_order("123.a", '<', "123.b");
+	assert_order("123a", '>', "123.a");
+	assert_order("11\xce\xb1", '=', "11\xce\xb2");
+	assert_order("A", '<', "a");
+	assert_order("", '<', "0");
+	assert_order("0.", '>', "0");
+	assert_order("0.0", '>', "0");
+	assert_order("0", '>', "~");
+	assert_order("", '>', "~");
+	assert_order("1_", '=', "1");
+	assert_order("_1", '=', "1");
+	assert_order("1_", '<', "1.2");
+	assert_order("1_2_3", '>', "1.3.3");
+	assert_order("1+", '=', "1");
+	assert_order("+1", '=', "1");
+	assert_order("1+", '<', "1.2");
+	assert_order("1+2+3", '>', "1.3.3");
+}
+
+static void every_rule(void **state)
+{
+	assert_order("6.9~rc1", '<', "6.9");
+	assert_order("6.9~rc1", '<', "6.9~rc2");
+	assert_order("6.9^1", '>', "6.9");
+	assert_order("6.9^1", '>', "6.9.1");
+	assert_order("6.9-1", '<', "6.9.1");
+	assert_order("6.9-1", '>', "6.9");
+	assert_order("6.10", '>', "6.9");
+	assert_order("6.009", '=', "6.9");
+	assert_order("99999999999999999999998", '<', "99999999999999999999999");
+	assert_order("9", '<', "10000000000000000000000");
+	assert_order("abc", '>', "ab");
+	assert_order("ab1", '<', "abc");
+	assert_order("1.a", '>', "1.");
+}
+
+/* An order: of three, the first two are never both above the last and below. */
+static void is_an_order(void **state)
+{
+	static const char letters[] = "019aZ.-~^_";
+	unsigned seed = 99;
+	char text[3][6];
+
+	for (unsigned i = 0; i < 300000; i++) {
+		for (unsigned k = 0; k < 3; k++) {
+			unsigned len = (unsigned)rand_r(&seed) % 6;
+
+			for (unsigned n = 0; n < len; n++)
+				text[k][n] = letters[(unsigned)rand_r(&seed) %
+						     (sizeof(letters) - 1)];
+			text[k][len] = '\0';
+		}
+		assert_int_equal(sign(vercmp(text[0], text[1])),
+				 -sign(vercmp(text[1], text[0])));
+		if (vercmp(text[0], text[1]) <= 0 &&
+		    vercmp(text[1], text[2]) <= 0 &&
+		    vercmp(text[0], text[2]) > 0)
+			fail_msg("'%s' <= '%s' <= '%s' < the first", text[0],
+				 text[1], text[2]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(examples_of_the_document),
+		cmocka_unit_test(every_rule),
+		cmocka_unit_test(is_an_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
