@@ -111,19 +111,14 @@ def nvme(disk):
     return [QEMU, *TCG, "-m", "1G", "-drive", ours, *adapter]
 
 
-def root_ready(qemu):
-    qemu.expect("DIRDISK-GUEST-READY|Kernel panic")
-    assert "READY" in qemu.child.match[0]
-    qemu.shell()
-
-
 def test_root_on_partition_2(box, dirdisk, root):
     """The kernel by itself finds it, mounts it for writing and runs init."""
     disk = dirdisk(root)
     word = f"root=PARTUUID={signature(box, disk)}-02"
     assert word in (disk.mnt / "info" / "menu").read_text()
     with Machine(box, nvme(disk)) as qemu:
-        root_ready(qemu)
+        qemu.ready()
+        qemu.shell()
         words = qemu.shell("cat /proc/cmdline").split()
         assert word in words and "rw" in words
         (mount,) = [

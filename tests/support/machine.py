@@ -94,7 +94,9 @@ class Machine:
         return answer.partition("\n")[2]
 
     def ready(self):
-        self.expect(READY)
+        """Waits for the guest's own init."""
+        self.expect(f"{READY}|Kernel panic")
+        assert self.child.match[0] == READY
 
     def shell(self, command=None):
         """Runs a command in the guest's shell; gives its output."""
