@@ -80,6 +80,11 @@ static const char *modules_version(const struct tree_info *dir, size_t *ret_len)
 static int set_prefix(struct cpio *cpio, const struct tree_info *dir,
 		      struct diag *diag)
 {
+	const struct tree_attr attr = {
+		.mode = S_IFDIR | 0755,
+		.mtime = dir->attr.mtime,
+		.mtime_ns = dir->attr.mtime_ns,
+	};
 	const char *version;
 	char *path;
 	size_t len;
@@ -100,7 +105,7 @@ static int set_prefix(struct cpio *cpio, const struct tree_info *dir,
 	cpio->prefix = path;
 	len = strlen(path) - 1;
 	path[len] = '\0';
-	r = devices_add_dirs(&cpio->list, path, &dir->attr);
+	r = devices_add_dirs(&cpio->list, path, &attr);
 	path[len] = '/';
 	return r;
 }
