@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The man page: its form, and that it has every option there is."""
+"""The man pages: their form, and that they have every option there is."""
 import os
 import re
 import subprocess
 
+import pytest
 from sources import ROOT
 
-PAGE = ROOT / "fs/dirdisk.1"
+# Each page, and the variable that names its program.
+PAGES = {
+    "fs/dirdisk.1": "DIRDISK",
+    "tools/dirdisk-check.1": "DIRDISK_CHECK",
+}
 
 
 def lint(path):
@@ -15,8 +20,9 @@ def lint(path):
                           stderr=subprocess.STDOUT, check=False)
 
 
-def test_form():
-    run = lint(PAGE)
+@pytest.mark.parametrize("page", PAGES)
+def test_form(page):
+    run = lint(ROOT / page)
     assert run.returncode == 0, run.stdout
 
 
@@ -33,8 +39,9 @@ def options(program):
     return sorted(set(re.findall(r"^ .*?--([a-z][a-z-]+)", text, re.M)))
 
 
-def test_every_option_is_described():
-    listed = options(os.environ["DIRDISK"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_is_described(page):
+    listed = options(os.environ[PAGES[page]])
     assert len(listed) > 10
-    text = PAGE.read_text().replace("\\-", "-")
+    text = (ROOT / page).read_text().replace("\\-", "-")
     assert [name for name in listed if f"--{name}" not in text] == []

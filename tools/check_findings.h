@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef TOOLS_CHECK_FINDINGS_H
+#define TOOLS_CHECK_FINDINGS_H
+
+/* What was found, each once: a path (or an option) and what there is to say. */
+
+#include <stddef.h>
+
+struct diag;
+
+struct finding {
+	char *path; /* or NULL */
+	char *reason;
+};
+
+struct findings {
+	struct finding *items;
+	size_t count, size;
+};
+
+/* 0 or -ENOMEM. err: where the diagnostic says nothing. */
+int findings_add(struct findings *findings, const struct diag *diag, int err);
+/*
+ * Puts those from `first` on, which threads told of as they met them, into the
+ * order in which one thread does: what is below boot/ first, then archives,
+ * directory by directory, each level of the tree for itself. What is no path
+ * below root comes last, in the order it came.
+ */
+void findings_sort(struct findings *findings, size_t first, const char *root);
+/* Leaves the first of each two that say the same. */
+void findings_unite(struct findings *findings);
+void findings_clear(struct findings *findings);
+
+#endif
