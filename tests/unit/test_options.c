@@ -5,7 +5,7 @@
 #include "support.h"
 #include "values.h"
 
-#define MAX_ARGS 16
+#define MAX_ARGS 32
 
 /* What options_parse makes of the words; both are cleared by the caller. */
 static int parse_for(enum program program, struct options *options,

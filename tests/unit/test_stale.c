@@ -97,8 +97,7 @@ static void assert_taken(const struct image *image, const char *const paths[])
 		bool found = false;
 
 		for (size_t i = 0; i < n; i++)
-			found |= stale[i].part ==
-					 (paths[wanted][0] != 'b') &&
+			found |= stale[i].part == (paths[wanted][0] != 'b') &&
 				 stale[i].node == node_of(image, paths[wanted]);
 		if (!found)
 			fail_msg("%s is not among them", paths[wanted]);
