@@ -112,26 +112,45 @@ static int try_bare(struct search *s, const char *suffix)
 	return r;
 }
 
-/* The first of the kernel's names for an initrd, each with suffix behind it. */
-static int find_main(struct search *s, const char *suffix)
+/* The first name that the kernel's version has for one, with suffix behind. */
+static int try_versions(struct search *s, const char *suffix)
 {
 	const struct kernel *kernel = s->kernel;
 	const char *version = kernel->entry.version;
 	const char *rest = strchr(kernel->entry.file, '-');
-	int r = 0;
+	int r;
 
-	s->found = false;
-	if (kernel->bare)
-		r = try_bare(s, suffix);
 	if (kernel->bare && !kernel->inside)
-		return r;
-	if (r == 0)
-		r = try_version(s, version, strlen(version), suffix);
+		return 0;
+	r = try_version(s, version, strlen(version), suffix);
 	if (r == 0)
 		r = try_version(s, version, version_stem_len(version), suffix);
 	if (r == 0 && rest)
 		r = try_version(s, rest + 1, strlen(rest + 1), suffix);
 	return r;
+}
+
+/* The first file that is there, and the first directory. */
+static int find_pair(struct search *s,
+		     int (*try)(struct search *s, const char *suffix))
+{
+	int r;
+
+	s->found = false;
+	r = try(s, "");
+	s->found = false;
+	return r < 0 ? r : try(s, ".d");
+}
+
+/* Bare kernels have bare initrds; those of their version if there are none. */
+static int find_main(struct search *s)
+{
+	const struct kernel *kernel = s->kernel;
+	int r = kernel->bare ? find_pair(s, try_bare) : 0;
+
+	return r < 0 || kernel->entry.n_initrds > 0
+		       ? r
+		       : find_pair(s, try_versions);
 }
 
 /* Every initrd beside a kernel that has a directory of its own. */
@@ -182,10 +201,8 @@ int initrds_find(struct finder *finder, const struct place *place,
 		.place = place,
 		.kernel = kernel,
 	};
-	int r = find_main(&s, "");
+	int r = find_main(&s);
 
-	if (r == 0)
-		r = find_main(&s, ".d");
 	if (r == 0 && place->name && kernel->entry.n_initrds == 0)
 		r = find_all(&s);
 	return r < 0 ? r : find_modules(&s);

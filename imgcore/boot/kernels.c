@@ -220,6 +220,36 @@ static int add_kernel(struct finder *finder, const struct place *place,
 	return 0;
 }
 
+static int reject_other(struct finder *finder, const struct place *place,
+			const char *name)
+{
+	return reject_name(finder, place, name,
+			   "has no kernel's name: vmlinuz-*, kernel-*, "
+			   "vmlinuz, bzImage",
+			   false);
+}
+
+/* Users know it for a kernel: it says what it is. */
+static int reject_vmlinux(struct finder *finder, const struct place *place,
+			  const char *name)
+{
+	const struct tree *tree = finder->trees[place->partition - 1];
+	tree_id file = lookup(tree, place->dir, name, strlen(name),
+			      LOOKUP_LINKS_GRUB);
+	_cleanup_free_ char *reason = NULL;
+	struct bzimage image = { 0 };
+	int r;
+
+	if (!lookup_is_file(tree, file))
+		return reject_other(finder, place, name);
+	r = bzimage_read(tree, file, &image, &reason, finder->diag);
+	free(image.version);
+	if (r < 0)
+		return r;
+	return reason ? reject_name(finder, place, name, reason, true)
+		      : reject_other(finder, place, name);
+}
+
 static int add_name(struct finder *finder, const struct place *place,
 		    const char *name, tree_id node)
 {
@@ -234,12 +264,9 @@ static int add_name(struct finder *finder, const struct place *place,
 				   "its name",
 				   false);
 	case NAME_OTHER:
-		if (place->name)
-			return 0;
-		return reject_name(finder, place, name,
-				   "has no kernel's name: vmlinuz-*, kernel-*, "
-				   "vmlinuz, bzImage",
-				   false);
+		return place->name ? 0 : reject_other(finder, place, name);
+	case NAME_VMLINUX:
+		return reject_vmlinux(finder, place, name);
 	case NAME_CMDLINE:
 	case NAME_INITRD:
 	case NAME_MODULES:

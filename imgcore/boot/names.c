@@ -49,6 +49,8 @@ enum name_kind name_kind(const char *name, bool below)
 		/* GRUB drops carriage returns from every line of a menu. */
 		return strchr(name, '\r') ? NAME_UNSPEAKABLE : NAME_KERNEL;
 	}
+	if (strcmp(name, "vmlinux") == 0 || name_starts(name, "vmlinux-"))
+		return NAME_VMLINUX;
 	if (name_starts(name, "initrd") || name_starts(name, "initramfs"))
 		return NAME_INITRD;
 	return boot_is_archive(name, len) ? NAME_MODULES : NAME_OTHER;

@@ -13,8 +13,8 @@ bool name_ends(const char *name, const char *with);
 enum name_kind {
 	NAME_OTHER,
 	NAME_KERNEL,
-	NAME_LEFT_OVER, /* a kernel's, kept by a package's update, a signature
-			 */
+	NAME_LEFT_OVER, /* what packages leave beside kernels, signatures */
+	NAME_VMLINUX, /* what a kernel is before it is packed */
 	NAME_CMDLINE, /* VMLINUZ.cmdline */
 	NAME_INITRD,
 	NAME_MODULES, /* an archive's */

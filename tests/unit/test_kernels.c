@@ -164,6 +164,46 @@ static void initrd_of_the_version_inside(void **state)
 	assert_initrds(entry_of(kernels, "/kernels/vmlinuz-mine"), NO_PATHS);
 }
 
+/* Nobody else has such a name for it. */
+static void vmlinux(void **state)
+{
+	static const struct file files[] = {
+		{ "kernels/vmlinux", .text = "\177ELF\002" },
+		{ "kernels/vmlinux-6.1", .text = "\177ELF\002" },
+		{ "kernels/mine/vmlinux", .text = "\177ELF\002" },
+		{ "kernels/vmlinux-6.2" },
+		{ NULL },
+	};
+	_cleanup_boot_ struct boot_kernels *kernels = find(files, NULL);
+	const struct boot_entry *entries;
+
+	assert_int_equal(boot_entries(kernels, &entries), 0);
+	assert_rejected(kernels, "/kernels/vmlinux", "is ELF: use bzImage");
+	assert_rejected(kernels, "/kernels/vmlinux-6.1", "use bzImage");
+	assert_rejected(kernels, "/kernels/mine/vmlinux", "use bzImage");
+	assert_rejected(kernels, "/kernels/vmlinux-6.2", "no kernel's name");
+}
+
+/* ... but not beside one of its own. */
+static void bare_initrds_come_alone(void **state)
+{
+	static const struct file files[] = {
+		{ "kernels/bzImage", .version = "6.9 x" },
+		{ "kernels/initrd.img-6.9" },
+		{ "kernels/initrd.img-6.9.d" },
+		{ "kernels/initramfs.d" },
+		{ "kernels/vmlinuz-6.9" },
+		{ NULL },
+	};
+	_cleanup_boot_ struct boot_kernels *kernels = find(files, NULL);
+
+	assert_initrds(entry_of(kernels, "/kernels/bzImage"),
+		       PATHS("/kernels/initramfs.d"));
+	assert_initrds(
+		entry_of(kernels, "/kernels/vmlinuz-6.9"),
+		PATHS("/kernels/initrd.img-6.9", "/kernels/initrd.img-6.9.d"));
+}
+
 static void initrd_of_another(void **state)
 {
 	static const struct file files[] = {
@@ -604,6 +644,8 @@ int main(void)
 		cmocka_unit_test(initrd_of_a_bare_kernel),
 		cmocka_unit_test(initrd_of_a_named_kernel),
 		cmocka_unit_test(initrd_of_the_version_inside),
+		cmocka_unit_test(bare_initrds_come_alone),
+		cmocka_unit_test(vmlinux),
 		cmocka_unit_test(initrd_of_another),
 		cmocka_unit_test(archives),
 		cmocka_unit_test(names_of_archives),
