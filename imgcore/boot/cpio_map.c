@@ -183,11 +183,14 @@ static int add_entries(struct mapping *m)
 	int r;
 
 	cpio_walk_begin(&m->walk, m->cpio);
-	while ((r = cpio_walk_next(&m->walk, &at, m->diag)) > 0) {
-		r = add_entry(m, &at);
-		if (r < 0)
+	do {
+		r = cpio_walk_next(&m->walk, &at, m->diag);
+		if (r == 0)
 			break;
-	}
+		if (r > 0)
+			r = add_entry(m, &at);
+		r = diag_tell(m->diag, r);
+	} while (r >= 0);
 	cpio_walk_end(&m->walk);
 	return r;
 }

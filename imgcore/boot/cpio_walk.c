@@ -53,11 +53,12 @@ static int look_at(struct cpio_walk *walk, tree_id node, size_t path_len,
 	ahead->node = node;
 	ahead->path_len = path_len + ahead->info.name_len;
 	ahead->depth = walk->prefix_depth + (unsigned)walk->dirs.count;
-	if (is_too_long(walk->cpio, ahead->path_len,
-			S_ISDIR(ahead->info.attr.mode)))
-		return fail_node(walk->cpio, node, -ENAMETOOLONG, TOO_LONG,
-				 diag);
-	return 0;
+	if (!is_too_long(walk->cpio, ahead->path_len,
+			 S_ISDIR(ahead->info.attr.mode)))
+		return 0;
+	/* Who goes on after that does so behind it. */
+	ahead->info.n_children = 0;
+	return fail_node(walk->cpio, node, -ENAMETOOLONG, TOO_LONG, diag);
 }
 
 /* The next node, in the directory that the last one was or behind it. */
@@ -155,11 +156,21 @@ static unsigned depth_of(const struct device *device)
 	return depth;
 }
 
+static bool is_device_too_long(const struct cpio_walk *walk,
+			       const struct device *device)
+{
+	return is_too_long(walk->cpio, device->path_len,
+			   S_ISDIR(device->attr.mode));
+}
+
 static int take_listed(struct cpio_walk *walk, struct walked *ret,
 		       struct diag *diag)
 {
 	const struct device *device = next_listed(walk);
 
+	/* Said once, of the line that implies them: it is longer still. */
+	while (device->implied && is_device_too_long(walk, device))
+		device = &walk->cpio->list.items[++walk->listed];
 	*ret = (struct walked){
 		.listed = true,
 		.source = (uint32_t)walk->listed,
@@ -169,8 +180,7 @@ static int take_listed(struct cpio_walk *walk, struct walked *ret,
 		.line = device->line,
 	};
 	walk->listed++;
-	if (is_too_long(walk->cpio, device->path_len,
-			S_ISDIR(device->attr.mode)))
+	if (is_device_too_long(walk, device))
 		return cpio_fail(walk->cpio, ret, -ENAMETOOLONG, TOO_LONG,
 				 diag);
 	return 1;
@@ -189,10 +199,13 @@ static int take_both(struct cpio_walk *walk, struct walked *ret,
 	if (!S_ISDIR(device->attr.mode) && S_ISDIR(info->attr.mode) &&
 	    info->n_children > 0)
 		reason = "is a directory with something in it";
-	if (reason)
+	if (reason) {
+		walk->taken = true;
+		walk->listed++;
 		return devices_fail(&walk->cpio->list, device->line, -EINVAL,
 				    diag, "\"%.*s\" %s", (int)device->path_len,
 				    device->path, reason);
+	}
 	if (device->implied) {
 		walk->listed++;
 		return take_node(walk, ret);

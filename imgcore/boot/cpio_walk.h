@@ -45,7 +45,7 @@ struct walked {
 };
 
 void cpio_walk_begin(struct cpio_walk *walk, const struct cpio *cpio);
-/* 1, 0 at the end, or a negative errno. */
+/* 1, 0 at the end, or a negative errno: the next call goes on behind that. */
 int cpio_walk_next(struct cpio_walk *walk, struct walked *ret,
 		   struct diag *diag);
 void cpio_walk_end(struct cpio_walk *walk);

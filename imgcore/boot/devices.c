@@ -105,9 +105,9 @@ static int take_line(struct reading *in, char *text)
 	}
 	device_release(&device);
 	if (r == -EINVAL && reason)
-		return devices_fail(in->devices, in->line, r, in->diag, "%s",
-				    reason);
-	return r;
+		r = devices_fail(in->devices, in->line, r, in->diag, "%s",
+				 reason);
+	return diag_tell(in->diag, r);
 }
 
 /* All whole lines in the text; at the end of the file the rest is one. */
@@ -250,13 +250,17 @@ static int check_parents(const struct devices *devices, struct diag *diag)
 	for (size_t i = 1; i < devices->count; i++) {
 		const struct device *dir = &devices->items[i - 1];
 		const struct device *at = &devices->items[i];
+		int r;
 
-		if (!S_ISDIR(dir->attr.mode) && is_below(at, dir))
-			return devices_fail(
-				devices, at->line, -EINVAL, diag,
-				"\"%.*s\" is no directory: see line %llu",
-				(int)dir->path_len, dir->path,
-				(unsigned long long)dir->line);
+		if (S_ISDIR(dir->attr.mode) || !is_below(at, dir))
+			continue;
+		r = devices_fail(devices, at->line, -EINVAL, diag,
+				 "\"%.*s\" is no directory: see line %llu",
+				 (int)dir->path_len, dir->path,
+				 (unsigned long long)dir->line);
+		r = diag_tell(diag, r);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

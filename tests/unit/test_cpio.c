@@ -652,6 +652,78 @@ static void a_listed_path_that_is_too_long(void **state)
 		       "4095 bytes");
 }
 
+/* All that is wrong is told to who listens. */
+static void all_that_does_not_fit(void **state)
+{
+	static const char *const wanted[] = {
+		"/d/devices:2: too few words: dir NAME MODE UID GID",
+		"/d/devices:3: a file is not listed: put it, or a link to it, "
+		"into the directory",
+		"/d/devices:6: \"p\" is no directory: see line 5",
+		"/d/TRAILER!!!: the end of an archive has this name: use "
+		"another",
+		"/d/devices:4: \"full\" is a directory with something in it",
+		"/d/large: 4 GiB or more: too large for an archive",
+		"/d/larger: 4 GiB or more: too large for an archive",
+		"/d/devices:7: \"small\" is no directory",
+	};
+	_cleanup_(heard_clear) struct heard heard;
+	struct diag diag = heard_begin(&heard);
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_tree_ struct tree *tree = NULL;
+	_cleanup_cpio_ struct cpio *cpio = NULL;
+	builder_id d = add_dir(b, 0, "d");
+
+	add_file(b, d, "TRAILER!!!", 1);
+	add_file(b, add_dir(b, add_dir(b, d, "full"), "deeper"), "f", 1);
+	add_file(b, d, "large", UINT64_C(1) << 32);
+	add_file(b, d, "larger", UINT64_C(1) << 40);
+	add_file(b, d, "small", 1);
+	add_text(b, d, "devices",
+		 "dir fits 0755 0 0\ndir\nfile\npipe full 0600 0 0\n"
+		 "pipe p 0600 0 0\npipe p/q/r 0600 0 0\n"
+		 "pipe small/x/y 0600 0 0\n");
+	tree = builder_tree(b);
+	assert_ok(
+		cpio_new(&cpio, tree, must_find(tree, "d"), CPIO_AS_IS, &diag));
+	assert_int_equal(diag.told, -EINVAL);
+	for (size_t i = 0; i < heard.n && i < ARRAY_SIZE(wanted); i++)
+		assert_string_equal(heard.lines[i], wanted[i]);
+	assert_int_equal(heard.n, ARRAY_SIZE(wanted));
+}
+
+static void every_path_that_is_too_long(void **state)
+{
+	_cleanup_(heard_clear) struct heard heard;
+	struct diag diag = heard_begin(&heard);
+	_cleanup_builder_ struct tree_builder *b = deep("d", 2100, NULL);
+	_cleanup_tree_ struct tree *tree = NULL;
+	_cleanup_cpio_ struct cpio *cpio = NULL;
+	builder_id at;
+	char *text;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	fputs("pipe ", f);
+	for (int i = 0; i < 5000; i++)
+		fputs("a/", f);
+	fputs("x 0600 0 0\npipe z 0600 0 0\n", f);
+	fclose(f);
+	assert_ok(tree_builder_mkdirs(b, 0, "d", &dir_attr, &at));
+	add_text(b, at, "devices", text);
+	free(text);
+	add_file(b, at, "e", UINT64_C(1) << 32);
+	tree = builder_tree(b);
+	assert_ok(
+		cpio_new(&cpio, tree, must_find(tree, "d"), CPIO_AS_IS, &diag));
+	assert_int_equal(diag.told, -ENAMETOOLONG);
+	/* The line, the first directory that is too deep, the file. */
+	assert_in_range(heard.n, 3, ARRAY_SIZE(heard.lines));
+	assert_contains(heard.lines[0], "/d/devices:1: its path");
+	assert_contains(heard.lines[heard.n - 2], "/d/d/d/d: its path");
+	assert_contains(heard.lines[heard.n - 1], "/d/e: 4 GiB");
+}
+
 /* ---- modules ---- */
 
 static void modules_of_a_version(void **state)
@@ -785,6 +857,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_list),
 		cmocka_unit_test(lists_that_do_not_fit),
 		cmocka_unit_test(a_listed_path_that_is_too_long),
+		cmocka_unit_test(all_that_does_not_fit),
+		cmocka_unit_test(every_path_that_is_too_long),
 		cmocka_unit_test(modules_of_a_version),
 		cmocka_unit_test(modules_as_installed),
 		cmocka_unit_test(modules_of_no_version),
