@@ -77,9 +77,7 @@ struct scan {
 	unsigned n_threads; /* started, but for the caller's */
 	unsigned max_threads;
 
-	struct diag_listener listener; /* of the slots, if there is one */
-
-	pthread_mutex_t count_mutex; /* one of us calls those who are told */
+	pthread_mutex_t count_mutex;
 	uint64_t entries;
 };
 
@@ -123,18 +121,6 @@ static void report(void *context, uint64_t entries)
 	s->entries += entries;
 	if (before / REPORT_EVERY != s->entries / REPORT_EVERY)
 		s->options->progress(s->options->context, s->entries);
-	pthread_mutex_unlock(&s->count_mutex);
-}
-
-static void tell(void *context, const struct diag *diag, int err)
-{
-	struct scan *s = context;
-	const struct diag_listener *listener = s->diag->listener;
-
-	pthread_mutex_lock(&s->count_mutex);
-	listener->tell(listener->context, diag, err);
-	if (!s->diag->told)
-		s->diag->told = err;
 	pthread_mutex_unlock(&s->count_mutex);
 }
 
@@ -285,8 +271,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	scan->euid = s->euid;
 	scan->count = s->options->progress ? report : NULL;
 	scan->context = s;
-	if (diag_has_listener(s->diag))
-		scan->diag.listener = &s->listener;
+	scan->listening = diag_has_listener(s->diag);
 	if (!was || s->past.items[place].read)
 		return;
 	scan->before = was->dir;
@@ -399,6 +384,7 @@ static int scan_put(struct scan *s, struct slot *slot)
 		diag_move(s->diag, &slot->scan.diag);
 		return slot->error;
 	}
+	dir_scan_tell(&slot->scan, s->diag);
 	if (slot->scan.youngest > t->youngest)
 		t->youngest = slot->scan.youngest;
 	r = assembly_put(&s->assembly, take_ptr(slot->dir),
@@ -476,7 +462,6 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	s->options = options;
 	s->grafts = grafts;
 	s->diag = diag;
-	s->listener = (struct diag_listener){ tell, s };
 	s->euid = geteuid();
 	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
 	for (size_t i = 0; i < WINDOW; i++)

@@ -40,14 +40,28 @@ static char *host_path(const struct dir_scan *s, const char *name)
 	return path;
 }
 
-static int say(struct dir_scan *s, const char *name, int err,
-	       const char *reason)
+/* err of an entry; 0: it is not shown as a person may expect. */
+static void tell(struct dir_scan *s, const char *name, int err,
+		 const char *reason)
 {
-	_cleanup_free_ char *path = host_path(s, name);
+	unsigned number = (unsigned)s->told.count;
+	struct told *told = vec_push(&s->told);
 
-	if (!path || !reason || !*reason)
-		return diag_set(&s->diag, err, path, NULL);
-	return diag_set(&s->diag, err, path, "%s", reason);
+	if (told) {
+		told->path = host_path(s, name);
+		told->reason = strdup(reason && *reason ? reason
+							: strerror(-err));
+		told->err = err;
+		told->number = number;
+	}
+	if (!told || !told->path || !told->reason)
+		s->error = -ENOMEM;
+}
+
+static void note(struct dir_scan *s, const char *name, const char *reason)
+{
+	if (s->listening)
+		tell(s, name, 0, reason);
 }
 
 /*
@@ -58,26 +72,55 @@ static int say(struct dir_scan *s, const char *name, int err,
 static int fail(struct dir_scan *s, const char *name, int err,
 		const char *reason)
 {
-	if (diag_has_listener(&s->diag) && err != -ENOMEM) {
-		(void)diag_tell(&s->diag, say(s, name, err, reason));
+	_cleanup_free_ char *path = NULL;
+
+	if (s->listening && err != -ENOMEM) {
+		tell(s, name, err, reason);
 		return err;
 	}
 	if (name && s->error && strcmp(s->failed, name) <= 0)
 		return err;
 	s->error = err;
 	strncpy(s->failed, name ? name : "", sizeof(s->failed) - 1);
-	return say(s, name, err, reason);
+	path = host_path(s, name);
+	if (!path || !reason || !*reason)
+		return diag_set(&s->diag, err, path, NULL);
+	return diag_set(&s->diag, err, path, "%s", reason);
 }
 
-/* Of an entry that is not shown as a person may expect. */
-static void note(struct dir_scan *s, const char *name, const char *reason)
+static int compare_told(const void *a, const void *b)
 {
-	_cleanup_free_ char *path = NULL;
+	const struct told *x = a;
+	const struct told *y = b;
+	int r = strcmp(x->path, y->path);
 
-	if (!diag_has_listener(&s->diag))
-		return;
-	path = host_path(s, name);
-	diag_note(&s->diag, path, reason);
+	return r ? r : (x->number > y->number) - (x->number < y->number);
+}
+
+void dir_scan_tell(struct dir_scan *scan, struct diag *diag)
+{
+	if (scan->told.count > 1)
+		qsort(scan->told.items, scan->told.count,
+		      sizeof(*scan->told.items), compare_told);
+	for (size_t i = 0; i < scan->told.count; i++) {
+		const struct told *told = &scan->told.items[i];
+
+		if (told->err == 0)
+			diag_note(diag, told->path, told->reason);
+		else
+			(void)diag_tell(diag,
+					diag_set(diag, told->err, told->path,
+						 "%s", told->reason));
+	}
+}
+
+static void told_clear(struct dir_scan *scan)
+{
+	for (size_t i = 0; i < scan->told.count; i++) {
+		free(scan->told.items[i].path);
+		free(scan->told.items[i].reason);
+	}
+	vec_free(&scan->told);
 }
 
 /* ---- one entry ---- */
@@ -462,7 +505,7 @@ static int add_entry(struct dir_scan *s, const char *name,
 		e->node.flags |= NODE_LINKED;
 	r = scan_xattrs(s, name, e);
 	/* Told, it goes on: what a directory holds is still to be seen. */
-	if (r < 0 && !diag_has_listener(&s->diag))
+	if (r < 0 && !s->listening)
 		return r;
 	return scan_data(s, name, e, stx);
 }
@@ -645,7 +688,7 @@ int dir_scan_run(struct dir_scan *scan)
 
 	if (scan->count && scan->uncounted > 0)
 		scan->count(scan->context, scan->uncounted);
-	return diag_has_listener(&scan->diag) ? scan->error : r;
+	return scan->listening ? scan->error : r;
 }
 
 void dir_scan_clear(struct dir_scan *scan)
@@ -654,6 +697,7 @@ void dir_scan_clear(struct dir_scan *scan)
 		batch_release(&scan->batch);
 	batch_clear(&scan->batch);
 	diag_clear(&scan->diag);
+	told_clear(scan);
 	*scan = (struct dir_scan){
 		.batch = scan->batch,
 		.xattrs = scan->xattrs,
@@ -668,4 +712,5 @@ void dir_scan_release(struct dir_scan *scan)
 	batch_release(&scan->batch);
 	xattr_reader_release(&scan->xattrs);
 	diag_clear(&scan->diag);
+	told_clear(scan);
 }

@@ -35,6 +35,7 @@ struct dir_scan {
 	const tree_id *changed;
 	size_t n_changed;
 	uid_t euid;
+	bool listening; /* what fails is left out, and told */
 	/* Told of entries as they are read; may be NULL. */
 	void (*count)(void *context, uint64_t entries);
 	void *context;
@@ -43,10 +44,19 @@ struct dir_scan {
 	/* What is found. */
 	struct batch batch;
 	uint32_t skipped;
+	/* Told by whoever puts the directory in, in its turn. */
+	struct {
+		struct told {
+			char *path;
+			char *reason;
+			int err; /* 0: no error */
+			unsigned number;
+		} * items;
+		size_t count, size;
+	} told;
 	int32_t watch;
 	int64_t youngest; /* change time of what was looked at, in ns */
-	/* Of what dir_scan_run returned, unless somebody listens. */
-	struct diag diag;
+	struct diag diag; /* of what dir_scan_run returned */
 
 	/* While it runs. */
 	int dirfd;
@@ -64,6 +74,8 @@ int dir_scan_run(struct dir_scan *scan);
 /* Empties it for the next one, but keeps room that is not large. */
 void dir_scan_clear(struct dir_scan *scan);
 void dir_scan_release(struct dir_scan *scan);
+/* What there is to tell, in the order of names. */
+void dir_scan_tell(struct dir_scan *scan, struct diag *diag);
 
 /* The node of what statx found, but for its name and its place. */
 void scan_fill_node(const struct tree_scan_options *options,

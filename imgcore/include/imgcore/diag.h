@@ -30,7 +30,8 @@ struct diag {
  * Where a function can go on without what failed, it then does (see diag_tell),
  * and what it makes in the end is good for finding more of that kind, nothing
  * else. err is 0 for what is no error, but may not be what a person expects.
- * Called by one thread at a time, not always the caller's, in no certain order.
+ * Called by one thread at a time, not always the caller's, in the order in
+ * which one thread alone would find it.
  */
 struct diag_listener {
 	void (*tell)(void *context, const struct diag *diag, int err);
