@@ -20,13 +20,6 @@ struct findings {
 
 /* 0 or -ENOMEM. err: where the diagnostic says nothing. */
 int findings_add(struct findings *findings, const struct diag *diag, int err);
-/*
- * Puts those from `first` on, which threads told of as they met them, into the
- * order in which one thread does: what is below boot/ first, then archives,
- * directory by directory, each level of the tree for itself. What is no path
- * below root comes last, in the order it came.
- */
-void findings_sort(struct findings *findings, size_t first, const char *root);
 /* Leaves the first of each two that say the same. */
 void findings_unite(struct findings *findings);
 void findings_clear(struct findings *findings);

@@ -52,14 +52,8 @@ static bool came_through(struct examination *x, int r)
 
 static bool scan(struct examination *x)
 {
-	struct report *report = x->report;
-	size_t problems = report->problems.count;
-	bool through = came_through(
+	return came_through(
 		x, image_scan(x->options, x->grub, NULL, &x->trees, &x->diag));
-
-	findings_sort(&report->problems, problems, x->options->src_path);
-	findings_sort(&report->notes, 0, x->options->src_path);
-	return through;
 }
 
 /* ---- the menu ---- */

@@ -293,6 +293,18 @@ def xattrs(src):
         os.setxattr(path, f"trusted.{number}", bytes(2000))
 
 
+def list_of_devices(src):
+    sources.write(src, "kernels/initrd.d/devices", b"nod x\n")
+
+
+def large_in_archive(src):
+    sources.sparse(src, "kernels/a/initramfs.d/large", 5 << 30)
+
+
+def unreadable_in_archive(src):
+    sources.write(src, "kernels/modules-6.10.0/lib/x.ko", b"", 0o000)
+
+
 # name: what makes it, the options, who asks, the path that is named
 PROBLEMS = {
     "unreadable": (unreadable, [], NOBODY, "secret", "ermission"),
@@ -303,6 +315,9 @@ PROBLEMS = {
     "lost+found": (lost_found, [], None, "lost+found", "rename"),
     "its link": (lost_found_linked, [], None, "lost+found", "rename"),
     "xattrs": (xattrs, [], None, "labelled", "--xattrs=none"),
+    "devices": (list_of_devices, [], None, "initrd.d/devices:1", ""),
+    "archive": (large_in_archive, [], None, "initramfs.d/large", "4 GiB"),
+    "in it": (unreadable_in_archive, [], NOBODY, "lib/x.ko", "ermission"),
     "size": (None, ["--size=8M"], None, "--size", "too few"),
     "boot size": (None, ["--boot-size=1M"], None, "--boot-size", "too few"),
     "too large": (None, ["--boot-size=3T"], None, "--boot-size", "2 TiB"),
@@ -360,6 +375,22 @@ def test_all_at_once(refused, src):
         + ["--default=5.0", "boot/large", "lost+found", "kernels/large"]
         + [f"deep/{n}/large" for n in range(5)]
         + ["--boot-size", "--size"]
+    )
+
+
+def test_all_of_the_archives(refused, src):
+    """Lines of lists in their order, not that of their digits."""
+    lines = b"".join(b"nod n%d 0 0\n" % n for n in range(12))
+    sources.write(src, "kernels/initramfs.d/devices", lines)
+    sources.sparse(src, "kernels/initramfs.d/large", 4 << 30)
+    large_in_archive(src)
+    unreadable_in_archive(src)
+    sources.write(src, "closed", b"", 0o000)
+    report = refused(src, "--size=300M", user=NOBODY)
+    assert problem_paths(report, src) == (
+        ["kernels/modules-6.10.0/lib/x.ko", "kernels/a/initramfs.d/large"]
+        + [f"kernels/initramfs.d/devices:{n}" for n in range(1, 13)]
+        + ["kernels/initramfs.d/large", "closed"]
     )
 
 
