@@ -172,8 +172,11 @@ static int add_entry(struct mapping *m, const struct walked *at)
 	entry->name_len = (uint16_t)name_len(cpio, at, is_dir);
 	cpio_note_time(cpio, &item.attr);
 	r = check_item(cpio, at, &item, m->diag);
-	if (r < 0)
+	if (r < 0) {
+		/* For who goes on after that, such a size is not to count. */
+		entry->flags |= ENTRY_NO_DATA;
 		return r;
+	}
 	return is_dir ? enter(m, at, number) : add_link(m, at, number);
 }
 
