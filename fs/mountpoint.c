@@ -140,7 +140,7 @@ static int run_fusermount(const char *path)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
-static int unmount_path(const char *path)
+int mountpoint_detach(const char *path)
 {
 	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		return 0;
@@ -209,7 +209,7 @@ static int check_mount(int fd, const char *path, struct diag *diag)
 		return diag_set(diag, -ENOTCONN, path,
 				"a dead mount of type %s; unmount it first",
 				entry.type);
-	r = unmount_path(entry.point);
+	r = mountpoint_detach(entry.point);
 	if (r < 0)
 		return diag_set(
 			diag, r, path,
@@ -328,7 +328,7 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 	int r = stat_path(mnt->path, &st);
 
 	if (r < 0) {
-		unmount_path(mnt->path);
+		mountpoint_detach(mnt->path);
 		return diag_set(diag, r, mnt->path, NULL);
 	}
 	mnt->major = st.stx_dev_major;
@@ -354,7 +354,7 @@ int mountpoint_unmount(struct mountpoint *mnt, struct diag *diag)
 	mnt->adopted = false;
 	if (!is_ours(mnt, path))
 		return 0;
-	r = unmount_path(path);
+	r = mountpoint_detach(path);
 	if (r < 0)
 		return diag_set(diag, r, path,
 				"cannot be unmounted; try fusermount3 -u");

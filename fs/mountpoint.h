@@ -59,4 +59,10 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag);
  */
 int mountpoint_unmount(struct mountpoint *mnt, struct diag *diag);
 
+/*
+ * Takes away what is mounted on a directory, whatever it is; whoever has a file
+ * open there keeps it. 0 or a negative errno.
+ */
+int mountpoint_detach(const char *path);
+
 #endif

@@ -627,6 +627,23 @@ int options_parse(struct options *ret_options, enum program program, int argc,
 	return 0;
 }
 
+bool options_form(enum program program, size_t i, struct option_form *ret_form)
+{
+	for (size_t row = 0; row < N_TABLE; row++) {
+		const struct option_def *def = &table[row];
+
+		if (!is_on_line(def, program) || i--)
+			continue;
+		*ret_form = (struct option_form){
+			.name = def->name,
+			.letter = def->letter,
+			.value = def->arg,
+		};
+		return true;
+	}
+	return false;
+}
+
 void options_clear(struct options *options)
 {
 	free(options->name);

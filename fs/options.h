@@ -14,6 +14,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -75,6 +76,19 @@ struct options {
 int options_parse(struct options *ret_options, enum program program, int argc,
 		  char **argv, struct diag *diag);
 void options_clear(struct options *options);
+
+/* How an option is given on the line; one of name and letter may be missing. */
+struct option_form {
+	const char *name;
+	char letter;
+	bool value; /* it takes one */
+};
+
+/*
+ * The options that a program takes on its line, from 0 on, for another that
+ * hands them on; false behind the last.
+ */
+bool options_form(enum program program, size_t i, struct option_form *ret_form);
 
 /* The text of --help. */
 void options_help(FILE *out, enum program program);

@@ -10,5 +10,6 @@ run       the program that runs a test file
 fixtures  what pytest gives the tests
 held      a handle on disk.img that is held while the tree changes
 machine   QEMU and its serial line
+runs      dirdisk-run, and a QEMU that does as the test says
 guest     a kernel and an initramfs that say when they are up
 """

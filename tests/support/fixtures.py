@@ -14,6 +14,7 @@ for name in (
     "judges",
     "machine",
     "procs",
+    "runs",
     "sandbox",
     "trees",
 ):
@@ -22,6 +23,7 @@ for name in (
 from support import procs  # noqa: E402
 from support.daemon import Launcher  # noqa: E402
 from support.guest import Guest  # noqa: E402
+from support.runs import Runs  # noqa: E402
 from support.sandbox import Deadline, Sandbox  # noqa: E402
 
 TIMEOUT = 120
@@ -67,6 +69,23 @@ def program(work_root):
     shutil.copy(built, path)
     path.chmod(0o755)
     return path
+
+
+@pytest.fixture(scope="session")
+def run_program(work_root, program):
+    """dirdisk-run, beside the daemon under test."""
+    built = os.environ.get("DIRDISK_RUN")
+    assert built, "DIRDISK_RUN must name the dirdisk-run to test"
+    path = program.parent / "dirdisk-run"
+    shutil.copy(built, path)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def runs(box, run_program):
+    """Starts dirdisk-run: runs(*options), with the QEMU of runs.fake()."""
+    return Runs(box, run_program)
 
 
 @pytest.fixture

@@ -587,6 +587,36 @@ static void test_image_options(void **state)
 	assert_null(image.uuid);
 }
 
+/* Every option of the line, once, with whether it has a value. */
+static void test_forms(void **state)
+{
+	struct option_form form;
+	size_t names = 0;
+	size_t letters = 0;
+
+	for (size_t i = 0; options_form(PROGRAM_DIRDISK, i, &form); i++) {
+		char word[64];
+		struct options options;
+		const char *reason;
+		_cleanup_diag_ struct diag diag = DIAG_INIT;
+
+		assert_true(form.name || form.letter);
+		names += form.name ? 1 : 0;
+		letters += form.letter ? 1 : 0;
+		if (!form.name)
+			continue;
+		/* The wrong way round, each is refused for that. */
+		snprintf(word, sizeof(word), "--%s%s", form.name,
+			 form.value ? "" : "=x");
+		assert_int_equal(parse(&options, &diag, WORDS(word)), -EINVAL);
+		reason = form.value ? "needs a value" : "takes no value";
+		assert_string_equal(diag.reason, reason);
+	}
+	assert_true(names > 10);
+	assert_int_equal(letters, strlen("ofdhV"));
+	assert_true(options_form(PROGRAM_CHECK, 0, &form));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,6 +643,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_programs),
 		cmocka_unit_test(test_programs_help),
 		cmocka_unit_test(test_image_options),

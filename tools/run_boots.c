@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The menu is a script of GRUB's, ours or the user's own: of that, the words
+ * behind linux and initrd are looked at, not what leads to them.
+ */
+#include "run_boots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/vec.h"
+
+/* Of a menu. */
+#define MENU_LIMIT (64u << 20)
+
+/* A file of SRC that takes part in a boot. */
+struct part {
+	char *path; /* below SRC */
+	uint64_t hash; /* of what it is now; 0: is not there */
+	bool kernel;
+	bool whole; /* a kernel, all of it */
+};
+
+struct boots {
+	const char *src; /* the caller's */
+	char *menu; /* without what each tree has of its own */
+	struct part *items;
+	size_t count, size;
+};
+
+void boots_free(struct boots *boots)
+{
+	if (!boots)
+		return;
+	for (size_t i = 0; i < boots->count; i++)
+		free(boots->items[i].path);
+	vec_free(boots);
+	free(boots->menu);
+	free(boots);
+}
+
+DEFINE_CLEANUP(struct boots, boots_free)
+
+/* ---- files ---- */
+
+static void add_hash(uint64_t *hash, const void *bytes, size_t len)
+{
+	const uint8_t *b = bytes;
+
+	/* FNV-1a */
+	while (len--)
+		*hash = (*hash ^ *b++) * 0x100000001b3u;
+}
+
+static void add_stat(uint64_t *hash, const struct stat *st)
+{
+	const uint64_t fields[] = {
+		st->st_dev,
+		st->st_ino,
+		st->st_mode,
+		S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
+		(uint64_t)st->st_mtim.tv_sec,
+		(uint64_t)st->st_mtim.tv_nsec,
+	};
+
+	add_hash(hash, fields, sizeof(fields));
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* A directory that is shown as one file is all that is in it. */
+static void add_dir(uint64_t *hash, const char *path)
+{
+	char *const paths[] = { (char *)path, NULL };
+	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+	FTSENT *entry;
+
+	while (fts && (entry = fts_read(fts))) {
+		if (entry->fts_info == FTS_DP)
+			continue;
+		add_hash(hash, entry->fts_path, entry->fts_pathlen);
+		if (entry->fts_info != FTS_NS)
+			add_stat(hash, entry->fts_statp);
+	}
+	if (fts)
+		fts_close(fts);
+}
+
+static uint64_t hash_file(const char *path)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	add_stat(&hash, &st);
+	if (S_ISDIR(st.st_mode))
+		add_dir(&hash, path);
+	return hash ? hash : 1;
+}
+
+/*
+ * The kernel's Documentation/arch/x86/boot.rst: sectors of set-up code at
+ * 0x1f1, length of the rest in 16 bytes at 0x1f4, "HdrS" at 0x202.
+ */
+static bool is_whole_kernel(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	uint8_t header[0x206];
+	struct stat st;
+	uint64_t size;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    io_pread(fd, header, sizeof(header), 0) != sizeof(header) ||
+	    memcmp(header + 0x202, "HdrS", 4) != 0)
+		return false;
+	size = (header[0x1f1] ? header[0x1f1] : 4u) * 512u + 512u;
+	size += (uint64_t)(header[0x1f4] | header[0x1f5] << 8 |
+			   header[0x1f6] << 16 |
+			   (uint64_t)header[0x1f7] << 24) *
+		16;
+	return (uint64_t)st.st_size >= size;
+}
+
+static char *host_path(const struct boots *boots, const char *path)
+{
+	char *host;
+
+	return asprintf(&host, "%s/%s", boots->src, path) < 0 ? NULL : host;
+}
+
+static struct part *find_part(const struct boots *boots, const char *path)
+{
+	for (size_t i = 0; i < boots->count; i++) {
+		if (strcmp(boots->items[i].path, path) == 0)
+			return &boots->items[i];
+	}
+	return NULL;
+}
+
+static int add_part(struct boots *boots, const char *path, bool kernel)
+{
+	_cleanup_free_ char *host = host_path(boots, path);
+	struct part *part;
+
+	if (find_part(boots, path))
+		return 0;
+	part = host ? vec_push(boots) : NULL;
+	if (!part)
+		return -ENOMEM;
+	part->path = strdup(path);
+	if (!part->path)
+		return -ENOMEM;
+	part->hash = hash_file(host);
+	part->kernel = kernel;
+	part->whole = kernel && is_whole_kernel(host);
+	return 0;
+}
+
+/* ---- words of the menu ---- */
+
+/* The end of a command rather than a word, and not a character of one. */
+static bool ends_command(char c)
+{
+	return c == '\n' || c == ';' || c == '{' || c == '}' || c == '&' ||
+	       c == '|';
+}
+
+static const char *take_single(const char *s, char **to)
+{
+	while (*s && *s != '\'')
+		*(*to)++ = *s++;
+	return *s ? s + 1 : s;
+}
+
+static const char *take_double(const char *s, char **to)
+{
+	while (*s && *s != '"') {
+		if (*s == '\\' && s[1])
+			s++;
+		*(*to)++ = *s++;
+	}
+	return *s ? s + 1 : s;
+}
+
+/* Into word, which has room for all of s. What is behind it. */
+static const char *take_word(const char *s, char *word)
+{
+	while (*s && *s != ' ' && *s != '\t' && !ends_command(*s)) {
+		char c = *s++;
+
+		if (c == '\'')
+			s = take_single(s, &word);
+		else if (c == '"')
+			s = take_double(s, &word);
+		else if (c == '\\' && *s)
+			*word++ = *s++;
+		else
+			*word++ = c;
+	}
+	*word = '\0';
+	return s;
+}
+
+/* What follows as arguments is... */
+enum role {
+	ROLE_NONE,
+	ROLE_KERNEL, /* a kernel, then its command line */
+	ROLE_INITRDS,
+};
+
+static enum role role_of(const char *command)
+{
+	if (strcmp(command, "linux") == 0 || strcmp(command, "linux16") == 0)
+		return ROLE_KERNEL;
+	if (strcmp(command, "initrd") == 0 || strcmp(command, "initrd16") == 0)
+		return ROLE_INITRDS;
+	return ROLE_NONE;
+}
+
+/* "(hd0,msdos2)/kernels/a" and "/kernels/a" are kernels/a below SRC. */
+static int add_word(struct boots *boots, const char *word, enum role role)
+{
+	const char *path = *word == '(' ? strchr(word, ')') : NULL;
+
+	path = path ? path + 1 : word;
+	if (*path != '/')
+		return 0;
+	path += strspn(path, "/");
+	return *path ? add_part(boots, path, role == ROLE_KERNEL) : 0;
+}
+
+static int read_words(struct boots *boots, const char *text)
+{
+	_cleanup_free_ char *word = malloc(strlen(text) + 1);
+	enum role role = ROLE_NONE;
+	bool command = true;
+	int r = word ? 0 : -ENOMEM;
+
+	while (r == 0 && *text) {
+		if (*text == ' ' || *text == '\t') {
+			text++;
+		} else if (ends_command(*text)) {
+			text++;
+			command = true;
+		} else if (*text == '#') {
+			text += strcspn(text, "\n");
+		} else {
+			text = take_word(text, word);
+			if (command)
+				role = role_of(word);
+			else if (role != ROLE_NONE && *word != '-')
+				r = add_word(boots, word, role);
+			if (!command && role == ROLE_KERNEL && *word != '-')
+				role = ROLE_NONE;
+			command = false;
+		}
+	}
+	return r;
+}
+
+/* ---- the menu ---- */
+
+/* Files of info/ have no size. */
+static int read_text(const char *path, char **ret_text)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	uint8_t *bytes;
+	size_t len;
+	char *text;
+	int r = fd < 0 ? -errno : io_read_file(fd, MENU_LIMIT, &bytes, &len);
+
+	if (r < 0)
+		return r;
+	text = realloc(bytes, len + 1);
+	if (!text) {
+		free(bytes);
+		return -ENOMEM;
+	}
+	text[len] = '\0';
+	*ret_text = text;
+	return 0;
+}
+
+/* A disk's signature is another with each tree: no reason to boot again. */
+static void hide_signatures(char *text)
+{
+	static const char before[] = "PARTUUID=";
+
+	while ((text = strstr(text, before))) {
+		text += strlen(before);
+		memset(text, '0', strspn(text, "0123456789abcdefABCDEF"));
+	}
+}
+
+static int read_menu(struct boots *boots, const char *place)
+{
+	static const char own[] = "boot/grub/grub.cfg";
+	static const char custom[] = "boot/grub/custom.cfg";
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *own_path = host_path(boots, own);
+	int r;
+
+	if (asprintf(&path, "%s/info/menu", place) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	if (!own_path)
+		return -ENOMEM;
+	r = add_part(boots, own, false);
+	if (r == 0)
+		r = add_part(boots, custom, false);
+	if (r == 0)
+		r = read_text(boots->items[0].hash ? own_path : path,
+			      &boots->menu);
+	if (r == 0)
+		hide_signatures(boots->menu);
+	return r;
+}
+
+int boots_read(struct boots **ret_boots, const char *src, const char *place)
+{
+	_cleanup_(boots_freep) struct boots *boots = calloc(1, sizeof(*boots));
+	int r;
+
+	if (!boots)
+		return -ENOMEM;
+	boots->src = src;
+	r = read_menu(boots, place);
+	if (r == 0)
+		r = read_words(boots, boots->menu);
+	if (r == 0)
+		*ret_boots = take_ptr(boots);
+	return r;
+}
+
+/* ---- two of them ---- */
+
+/* How a file differs; NULL: not at all. */
+static const char *change_of(const struct part *old, const struct part *now)
+{
+	uint64_t before = old ? old->hash : 0;
+	uint64_t after = now ? now->hash : 0;
+
+	if (before == after)
+		return NULL;
+	return !before ? "is new" : !after ? "is gone" : "has changed";
+}
+
+static int describe(const char *path, const char *change, char **ret_text)
+{
+	return asprintf(ret_text, "%s %s", path, change) < 0 ? -ENOMEM : 0;
+}
+
+int boots_difference(const struct boots *old, const struct boots *now,
+		     char **ret_text)
+{
+	const char *change;
+
+	*ret_text = NULL;
+	for (size_t i = 0; i < now->count; i++) {
+		const struct part *part = &now->items[i];
+
+		change = change_of(find_part(old, part->path), part);
+		if (change)
+			return describe(part->path, change, ret_text);
+	}
+	for (size_t i = 0; i < old->count; i++) {
+		const struct part *part = &old->items[i];
+
+		change = change_of(part, find_part(now, part->path));
+		if (change)
+			return describe(part->path, "is gone", ret_text);
+	}
+	if (strcmp(old->menu, now->menu) != 0)
+		return describe("the menu", "has changed", ret_text);
+	return 0;
+}
+
+/* A kernel that the menu had, and that is being written now. */
+static bool is_half(const struct boots *now, const struct part *old)
+{
+	_cleanup_free_ char *host = host_path(now, old->path);
+
+	return old->kernel && !find_part(now, old->path) && host &&
+	       hash_file(host) && !is_whole_kernel(host);
+}
+
+bool boots_ready(const struct boots *old, const struct boots *now)
+{
+	size_t kernels = 0;
+
+	for (size_t i = 0; i < now->count; i++) {
+		if (now->items[i].kernel && !now->items[i].whole)
+			return false;
+		kernels += now->items[i].kernel;
+	}
+	for (size_t i = 0; i < old->count; i++) {
+		if (is_half(now, &old->items[i]))
+			return false;
+	}
+	return kernels > 0;
+}
