@@ -76,6 +76,21 @@ static const char *modules_version(const struct tree_info *dir, size_t *ret_len)
 	return version;
 }
 
+/* What of them modprobe would not find. */
+static void note_no_list(const struct cpio *cpio, struct diag *diag)
+{
+	static const char name[] = "modules.dep";
+	_cleanup_free_ char *path = NULL;
+
+	if (!diag_has_listener(diag) ||
+	    tree_child(cpio->tree, cpio->dir, name, strlen(name)) != TREE_NONE)
+		return;
+	(void)tree_host_path(cpio->tree, cpio->dir, &path);
+	diag_note(diag, path,
+		  "has no modules.dep: insmod takes these modules, "
+		  "modprobe does not (depmod makes it)");
+}
+
 /* Where a directory that is a /lib/modules/V goes. */
 static int set_prefix(struct cpio *cpio, const struct tree_info *dir,
 		      struct diag *diag)
@@ -101,6 +116,7 @@ static int set_prefix(struct cpio *cpio, const struct tree_info *dir,
 			    diag);
 	if (asprintf(&path, "lib/modules/%.*s/", (int)len, version) < 0)
 		return -ENOMEM;
+	note_no_list(cpio, diag);
 	free(cpio->prefix);
 	cpio->prefix = path;
 	len = strlen(path) - 1;

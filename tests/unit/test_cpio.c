@@ -793,6 +793,28 @@ static void modules_of_no_version(void **state)
 	}
 }
 
+static void modules_that_modprobe_does_not_find(void **state)
+{
+	_cleanup_(heard_clear) struct heard heard;
+	struct diag diag = heard_begin(&heard);
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_tree_ struct tree *tree = NULL;
+	static const char *const names[] = { "modules-1", "modules-2" };
+
+	add_file(b, add_dir(b, 0, names[0]), "modules.dep", 1);
+	add_file(b, add_dir(b, 0, names[1]), "a.ko", 1);
+	tree = builder_tree(b);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_cpio_ struct cpio *cpio = NULL;
+
+		assert_ok(cpio_new(&cpio, tree, must_find(tree, names[i]),
+				   CPIO_MODULES, &diag));
+		assert_int_equal(heard.n, i);
+	}
+	assert_int_equal(heard.errors[0], 0);
+	assert_contains(heard.lines[0], "/modules-2: has no modules.dep");
+}
+
 /* ---- many ---- */
 
 #define MANY 300000u
@@ -862,6 +884,7 @@ int main(void)
 		cmocka_unit_test(modules_of_a_version),
 		cmocka_unit_test(modules_as_installed),
 		cmocka_unit_test(modules_of_no_version),
+		cmocka_unit_test(modules_that_modprobe_does_not_find),
 		cmocka_unit_test(many_entries),
 	};
 

@@ -276,6 +276,84 @@ static void a_long_list(void **state)
 	}
 }
 
+/* Something that may be a list: the right words, in any order, and not. */
+static size_t draw_text(uint64_t *state, char *text, size_t most)
+{
+	static const char *const words[] = {
+		"dir",	"nod", "slink",	     "pipe", "sock", "0600",
+		"0755", "0",   "0",	     "1",    "c",    "b",
+		"a",	"a/b", "a/b/c",	     "/",    "../x", "a//b",
+		"a-",	"#",   "9999999999", "-1",
+	};
+	size_t len = 0;
+	size_t lines = 1 + random_below(state, 8);
+
+	for (size_t i = 0; i < lines; i++) {
+		size_t n = 1 + random_below(state, 9);
+
+		if (random_below(state, 2)) {
+			static const char *const names[] = { "a", "b", "a/b",
+							     "b/a", "a/b/c" };
+
+			len += (size_t)snprintf(
+				text + len, most - len, "%s %s 0700 1 2\n",
+				words[random_below(state, 2) * 3],
+				names[random_below(state, 5)]);
+			continue;
+		}
+		for (size_t k = 0; k < n; k++)
+			len += (size_t)snprintf(
+				text + len, most - len, "%s%c",
+				words[random_below(state, ARRAY_SIZE(words))],
+				k == n - 1 ? '\n' : ' ');
+	}
+	if (random_below(state, 8) == 0)
+		text[random_below(state, len)] = (char)random_next(state);
+	return len;
+}
+
+static void assert_complete(const struct devices *devices)
+{
+	for (size_t i = 1; i < devices->count; i++) {
+		const struct device *a = &devices->items[i - 1];
+		const struct device *b = &devices->items[i];
+		const char *slash = memrchr(b->path, '/', b->path_len);
+		size_t dir = slash ? (size_t)(slash - b->path) : 0;
+
+		assert_true(path_compare(a->path, a->path_len, b->path,
+					 b->path_len) < 0);
+		/* The parent is among those before it. */
+		while (dir > 0 && (a->path_len != dir ||
+				   memcmp(a->path, b->path, dir) != 0))
+			assert_true(--a >= devices->items);
+		assert_true(dir == 0 || S_ISDIR(a->attr.mode));
+	}
+}
+
+static void random_lists(void **state)
+{
+	uint64_t seed = random_begin();
+	unsigned good = 0;
+
+	for (int i = 0; i < 20000; i++) {
+		_cleanup_devices_ struct devices devices = { 0 };
+		_cleanup_diag_ struct diag diag = DIAG_INIT;
+		char text[1024];
+		size_t len = draw_text(&seed, text, sizeof(text));
+		int r = read_bytes(&devices, text, len, &diag);
+
+		if (r < 0) {
+			assert_int_equal(r, -EINVAL);
+			assert_contains(diag.path, "/devices:");
+			assert_non_null(diag.reason);
+			continue;
+		}
+		good++;
+		assert_complete(&devices);
+	}
+	assert_in_range(good, 100, 19900);
+}
+
 static void order_of_paths(void **state)
 {
 	static const char *const sorted[] = {
@@ -321,6 +399,7 @@ int main(void)
 		cmocka_unit_test(no_text),
 		cmocka_unit_test(a_line_without_end),
 		cmocka_unit_test(a_long_list),
+		cmocka_unit_test(random_lists),
 		cmocka_unit_test(order_of_paths),
 		cmocka_unit_test(directories_alone),
 	};
