@@ -131,6 +131,8 @@ def test_root_on_partition_2(box, dirdisk, root):
         qemu.shell("mount -o remount,ro /")
         qemu.type("poweroff -f\n")
         assert qemu.end() == 0
+    with judges.partition_device(box, disk.image, 2) as device:
+        judges.assert_fsck(box, device)
     with judges.partition_mount(box, disk.image, 2) as point:
         assert (point / "written").read_text().startswith("kept\nLinux ")
     assert not (root / "written").exists()
