@@ -224,6 +224,38 @@ def test_kernels_that_are_none(check, src):
     assert report["disk"]["size"] == 200 << 20
 
 
+# what is dropped into the tree: what is not in the menu, and the reason
+REJECTS = [
+    ("kernels/vmlinuz-7.0", b"", "/kernels/vmlinuz-7.0", "empty"),
+    ("kernels/vmlinuz-7.1", bzimage("7.1")[:-1], None, "truncated: 1535 of"),
+    ("kernels/vmlinux", b"\x7fELF", "/kernels/vmlinux", ""),
+    ("kernels/initrd.img-5.0", b"", None, "no kernel"),
+    ("kernels/initramfs-5.0.d/init", b"", "/kernels/initramfs-5.0.d", "no k"),
+    ("kernels/modules-5.0/modules.dep", b"", "/kernels/modules-5.0", "no k"),
+    ("kernels/vmlinuz-6.9.0.cmdline", b"a='b'", "/kernels/vmlinuz-6.9.0", "'"),
+    ("loader/entries/a.conf", b"title a\n", None, "linux"),
+    ("loader/entries/b.conf", b"linux /kernels/none\n", None, "no such file"),
+]
+
+
+def test_all_that_is_not_in_the_menu(check, dirdisk, src):
+    for path, data, _, _ in REJECTS:
+        sources.write(src, path, data)
+    (src / "kernels" / "vmlinuz-link").symlink_to("vmlinuz-nowhere")
+    report = check(src)
+    assert report["verdict"] == "boots" and not report["problems"]
+    assert [k["version"] for k in report["kernels"]] == ["6.10.0"]
+    reasons = {r["path"]: r["reason"] for r in report["rejects"]}
+    for path, _, named, word in REJECTS:
+        assert word in reasons[named or f"/{path}"]
+    assert "no file" in reasons["/kernels/vmlinuz-link"]
+    disk = dirdisk(src)
+    menu = (disk.mnt / "info" / "menu").read_text()
+    disk.unmount()
+    assert "6.10.0" in menu
+    assert "vmlinuz-7" not in menu and "6.9.0" not in menu
+
+
 def test_nothing_there(check, box):
     report = check(box.dir("empty"))
     assert report["verdict"] == "nothing-boots"
