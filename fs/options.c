@@ -67,7 +67,7 @@ static const struct program_def {
 		.arguments = 1,
 		.head = "Usage: dirdisk-check [options] SRC\n"
 			"Says what a disk of the directory SRC would boot, and "
-			"all that it could not hold.\n\n",
+			"all it could not hold.\n\n",
 		.tail = "\nSIZE: bytes, or with K, M, G, T. Every "
 			"--name=value can be -o name=value.\n"
 			"Exit status: 0 it boots, 1 it does not, 2 wrong "

@@ -238,6 +238,28 @@ REJECTS = [
 ]
 
 
+def test_members(check, src):
+    """What dirdisk-check(1) says of the JSON."""
+    sources.write(src, "lost+found")
+    (src / "kernels" / "bzImage").symlink_to("/nowhere")
+    refused, made = check(src), check(src / "kernels", "--order=mtime")
+    for report in refused, made:
+        assert list(report) == [
+            *("version", "source", "verdict", "menu", "disk"),
+            *("kernels", "rejects", "problems", "notes"),
+        ]
+    assert made["disk"] is not None and refused["disk"] is None
+    assert set(refused["kernels"][0]) == {
+        *("title", "id", "version", "path", "partition", "initrds"),
+        *("arguments", "arguments_from", "bls", "default"),
+    }
+    assert set(refused["rejects"][0]) == {
+        *("path", "partition", "reason", "kernel"),
+    }
+    assert set(refused["problems"][0]) == {"path", "reason"}
+    assert set(refused["notes"][0]) == {"path", "reason"}
+
+
 def test_all_that_is_not_in_the_menu(check, dirdisk, src):
     for path, data, _, _ in REJECTS:
         sources.write(src, path, data)
