@@ -371,6 +371,37 @@ static void more_than_two_levels(void **state)
 	assert_contains(diag.reason, "index");
 }
 
+/* Each of them is told of, and nothing of those that fit. */
+static void all_that_are_too_large(void **state)
+{
+	static const struct htree_rules rules = { htree_half_md4, 1 };
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_(heard_clear) struct heard heard;
+	_cleanup_diag_ struct diag diag = heard_begin(&heard);
+	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_tree_ struct tree *tree = NULL;
+
+	for (int d = 0; d < 9; d++) {
+		builder_id dir = add_dir(b, 0,
+					 (char[]){ (char)('a' + d), '\0' });
+
+		for (int i = 0; i < (d % 2 ? 40 : 10); i++) {
+			char name[256];
+
+			snprintf(name, sizeof(name), "%0255d", i);
+			add_file(b, dir, name, 0);
+		}
+	}
+	tree = builder_tree(b);
+	assert_ok(demand_new_ruled(&demand, tree, hash_seed, &rules, NULL,
+				   &diag));
+	assert_int_equal(heard.n, 4);
+	for (size_t i = 0; i < heard.n; i++) {
+		assert_int_equal(heard.lines[i][1], "bdfh"[i]);
+		assert_contains(heard.lines[i], "index of a directory");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +413,7 @@ int main(void)
 		cmocka_unit_test(equal_hashes),
 		cmocka_unit_test(marks_of_equal_hashes),
 		cmocka_unit_test(more_than_two_levels),
+		cmocka_unit_test(all_that_are_too_large),
 	};
 
 	seed = random_begin();
