@@ -158,8 +158,7 @@ uint64_t cmdline_size(const char *path, const char *arguments)
 		size += 2;
 	for (; *path; path++)
 		size += 1 + (*path == '\'' || *path == '"' || *path == '\\');
-	/* GRUB wants room for a space behind each, the last one too. */
-	return size + (*arguments ? 2 : 1);
+	return size + (*arguments != '\0');
 }
 
 static const char *consoles(enum boot_console console)

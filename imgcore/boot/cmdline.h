@@ -26,7 +26,8 @@ int cmdline_quote(FILE *f, const char *text);
 /* Whether one of the words begins so. */
 bool cmdline_has(const char *text, const char *prefix);
 
-/* Bytes that GRUB needs for `BOOT_IMAGE=PATH ARGUMENTS`. */
+/* Bytes of `BOOT_IMAGE=PATH ARGUMENTS`, as GRUB writes them, without the NUL.
+ */
 uint64_t cmdline_size(const char *path, const char *arguments);
 
 /* What parts of it come from where; each may be NULL. */

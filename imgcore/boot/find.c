@@ -119,10 +119,11 @@ static int check_size(const struct kernel *kernel, char **ret_reason)
 	size += RECOVERY_SIZE;
 	if (size <= kernel->cmdline_size)
 		return 0;
-	if (asprintf(ret_reason,
-		     "its command line takes %llu bytes, with what GRUB adds, "
-		     "and this kernel has room for %u",
-		     (unsigned long long)size, kernel->cmdline_size) >= 0)
+	if (asprintf(
+		    ret_reason,
+		    "its command line has %llu bytes, with what GRUB adds, and "
+		    "this kernel takes %u",
+		    (unsigned long long)size, kernel->cmdline_size) >= 0)
 		return 0;
 	*ret_reason = NULL;
 	return -ENOMEM;
@@ -233,14 +234,13 @@ static bool is_below(const char *name, const struct boot_entry *entry)
 		(name[len] == '/' && strcmp(name + len + 1, entry->file) == 0));
 }
 
-/* Whether name is a way to say this entry. */
-static bool is_called(const struct kernel *kernel, const char *name)
+/* Whether name says this entry and no other. */
+static bool is_exactly(const struct kernel *kernel, const char *name)
 {
 	const struct boot_entry *entry = &kernel->entry;
 	const char *bls = kernel->bls.id;
 
-	if (strcmp(name, entry->version) == 0 ||
-	    strcmp(name, entry->file) == 0 ||
+	if (strcmp(name, entry->file) == 0 ||
 	    strcmp(name, entry->path + (*name != '/')) == 0 ||
 	    strcmp(name, entry->id) == 0)
 		return true;
@@ -251,15 +251,33 @@ static bool is_called(const struct kernel *kernel, const char *name)
 	return entry->name && is_below(name, entry);
 }
 
+/* Whether it is the one that has the version as its id. */
+static bool is_of_version(const struct kernel *kernel, const char *name)
+{
+	const char *id = kernel->entry.id;
+
+	return strncmp(id, "gnulinux-", 9) == 0 && strcmp(id + 9, name) == 0;
+}
+
+static bool has_version(const struct kernel *kernel, const char *name)
+{
+	return strcmp(kernel->entry.version, name) == 0;
+}
+
 /* The number of the entry of that name; their count: there is none. */
 static size_t find_default(const struct kernels *kernels, const char *name)
 {
-	size_t i = 0;
+	bool (*const ways[])(const struct kernel *kernel, const char *name) = {
+		is_exactly,
+		is_of_version,
+		has_version,
+	};
 
-	while (name && i < kernels->count &&
-	       !is_called(&kernels->items[i], name))
-		i++;
-	return i;
+	for (size_t way = 0; name && way < ARRAY_SIZE(ways); way++)
+		for (size_t i = 0; i < kernels->count; i++)
+			if (ways[way](&kernels->items[i], name))
+				return i;
+	return kernels->count;
 }
 
 /* ---- the result ---- */

@@ -504,6 +504,7 @@ static void default_first(void **state)
 		{ "kernels/vmlinuz-6.3" },
 		{ "kernels/bzImage", .version = "5.0 x" },
 		{ "kernels/mine/vmlinuz", .version = "4.0 x" },
+		{ "kernels/a/vmlinuz", .version = "6.1 x" },
 		{ "boot/vmlinuz-6.1" },
 		{ "loader/entries/it+3-1.conf",
 		  .text = "linux /kernels/vmlinuz-6.3\nversion 7" },
@@ -522,6 +523,7 @@ static void default_first(void **state)
 		  "/boot/vmlinuz-6.1" },
 		{ "bzImage", "/kernels/bzImage" },
 		{ "5.0", "/kernels/bzImage" },
+		{ "a", "/kernels/a/vmlinuz" },
 		{ "mine", "/kernels/mine/vmlinuz" },
 		{ "mine/vmlinuz", "/kernels/mine/vmlinuz" },
 		{ "it+3-1", "/kernels/vmlinuz-6.3" },
@@ -536,7 +538,7 @@ static void default_first(void **state)
 								   &options);
 		const struct boot_entry *entries;
 
-		assert_int_equal(boot_entries(kernels, &entries), 6);
+		assert_int_equal(boot_entries(kernels, &entries), 7);
 		assert_string_equal(entries[0].path, cases[i].path);
 		assert_true(entries[0].is_default);
 		assert_false(entries[1].is_default);
