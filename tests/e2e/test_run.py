@@ -298,7 +298,7 @@ def test_log_that_cannot_be_written(runs):
 
 
 def test_a_line_without_end_takes_no_memory(runs):
-    total = 300 << 20
+    total = 60 << 20
     log = runs.box.root / "serial.log"
     runs.fake(
         f"head -c {total} /dev/zero | tr '\\0' x\nprintf found" + FOR_EVER
