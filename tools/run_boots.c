@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The menu is a script of GRUB's, ours or the user's own: of that, the words
- * behind linux and initrd are looked at, not what leads to them.
- */
 #include "run_boots.h"
 
 #include <errno.h>
@@ -17,7 +13,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/le.h"
 #include "base/vec.h"
+#include "run_menu.h"
 
 /* Of a menu. */
 #define MENU_LIMIT (64u << 20)
@@ -111,26 +109,40 @@ static uint64_t hash_file(const char *path)
 	return hash ? hash : 1;
 }
 
+/* To open a device would be to use it. */
+static int open_regular(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	char same[64];
+	struct stat st;
+	int readable;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(same, sizeof(same), "/proc/self/fd/%d", fd);
+	readable = open(same, O_RDONLY | O_CLOEXEC);
+	return readable < 0 ? -errno : readable;
+}
+
 /*
  * The kernel's Documentation/arch/x86/boot.rst: sectors of set-up code at
  * 0x1f1, length of the rest in 16 bytes at 0x1f4, "HdrS" at 0x202.
  */
 static bool is_whole_kernel(const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_close_ int fd = open_regular(path);
 	uint8_t header[0x206];
 	struct stat st;
 	uint64_t size;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	if (fd < 0 || fstat(fd, &st) < 0 ||
 	    io_pread(fd, header, sizeof(header), 0) != sizeof(header) ||
 	    memcmp(header + 0x202, "HdrS", 4) != 0)
 		return false;
 	size = (header[0x1f1] ? header[0x1f1] : 4u) * 512u + 512u;
-	size += (uint64_t)(header[0x1f4] | header[0x1f5] << 8 |
-			   header[0x1f6] << 16 |
-			   (uint64_t)header[0x1f7] << 24) *
-		16;
+	size += (uint64_t)get_le32(header + 0x1f4) * 16;
 	return (uint64_t)st.st_size >= size;
 }
 
@@ -167,108 +179,6 @@ static int add_part(struct boots *boots, const char *path, bool kernel)
 	part->kernel = kernel;
 	part->whole = kernel && is_whole_kernel(host);
 	return 0;
-}
-
-/* ---- words of the menu ---- */
-
-/* The end of a command rather than a word, and not a character of one. */
-static bool ends_command(char c)
-{
-	return c == '\n' || c == ';' || c == '{' || c == '}' || c == '&' ||
-	       c == '|';
-}
-
-static const char *take_single(const char *s, char **to)
-{
-	while (*s && *s != '\'')
-		*(*to)++ = *s++;
-	return *s ? s + 1 : s;
-}
-
-static const char *take_double(const char *s, char **to)
-{
-	while (*s && *s != '"') {
-		if (*s == '\\' && s[1])
-			s++;
-		*(*to)++ = *s++;
-	}
-	return *s ? s + 1 : s;
-}
-
-/* Into word, which has room for all of s. What is behind it. */
-static const char *take_word(const char *s, char *word)
-{
-	while (*s && *s != ' ' && *s != '\t' && !ends_command(*s)) {
-		char c = *s++;
-
-		if (c == '\'')
-			s = take_single(s, &word);
-		else if (c == '"')
-			s = take_double(s, &word);
-		else if (c == '\\' && *s)
-			*word++ = *s++;
-		else
-			*word++ = c;
-	}
-	*word = '\0';
-	return s;
-}
-
-/* What follows as arguments is... */
-enum role {
-	ROLE_NONE,
-	ROLE_KERNEL, /* a kernel, then its command line */
-	ROLE_INITRDS,
-};
-
-static enum role role_of(const char *command)
-{
-	if (strcmp(command, "linux") == 0 || strcmp(command, "linux16") == 0)
-		return ROLE_KERNEL;
-	if (strcmp(command, "initrd") == 0 || strcmp(command, "initrd16") == 0)
-		return ROLE_INITRDS;
-	return ROLE_NONE;
-}
-
-/* "(hd0,msdos2)/kernels/a" and "/kernels/a" are kernels/a below SRC. */
-static int add_word(struct boots *boots, const char *word, enum role role)
-{
-	const char *path = *word == '(' ? strchr(word, ')') : NULL;
-
-	path = path ? path + 1 : word;
-	if (*path != '/')
-		return 0;
-	path += strspn(path, "/");
-	return *path ? add_part(boots, path, role == ROLE_KERNEL) : 0;
-}
-
-static int read_words(struct boots *boots, const char *text)
-{
-	_cleanup_free_ char *word = malloc(strlen(text) + 1);
-	enum role role = ROLE_NONE;
-	bool command = true;
-	int r = word ? 0 : -ENOMEM;
-
-	while (r == 0 && *text) {
-		if (*text == ' ' || *text == '\t') {
-			text++;
-		} else if (ends_command(*text)) {
-			text++;
-			command = true;
-		} else if (*text == '#') {
-			text += strcspn(text, "\n");
-		} else {
-			text = take_word(text, word);
-			if (command)
-				role = role_of(word);
-			else if (role != ROLE_NONE && *word != '-')
-				r = add_word(boots, word, role);
-			if (!command && role == ROLE_KERNEL && *word != '-')
-				role = ROLE_NONE;
-			command = false;
-		}
-	}
-	return r;
 }
 
 /* ---- the menu ---- */
@@ -330,6 +240,11 @@ static int read_menu(struct boots *boots, const char *place)
 	return r;
 }
 
+static int take_file(void *context, const char *path, bool kernel)
+{
+	return add_part(context, path, kernel);
+}
+
 int boots_read(struct boots **ret_boots, const char *src, const char *place)
 {
 	_cleanup_(boots_freep) struct boots *boots = calloc(1, sizeof(*boots));
@@ -340,7 +255,7 @@ int boots_read(struct boots **ret_boots, const char *src, const char *place)
 	boots->src = src;
 	r = read_menu(boots, place);
 	if (r == 0)
-		r = read_words(boots, boots->menu);
+		r = menu_read(boots->menu, take_file, boots);
 	if (r == 0)
 		*ret_boots = take_ptr(boots);
 	return r;

@@ -74,6 +74,23 @@ void accel_ended(struct machine *machine, int status);
 /* KVM had its time. */
 void accel_late(struct machine *machine);
 
+/* ---- run_boot.c: QEMU's start and end ---- */
+
+/* What it may take to end when asked to. */
+#define QEMU_PATIENCE_MS 5000
+/*
+ * What a reader of our output may take then; when QEMU ended by itself, it may
+ * take all of its time.
+ */
+#define FLUSH_MS 1000
+
+/* Starts it once there is a disk, and an answer about KVM. */
+void machine_boot(struct machine *machine);
+/* Ends it, so that the next turn starts another. */
+void machine_boot_again(struct machine *machine, const char *why);
+void machine_stop_qemu(struct machine *machine, int signal);
+void machine_qemu_ended(struct machine *machine, int status);
+
 /* ---- run_console.c: what QEMU says ---- */
 
 /* Opens what it goes to; has said why if that fails. */

@@ -27,34 +27,15 @@
 #include "imgcore/diag.h"
 #include "run_child.h"
 #include "run_disk.h"
-#include "run_leash.h"
 #include "run_machine-internal.h"
 #include "run_options.h"
 #include "run_place.h"
-#include "run_qemu.h"
 #include "run_say.h"
-#include "run_serial.h"
 
-/* What QEMU, and then dirdisk, may take to end when asked to. */
-#define QEMU_PATIENCE_MS 5000
+/* What dirdisk may take to end when asked to. */
 #define DISK_PATIENCE_MS 7000
-/*
- * And a reader of our output to take the last of it; when QEMU ended by itself,
- * it may take all of its time.
- */
-#define FLUSH_MS 1000
 
 /* ---- the end ---- */
-
-static void stop_qemu(struct machine *machine, int signal)
-{
-	if (!machine->qemu_pid)
-		return;
-	kill(machine->qemu_pid, signal);
-	/* Stopped, it would not see it. */
-	kill(machine->qemu_pid, SIGCONT);
-	machine->kill_at = now_ms() + QEMU_PATIENCE_MS;
-}
 
 void machine_end(struct machine *machine, int code, int signal)
 {
@@ -64,7 +45,7 @@ void machine_end(struct machine *machine, int code, int signal)
 	machine->code = code;
 	if (machine->qemu_pid)
 		machine->flush_until = now_ms() + QEMU_PATIENCE_MS + FLUSH_MS;
-	stop_qemu(machine, signal ? signal : SIGTERM);
+	machine_stop_qemu(machine, signal ? signal : SIGTERM);
 }
 
 static bool is_over(const struct machine *machine)
@@ -73,80 +54,6 @@ static bool is_over(const struct machine *machine)
 		return false;
 	return machine->forced ||
 	       (machine->serial_fd < 0 && machine->output.len == 0);
-}
-
-/* ---- QEMU ---- */
-
-static int start_qemu(struct machine *machine)
-{
-	const struct run_options *options = machine->options;
-	_cleanup_(qemu_line_clear) struct qemu_line line = { 0 };
-	_cleanup_close_ int out = -1;
-	int ends[2];
-	int r = qemu_line_make(&line, options, machine->disk, machine->kvm,
-			       machine->terminal.is_one);
-
-	if (r < 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return r < 0 ? r : -errno;
-	machine->serial_fd = ends[0];
-	out = ends[1];
-	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	if (options->verbose)
-		qemu_line_print(&line, stderr);
-	return child_start(&machine->qemu_pid, &(struct child_options){
-						       .argv = line.items,
-						       .mark = machine->mark,
-						       .mask = &machine->mask,
-						       .death_signal = SIGKILL,
-						       .in = -1,
-						       .out = out,
-						       .err = -1,
-						       .keep = -1,
-					       });
-}
-
-/* Once there is a disk, and an answer about KVM. */
-static void boot(struct machine *machine)
-{
-	int r;
-
-	if (!machine->ready || !machine->probed || machine->ending ||
-	    machine->qemu_pid || machine->serial_fd >= 0)
-		return;
-	machine->again = machine->serial_over = false;
-	machine->kill_at = 0;
-	if (machine->serial)
-		serial_restart(machine->serial);
-	r = start_qemu(machine);
-	if (r == 0)
-		return;
-	base_closep(&machine->serial_fd);
-	machine->serial_fd = -1;
-	say("%s: cannot be run: %s; install QEMU, or give --qemu=PROGRAM",
-	    machine->options->qemu, strerror(-r));
-	machine_end(machine, RUN_FAILED, 0);
-}
-
-static void boot_again(struct machine *machine, const char *why)
-{
-	if (machine->ending || machine->again || !machine->qemu_pid)
-		return;
-	say("%s: booting again", why);
-	machine->again = true;
-	stop_qemu(machine, SIGTERM);
-}
-
-static void qemu_ended(struct machine *machine, int status)
-{
-	machine->qemu_pid = 0;
-	machine->qemu_status = status;
-	machine->kill_at = 0;
-	if (machine->flush_until)
-		machine->flush_until = now_ms() + FLUSH_MS;
-	/* What it started goes with it, and the serial line has an end. */
-	leash_kill(machine->mark);
-	terminal_restore(&machine->terminal);
 }
 
 /* ---- the disk ---- */
@@ -169,7 +76,7 @@ static void disk_ended(struct machine *machine, int status)
 static void take_text(struct machine *machine, const char *text)
 {
 	if (*text) {
-		boot_again(machine, text);
+		machine_boot_again(machine, text);
 		return;
 	}
 	machine->ready = true;
@@ -225,7 +132,7 @@ static void reap(struct machine *machine)
 	if (machine->watch_pid && child_ended(machine->watch_pid, &status))
 		watch_ended(machine);
 	if (machine->qemu_pid && child_ended(machine->qemu_pid, &status))
-		qemu_ended(machine, status);
+		machine_qemu_ended(machine, status);
 }
 
 /* The second one does not wait. */
@@ -409,7 +316,7 @@ static void turn(struct machine *machine)
 	if (fds[FD_SIGNALS].revents)
 		on_signals(machine);
 	on_time(machine);
-	boot(machine);
+	machine_boot(machine);
 }
 
 /* ---- the whole ---- */

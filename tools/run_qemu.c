@@ -132,7 +132,8 @@ bool qemu_accel_given(const struct run_options *options)
 static int put_serial(struct qemu_line *line, const struct run_options *options,
 		      bool terminal)
 {
-	if (given(options, "serial"))
+	/* With -nographic it is on standard input and output anyway. */
+	if (given(options, "serial") || given(options, "nographic"))
 		return 0;
 	return PUT(line, "-serial", terminal ? "mon:stdio" : "stdio");
 }

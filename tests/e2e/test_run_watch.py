@@ -86,6 +86,22 @@ def test_what_goes_with_kernels(runs, watched):
     watched.again(3, "boot/grub/custom.cfg is new")
 
 
+def test_directories_that_are_archives(runs, watched):
+    """Whatever changes in them is a change of the file that they make."""
+    archive = watched.kernels / "initrd.img-1.0.d"
+    sources.write(runs.src, "kernels/initrd.img-1.0.d/etc/deep/file", b"1")
+    watched.again(2, "kernels/initrd.img-1.0.d is new")
+    (archive / "etc/deep/file").write_bytes(b"2")
+    watched.again(3, "kernels/initrd.img-1.0.d has changed")
+    (archive / "etc/deep/file").unlink()
+    watched.again(4, "kernels/initrd.img-1.0.d has changed")
+
+
+def test_words_for_the_kernel(runs, watched):
+    sources.write(runs.src, "kernels/vmlinuz-1.0.cmdline", b"debug\n")
+    watched.again(2, "the menu has changed")
+
+
 def test_what_does_not_boot_is_no_reason(runs, watched):
     sources.write(runs.src, "kernels/README", b"another text")
     sources.write(runs.src, "etc/motd", b"hello")
