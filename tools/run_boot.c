@@ -80,6 +80,7 @@ void machine_boot_again(struct machine *machine, const char *why)
 {
 	if (machine->ending || machine->again || !machine->qemu_pid)
 		return;
+	console_break(machine);
 	say("%s: booting again", why);
 	machine->again = true;
 	machine_stop_qemu(machine, SIGTERM);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,8 +88,19 @@ void console_clear(struct machine *machine)
 
 /* ---- what is looked for ---- */
 
-static void say_trouble(enum serial_trouble trouble, const char *line)
+void console_break(struct machine *machine)
 {
+	if (!machine->output.in_line || !isatty(STDERR_FILENO))
+		return;
+	console_write(machine);
+	fputc('\n', stderr);
+	machine->output.in_line = false;
+}
+
+static void say_trouble(struct machine *machine, enum serial_trouble trouble,
+			const char *line)
+{
+	console_break(machine);
 	if (trouble == SERIAL_PANIC)
 		say("the kernel gave up: %s", line);
 	else
@@ -126,7 +138,7 @@ void console_rest(struct machine *machine)
 }
 
 /* With --expect, what QEMU's end means; without, its own status. */
-static int verdict(const struct machine *machine)
+static int verdict(struct machine *machine)
 {
 	enum serial_trouble trouble;
 	const char *line;
@@ -139,9 +151,10 @@ static int verdict(const struct machine *machine)
 		return RUN_SEEN;
 	trouble = serial_trouble(machine->serial, &line);
 	if (trouble != SERIAL_NO_TROUBLE) {
-		say_trouble(trouble, line);
+		say_trouble(machine, trouble, line);
 		return trouble == SERIAL_PANIC ? RUN_PANIC : RUN_GRUB_ERROR;
 	}
+	console_break(machine);
 	say("QEMU ended, and what is expected did not come");
 	return RUN_NOT_SEEN;
 }

@@ -103,6 +103,8 @@ void console_rest(struct machine *machine);
 /* Trouble was seen, and the expected text not even now. */
 void console_trouble(struct machine *machine);
 void console_write(struct machine *machine);
+/* On a terminal, a line of ours does not begin behind the guest's prompt. */
+void console_break(struct machine *machine);
 /* Standard output, or the terminal, is gone. */
 void console_gone(struct machine *machine, int err);
 

@@ -207,6 +207,7 @@ static void timed_out(struct machine *machine)
 {
 	if (machine->ending)
 		return;
+	console_break(machine);
 	if (machine->options->expect)
 		say("timed out, and what is expected did not come");
 	else

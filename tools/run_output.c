@@ -89,5 +89,7 @@ int output_put(struct output *output, const char *bytes, size_t len)
 	assert(len <= output_room(output));
 	memcpy(output->bytes + output->len, bytes, len);
 	output->len += len;
+	if (len)
+		output->in_line = bytes[len - 1] != '\n';
 	return output_flush(output);
 }

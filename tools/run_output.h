@@ -18,6 +18,7 @@ struct output {
 	bool own; /* fd is ours to close */
 	bool is_socket;
 	size_t len; /* that waits to be written */
+	bool in_line; /* what came last was no end of a line */
 	char bytes[65536];
 };
 

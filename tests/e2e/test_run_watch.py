@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+import pexpect
 import pytest
 from support import sources
 from support.runs import FOR_EVER, kernel, wait_until
@@ -176,4 +177,21 @@ def test_qemu_that_does_not_end(runs):
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 130
+    runs.assert_gone()
+
+
+def test_line_that_says_why_stands_alone(runs):
+    """Not behind what the guest has said last."""
+    runs.fake("printf 'login: '" + FOR_EVER)
+    argv = runs.argv(TCG, "--watch")
+    child = pexpect.spawn(argv[0], argv[1:], env=runs.environment())
+    runs.box.known.add(child.pid)
+    child.expect("login: ", timeout=20)
+    runs.place(runs.src / "kernels/vmlinuz-2.0", kernel())
+    child.expect("\r\ndirdisk-run: kernels/vmlinuz-2.0 is new", timeout=20)
+    child.expect("booting again\r\nlogin: ", timeout=20)
+    child.kill(signal.SIGTERM)
+    child.expect(pexpect.EOF, timeout=20)
+    child.close()
+    assert child.exitstatus == 143
     runs.assert_gone()
