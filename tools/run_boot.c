@@ -62,7 +62,7 @@ void machine_boot(struct machine *machine)
 	if (!machine->ready || !machine->probed || machine->ending ||
 	    machine->qemu_pid || machine->serial_fd >= 0)
 		return;
-	machine->again = machine->serial_over = false;
+	machine->again = machine->serial_over = machine->killed = false;
 	machine->kill_at = 0;
 	if (machine->serial)
 		serial_restart(machine->serial);
@@ -84,6 +84,21 @@ void machine_boot_again(struct machine *machine, const char *why)
 	say("%s: booting again", why);
 	machine->again = true;
 	machine_stop_qemu(machine, SIGTERM);
+}
+
+/* One that the kernel cannot end yet waits for the disk, most likely. */
+void machine_qemu_late(struct machine *machine)
+{
+	if (!machine->qemu_pid)
+		return;
+	kill(machine->qemu_pid, SIGKILL);
+	if (machine->killed) {
+		say("QEMU does not end; the disk is taken from it");
+		machine_end(machine, RUN_FAILED, 0);
+		machine->abandoned = true;
+	}
+	machine->killed = true;
+	machine->kill_at = now_ms() + QEMU_PATIENCE_MS;
 }
 
 void machine_qemu_ended(struct machine *machine, int status)

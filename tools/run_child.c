@@ -12,6 +12,9 @@
 #include "base/cleanup.h"
 #include "run_say.h"
 
+/* What the kernel may take to end a process. */
+#define FORCE_MS 2000
+
 /* The parent may have died before we asked to be told. */
 static int follow_parent(pid_t parent, int death_signal)
 {
@@ -110,15 +113,18 @@ int child_wait(pid_t pid, int patience_ms)
 {
 	const struct timespec tick = { .tv_nsec = 5000000 };
 	int64_t end = now_ms() + patience_ms;
+	bool forced = false;
 	int status = 0;
 
 	while (!child_ended(pid, &status)) {
-		if (now_ms() < end) {
-			nanosleep(&tick, NULL);
-			continue;
+		if (now_ms() >= end) {
+			if (forced)
+				return -ETIMEDOUT;
+			kill(pid, SIGKILL);
+			forced = true;
+			end = now_ms() + FORCE_MS;
 		}
-		kill(pid, SIGKILL);
-		end += 1000;
+		nanosleep(&tick, NULL);
 	}
-	return status;
+	return 0;
 }

@@ -35,7 +35,10 @@ pid_t child_fork(const sigset_t *mask);
 
 /* Whether it has ended; its wait status then. */
 bool child_ended(pid_t pid, int *ret_status);
-/* Waits so long for its end, then ends it by force. Its wait status. */
+/*
+ * Waits so long for its end, then ends it by force. -ETIMEDOUT: not even that
+ * did, for it waits in the kernel for something else.
+ */
 int child_wait(pid_t pid, int patience_ms);
 
 #endif

@@ -47,6 +47,8 @@ struct machine {
 	pid_t qemu_pid;
 	int qemu_status;
 	int64_t kill_at;
+	bool killed; /* by force */
+	bool abandoned; /* and yet it has not ended */
 	bool again; /* it is ended to be started anew */
 	int serial_fd;
 	bool serial_over; /* QEMU has closed it */
@@ -89,6 +91,8 @@ void machine_boot(struct machine *machine);
 /* Ends it, so that the next turn starts another. */
 void machine_boot_again(struct machine *machine, const char *why);
 void machine_stop_qemu(struct machine *machine, int signal);
+/* It had its time to end. */
+void machine_qemu_late(struct machine *machine);
 void machine_qemu_ended(struct machine *machine, int status);
 
 /* ---- run_console.c: what QEMU says ---- */

@@ -50,6 +50,8 @@ void machine_end(struct machine *machine, int code, int signal)
 
 static bool is_over(const struct machine *machine)
 {
+	if (machine->abandoned)
+		return true;
 	if (!machine->ending || machine->qemu_pid)
 		return false;
 	return machine->forced ||
@@ -223,8 +225,8 @@ static void on_time(struct machine *machine)
 		console_rest(machine);
 	if (is_due(&machine->trouble_at))
 		console_trouble(machine);
-	if (is_due(&machine->kill_at) && machine->qemu_pid)
-		kill(machine->qemu_pid, SIGKILL);
+	if (is_due(&machine->kill_at))
+		machine_qemu_late(machine);
 	if (is_due(&machine->flush_until))
 		machine->forced = true;
 	if (is_due(&machine->deadline)) {
@@ -410,6 +412,7 @@ static void machine_clear(struct machine *machine)
 	end_child(machine->probe_pid, SIGKILL, 1000);
 	end_child(machine->watch_pid, SIGKILL, 1000);
 	end_child(machine->disk_pid, SIGTERM, DISK_PATIENCE_MS);
+	end_child(machine->qemu_pid, SIGKILL, 1000);
 	terminal_restore(&machine->terminal);
 	r = keeper_end(&machine->keeper, &diag);
 	if (r < 0) {
