@@ -93,19 +93,31 @@ static bool is_boot(const char *path)
 }
 
 /* All files of one partition, or all of both (part 0). */
-static struct tree *tree_of_part(const struct file *files, unsigned part)
+static struct tree_builder *builder_of(const struct file *files, unsigned part)
 {
 	static const struct tree_attr root = { .mode = S_IFDIR | 0755 };
 	struct tree_builder *builder;
-	struct tree *tree;
 
 	assert_int_equal(tree_builder_new(&builder, &root), 0);
 	for (; files->path; files++)
 		if (part == 0 || is_boot(files->path) == (part == 1))
 			add_file(builder, files);
+	return builder;
+}
+
+static struct tree *tree_of_part(const struct file *files, unsigned part)
+{
+	struct tree_builder *builder = builder_of(files, part);
+	struct tree *tree;
+
 	assert_int_equal(tree_build(builder, &tree, NULL), 0);
 	tree_builder_free(builder);
 	return tree;
+}
+
+struct tree_builder *files_builder(const struct file *files)
+{
+	return builder_of(files, 0);
 }
 
 struct tree *files_tree(const struct file *files)
