@@ -266,8 +266,8 @@ static int read_entry(struct finder *finder, unsigned partition,
 		return r;
 	if (!reading.reason)
 		return keep(&reading);
-	return finder_reject(finder, partition, reading.path,
-			     take_ptr(reading.reason), true);
+	return finder_reject_kernel(finder, partition, reading.path,
+				    take_ptr(reading.reason));
 }
 
 /* Other tools write other things there; then a file says so. */
@@ -296,8 +296,7 @@ static int check_marker(struct finder *finder, unsigned partition,
 	if (!*ret_foreign)
 		return 0;
 	return finder_reject(finder, partition, path,
-			     strdup("says that loader/entries/ is not of type "
-				    "1"),
+			     "says that loader/entries/ is not of type 1",
 			     false);
 }
 

@@ -173,9 +173,9 @@ static int finish_kernel(struct finder *finder, struct kernel *kernel,
 	if (r < 0)
 		return r;
 	*ret_keep = !reason;
-	return reason ? finder_reject(finder, entry->partition,
-				      entry->bls ? entry->bls : entry->path,
-				      reason, true)
+	return reason ? finder_reject_kernel(
+				finder, entry->partition,
+				entry->bls ? entry->bls : entry->path, reason)
 		      : 0;
 }
 
@@ -315,6 +315,7 @@ static int hand_over(struct finder *finder, const char *default_entry,
 	for (size_t i = 0; i < found->count; i++)
 		if (i != first)
 			push_entry(kernels, &found->items[i]);
+	vec_shrink(&finder->rejects);
 	kernels->rejects = finder->rejects;
 	finder->rejects = (struct rejects){ 0 };
 	if (kernels->rejects.count)

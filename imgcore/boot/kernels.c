@@ -19,19 +19,30 @@ static const char unspeakable[] =
 /* ---- what is kept ---- */
 
 int finder_reject(struct finder *finder, unsigned partition, const char *path,
-		  char *reason, bool is_kernel)
+		  const char *reason, bool is_kernel)
 {
-	struct boot_reject *reject = reason ? vec_push(&finder->rejects) : NULL;
+	struct boot_reject *reject = vec_push(&finder->rejects);
 
-	if (!reject) {
-		free(reason);
+	if (!reject)
 		return -ENOMEM;
-	}
 	reject->reason = reason;
 	reject->partition = partition;
 	reject->is_kernel = is_kernel;
 	reject->path = strdup(path);
 	return reject->path ? 0 : -ENOMEM;
+}
+
+int finder_reject_kernel(struct finder *finder, unsigned partition,
+			 const char *path, char *reason)
+{
+	char **kept = vec_push(&finder->rejects.reasons);
+
+	if (!kept) {
+		free(reason);
+		return -ENOMEM;
+	}
+	*kept = reason;
+	return finder_reject(finder, partition, path, reason, true);
 }
 
 int finder_use(struct finder *finder, unsigned partition, tree_id node)
@@ -72,10 +83,11 @@ void kernel_clear(struct kernel *kernel)
 
 void rejects_clear(struct rejects *rejects)
 {
-	for (size_t i = 0; i < rejects->count; i++) {
+	for (size_t i = 0; i < rejects->count; i++)
 		free(rejects->items[i].path);
-		free(rejects->items[i].reason);
-	}
+	for (size_t i = 0; i < rejects->reasons.count; i++)
+		free(rejects->reasons.items[i]);
+	vec_free(&rejects->reasons);
 	vec_free(rejects);
 }
 
@@ -115,8 +127,7 @@ static int reject_name(struct finder *finder, const struct place *place,
 		path = NULL;
 		return -ENOMEM;
 	}
-	return finder_reject(finder, place->partition, path, strdup(reason),
-			     is_kernel);
+	return finder_reject(finder, place->partition, path, reason, is_kernel);
 }
 
 /* A command line is a kernel's even if it is not used. */
@@ -210,8 +221,8 @@ static int add_kernel(struct finder *finder, const struct place *place,
 		return r;
 	}
 	if (reason)
-		return finder_reject(finder, place->partition,
-				     kernel.entry.path, reason, true);
+		return finder_reject_kernel(finder, place->partition,
+					    kernel.entry.path, reason);
 	kept = vec_push(&finder->kernels);
 	if (!kept)
 		return -ENOMEM;
@@ -236,17 +247,23 @@ static int reject_vmlinux(struct finder *finder, const struct place *place,
 	const struct tree *tree = finder->trees[place->partition - 1];
 	tree_id file = lookup(tree, place->dir, name, strlen(name),
 			      LOOKUP_LINKS_GRUB);
-	_cleanup_free_ char *reason = NULL;
+	_cleanup_free_ char *path = NULL;
 	struct bzimage image = { 0 };
+	char *reason;
 	int r;
 
 	if (!lookup_is_file(tree, file))
 		return reject_other(finder, place, name);
+	if (asprintf(&path, "/%s/%s", place->path, name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
 	r = bzimage_read(tree, file, &image, &reason, finder->diag);
 	free(image.version);
 	if (r < 0)
 		return r;
-	return reason ? reject_name(finder, place, name, reason, true)
+	return reason ? finder_reject_kernel(finder, place->partition, path,
+					     reason)
 		      : reject_other(finder, place, name);
 }
 

@@ -41,6 +41,11 @@ struct rejects {
 	struct boot_reject *items;
 	size_t count;
 	size_t size;
+	struct {
+		char **items;
+		size_t count;
+		size_t size;
+	} reasons; /* those that are theirs alone */
 };
 
 /* Nodes of one tree: initrds, command lines. */
@@ -86,9 +91,12 @@ void kernel_clear(struct kernel *kernel);
 void rejects_clear(struct rejects *rejects);
 void boot_entry_clear(struct boot_entry *entry);
 
-/* Takes reason over, also when it fails; NULL: out of memory. */
+/* With a reason that stays: there may be as many rejects as files. */
 int finder_reject(struct finder *finder, unsigned partition, const char *path,
-		  char *reason, bool is_kernel);
+		  const char *reason, bool is_kernel);
+/* For a kernel, with a reason that it takes over, also when it fails. */
+int finder_reject_kernel(struct finder *finder, unsigned partition,
+			 const char *path, char *reason);
 /* Marks a file as one that a kernel has. */
 int finder_use(struct finder *finder, unsigned partition, tree_id node);
 

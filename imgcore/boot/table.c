@@ -117,7 +117,8 @@ static int put_rejects(FILE *f, const struct boot_kernels *kernels)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct diag diag = { .path = rejects[i].path,
-					   .reason = rejects[i].reason };
+					   .reason =
+						   (char *)rejects[i].reason };
 		_cleanup_free_ char *line = diag_format(&diag, 0);
 
 		if (!line)

@@ -135,7 +135,7 @@ size_t boot_entries(const struct boot_kernels *kernels,
  */
 struct boot_reject {
 	char *path;
-	char *reason; /* one phrase */
+	const char *reason; /* one phrase */
 	unsigned partition;
 	bool is_kernel; /* it was to be booted, by its name or by an entry */
 };
