@@ -131,11 +131,13 @@ def nasty_tree(src, dice):
     for number in range(20):
         name, (words, text) = random_name(dice), random_words(dice)
         title = f"{number} {random_name(dice)}"
-        sources.write(src, f"odd/{number}{name}", image)
+        at = "boot/" if number % 2 else ""
+        sources.write(src, f"{at}odd/{number}{name}", image)
         entry = f"linux /odd/{number}{name}\ntitle {title}\noptions {text}\n"
-        sources.write(src, f"loader/entries/{number}.conf", entry.encode())
+        conf = f"{at}loader/entries/{number}.conf"
+        sources.write(src, conf, entry.encode())
         title = title.replace("\\", "\\x5c")
-        expected[f"/odd/{number}{name}"] = words, [], title
+        expected[f"/{at}odd/{number}{name}"] = words, [], title
     return expected
 
 

@@ -73,7 +73,8 @@ static void example_of_the_document(void **state)
 
 /*
  * The rules of the document for the order, each with an entry that only it puts
- * where it is; the examples are its own keys and names.
+ * where it is; keys and names are those of its examples. `bootctl list` of
+ * systemd 252 gives the same.
  */
 static void order_of_the_document(void **state)
 {
