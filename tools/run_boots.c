@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/le.h"
 #include "base/vec.h"
+#include "imgcore/boot.h"
 #include "run_menu.h"
 
 /* Of a menu. */
@@ -52,11 +54,7 @@ DEFINE_CLEANUP(struct boots, boots_free)
 
 static void add_hash(uint64_t *hash, const void *bytes, size_t len)
 {
-	const uint8_t *b = bytes;
-
-	/* FNV-1a */
-	while (len--)
-		*hash = (*hash ^ *b++) * 0x100000001b3u;
+	*hash = XXH3_64bits_withSeed(bytes, len, *hash);
 }
 
 static void add_stat(uint64_t *hash, const struct stat *st)
@@ -98,7 +96,7 @@ static void add_dir(uint64_t *hash, const char *path)
 
 static uint64_t hash_file(const char *path)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = 0;
 	struct stat st;
 
 	if (stat(path, &st) < 0)
@@ -126,24 +124,21 @@ static int open_regular(const char *path)
 	return readable < 0 ? -errno : readable;
 }
 
-/*
- * The kernel's Documentation/arch/x86/boot.rst: sectors of set-up code at
- * 0x1f1, length of the rest in 16 bytes at 0x1f4, "HdrS" at 0x202.
- */
 static bool is_whole_kernel(const char *path)
 {
 	_cleanup_close_ int fd = open_regular(path);
-	uint8_t header[0x206];
+	uint8_t header[BOOT_KERNEL_HEADER];
+	_cleanup_free_ char *reason = NULL;
 	struct stat st;
-	uint64_t size;
+	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0 ||
-	    io_pread(fd, header, sizeof(header), 0) != sizeof(header) ||
-	    memcmp(header + 0x202, "HdrS", 4) != 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return false;
-	size = (header[0x1f1] ? header[0x1f1] : 4u) * 512u + 512u;
-	size += (uint64_t)get_le32(header + 0x1f4) * 16;
-	return (uint64_t)st.st_size >= size;
+	n = io_pread(fd, header, sizeof(header), 0);
+	return n >= 0 &&
+	       boot_check_kernel(header, (size_t)n, (uint64_t)st.st_size,
+				 &reason) == 0 &&
+	       !reason;
 }
 
 static char *host_path(const struct boots *boots, const char *path)

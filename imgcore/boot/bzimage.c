@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/le.h"
 #include "base/math.h"
+#include "imgcore/boot.h"
 #include "imgcore/diag.h"
 
 /* Where the fields of the header are in the file. */
@@ -26,7 +27,7 @@ enum {
 	KERNEL_VERSION = 0x20e, /* u16, from 0x200 on */
 	LOADFLAGS = 0x211, /* u8 */
 	CMDLINE_SIZE = 0x238, /* u32, since 2.06 */
-	HEADER_END = 0x23c,
+	HEADER_END = BOOT_KERNEL_HEADER,
 };
 
 #define LOADED_HIGH	0x01u
@@ -93,11 +94,12 @@ static int check_protocol(const uint8_t *header, char **ret_reason)
 	return 0;
 }
 
-static int check(const uint8_t *header, size_t len, uint64_t size,
-		 char **ret_reason)
+int boot_check_kernel(const uint8_t *header, size_t len, uint64_t size,
+		      char **ret_reason)
 {
 	int r;
 
+	*ret_reason = NULL;
 	if (size == 0)
 		return reject(ret_reason, "is empty");
 	if (len >= 4 && memcmp(header, "\177ELF", 4) == 0)
@@ -156,7 +158,7 @@ int bzimage_read(const struct tree *tree, tree_id file,
 		 struct diag *diag)
 {
 	struct diag ignored = DIAG_INIT;
-	uint8_t header[HEADER_END];
+	uint8_t header[BOOT_KERNEL_HEADER];
 	struct tree_info info;
 	size_t len;
 	int r = 0;
@@ -168,7 +170,7 @@ int bzimage_read(const struct tree *tree, tree_id file,
 	if (len)
 		r = tree_read(tree, file, header, len, 0, &ignored);
 	if (r == 0)
-		r = check(header, len, info.size, ret_reason);
+		r = boot_check_kernel(header, len, info.size, ret_reason);
 	if (r == 0 && !*ret_reason) {
 		ret_image->cmdline_size = cmdline_size(header);
 		r = read_version(tree, file, info.size, header,

@@ -86,6 +86,15 @@ int boot_mbr(const struct boot_grub *grub,
 bool boot_is_archive(const char *name, size_t len);
 
 /*
+ * Whether a file of `size` bytes can be booted: header is what it begins with,
+ * BOOT_KERNEL_HEADER bytes or all there are. *ret_reason says why not, in a
+ * phrase that the caller frees; NULL: it is a whole bzImage. 0 or -ENOMEM.
+ */
+#define BOOT_KERNEL_HEADER 0x23cu
+int boot_check_kernel(const uint8_t *header, size_t len, uint64_t size,
+		      char **ret_reason);
+
+/*
  * What there is to boot: the kernels of boot/ in partition 1, of kernels/ and
  * kernels/NAME/ in partition 2, and the entries of the Boot Loader
  * Specification in loader/entries/ of both. Found once; knows no tree
