@@ -10,8 +10,8 @@ from sources import ROOT
 # Each page, and the variable that names its program.
 PAGES = {
     "fs/dirdisk.1": "DIRDISK",
-    "tools/dirdisk-check.1": "DIRDISK_CHECK",
-    "tools/dirdisk-run.1": "DIRDISK_RUN",
+    "tools/check/dirdisk-check.1": "DIRDISK_CHECK",
+    "tools/run/dirdisk-run.1": "DIRDISK_RUN",
 }
 
 

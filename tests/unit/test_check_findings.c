@@ -2,7 +2,7 @@
 /* What dirdisk-check found: nothing is said twice. */
 #include "support.h"
 
-#include "tools/check_findings.h"
+#include "tools/check/findings.h"
 
 #define _cleanup_findings_ _cleanup_(findings_clear)
 

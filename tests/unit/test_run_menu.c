@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "run_menu.h"
+#include "tools/run/menu.h"
 
 #include "support.h"
 

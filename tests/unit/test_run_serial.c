@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "run_serial.h"
+#include "tools/run/serial.h"
 
 #include "support.h"
 

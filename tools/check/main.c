@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * dirdisk-check SRC: what a disk of the tree would boot, and all that is in the
+ * way of making it. Writes nothing, mounts nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "fs/image_options.h"
+#include "fs/options.h"
+#include "fs/source.h"
+#include "fs/stdio_null.h"
+#include "imgcore/diag.h"
+#include "report.h"
+
+/* EXIT STATUS in dirdisk-check(1). */
+enum {
+	EXIT_BOOTS = 0,
+	EXIT_BOOTS_NOT = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNKNOWN = 3, /* nothing could be found out */
+};
+
+static int fail(struct diag *diag, int err, int code)
+{
+	_cleanup_free_ char *text = diag_format(diag, err);
+
+	fprintf(stderr, "dirdisk-check: %s\n", text ? text : "out of memory");
+	diag_clear(diag);
+	return code;
+}
+
+/* What is printed counts only if it arrived. */
+static int finish(int code)
+{
+	struct diag diag = DIAG_INIT;
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	diag_set(&diag, -EIO, "standard output", "cannot be written to");
+	return fail(&diag, -EIO, EXIT_UNKNOWN);
+}
+
+static int print(const struct options *options, const struct report *report)
+{
+	struct diag diag = DIAG_INIT;
+	int r = options->json ? report_print_json(report, stdout)
+			      : report_print(report, stdout);
+
+	if (r < 0)
+		return fail(&diag, r, EXIT_UNKNOWN);
+	return finish(report->verdict == VERDICT_BOOTS ? EXIT_BOOTS
+						       : EXIT_BOOTS_NOT);
+}
+
+static int check(const struct options *options)
+{
+	_cleanup_(report_clear) struct report report = { 0 };
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *source = NULL;
+	struct image_options image;
+	struct diag diag = DIAG_INIT;
+	int r = source_open(options->src, &fd, &source, &diag);
+
+	if (r < 0)
+		return fail(&diag, r, EXIT_UNKNOWN);
+	image_options_fill(&image, options);
+	image.src_fd = fd;
+	image.src_path = source;
+	r = report_make(&report, &image, &diag);
+	return r < 0 ? fail(&diag, r, EXIT_UNKNOWN) : print(options, &report);
+}
+
+static int run(const struct options *options)
+{
+	if (options->help) {
+		options_help(stdout, PROGRAM_CHECK);
+		return finish(EXIT_BOOTS);
+	}
+	if (options->version) {
+		printf("dirdisk-check %s\n", VERSION);
+		return finish(EXIT_BOOTS);
+	}
+	return check(options);
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options = { 0 };
+	struct diag diag = DIAG_INIT;
+	int r = stdio_fill();
+	int code;
+
+	if (r < 0)
+		return EXIT_UNKNOWN;
+	r = options_parse(&options, PROGRAM_CHECK, argc, argv, &diag);
+	if (r < 0)
+		return fail(&diag, r, EXIT_USAGE);
+	code = run(&options);
+	options_clear(&options);
+	return code;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "imgcore/diag.h"
+#include "place.h"
+#include "terminal.h"
+
+/* The path of the place, or why there is none. */
+struct answer {
+	int error;
+	char text[PATH_MAX + 256];
+};
+
+static void fill_answer(struct answer *answer, int err, const char *text)
+{
+	answer->error = err;
+	strncpy(answer->text, text ? text : "", sizeof(answer->text) - 1);
+}
+
+/* Nothing that our caller waits for the end of may stay open with us. */
+static void let_go(int keep)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	if (!isatty(STDIN_FILENO))
+		dup2(null, STDIN_FILENO);
+	close_range(STDERR_FILENO + 1, (unsigned)keep - 1, 0);
+	close_range((unsigned)keep + 1, ~0U, 0);
+	if (chdir("/") < 0)
+		return;
+}
+
+static void block_all(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+static int keep(int socket, const struct terminal *terminal)
+{
+	struct answer answer = { 0 };
+	_cleanup_free_ char *place = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct diag diag = DIAG_INIT;
+	char byte;
+	int r = place_make(&place, &diag);
+
+	if (r < 0)
+		text = diag_format(&diag, r);
+	diag_clear(&diag);
+	fill_answer(&answer, r, r < 0 ? text : place);
+	if (send(socket, &answer, sizeof(answer), MSG_NOSIGNAL) < 0 && r == 0)
+		r = rmdir(place);
+	if (r < 0)
+		return 1;
+	while (recv(socket, &byte, 1, 0) < 0 && errno == EINTR)
+		;
+	terminal_restore(terminal);
+	return place_remove(place, &diag) < 0;
+}
+
+static int receive_place(struct keeper *keeper, struct diag *diag)
+{
+	struct answer answer = { 0 };
+	ssize_t n = recv(keeper->socket, &answer, sizeof(answer), 0);
+
+	if (n != sizeof(answer))
+		return diag_set(diag, n < 0 ? -errno : -EIO, NULL,
+				"the process that looks after the mount ended");
+	if (answer.error < 0)
+		return diag_set(diag, answer.error, NULL, "%s", answer.text);
+	keeper->place = strdup(answer.text);
+	return keeper->place ? 0 : -ENOMEM;
+}
+
+int keeper_start(struct keeper *ret_keeper, const struct terminal *terminal,
+		 struct diag *diag)
+{
+	struct keeper keeper = KEEPER_INIT;
+	int ends[2];
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return diag_set(diag, -errno, NULL, NULL);
+	keeper.socket = ends[0];
+	keeper.pid = fork();
+	if (keeper.pid == 0) {
+		block_all();
+		setsid();
+		let_go(ends[1]);
+		_exit(keep(ends[1], terminal));
+	}
+	r = keeper.pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (r == 0)
+		r = receive_place(&keeper, diag);
+	if (r < 0) {
+		close(keeper.socket);
+		if (keeper.pid > 0)
+			waitpid(keeper.pid, NULL, 0);
+		return r;
+	}
+	*ret_keeper = keeper;
+	return 0;
+}
+
+void keeper_forget(struct keeper *keeper)
+{
+	base_closep(&keeper->socket);
+	keeper->socket = -1;
+}
+
+int keeper_end(struct keeper *keeper, struct diag *diag)
+{
+	int status = 0;
+	int r = 0;
+
+	if (!keeper->place)
+		return 0;
+	keeper_forget(keeper);
+	while (waitpid(keeper->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		r = place_remove(keeper->place, diag);
+	free(keeper->place);
+	*keeper = (struct keeper)KEEPER_INIT;
+	return r;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef RUN_SAY_H
+#define RUN_SAY_H
+
+/* dirdisk-run's lines on standard error, and the times that it goes by. */
+
+#include <stdint.h>
+
+struct diag;
+
+/* One line; what terminals would take as a command is written as \xNN. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Path and reason; clears diag. */
+void say_diag(struct diag *diag, int err);
+
+/* Milliseconds of a clock that nobody sets. */
+int64_t now_ms(void);
+
+#endif
