@@ -303,17 +303,17 @@ static int order_entries(struct mapping *m)
 	if (!to)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
-		if (from[i].flags & ENTRY_NO_DATA)
+		bool linked = from[i].flags & ENTRY_LINKED;
+
+		if (linked && (from[i].flags & ENTRY_NO_DATA))
 			continue;
-		to[n++] = from[i];
-		if (from[i].flags & ENTRY_LINKED && is_regular(m, &from[i])) {
+		if (linked && is_regular(m, &from[i])) {
 			const struct link *link = link_of(m, i);
 
-			n--;
 			for (uint32_t k = 1; k < from[i].nlink; k++)
 				to[n++] = from[(link - k)->entry];
-			to[n++] = from[i];
 		}
+		to[n++] = from[i];
 	}
 	assert(n == count);
 	free(m->cpio->entries.items);

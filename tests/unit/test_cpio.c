@@ -724,6 +724,26 @@ static void every_path_that_is_too_long(void **state)
 	assert_contains(heard.lines[heard.n - 1], "/d/e: 4 GiB");
 }
 
+/* Beside links that wait for each other, and with links of its own. */
+static void too_large_among_links(void **state)
+{
+	_cleanup_(heard_clear) struct heard heard;
+	struct diag diag = heard_begin(&heard);
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_tree_ struct tree *tree = NULL;
+	_cleanup_cpio_ struct cpio *cpio = NULL;
+	builder_id d = add_dir(b, 0, "d");
+
+	add_link(b, d, "b", add_file(b, d, "a", 3));
+	add_link(b, d, "y", add_file(b, d, "x", UINT64_C(1) << 32));
+	tree = builder_tree(b);
+	assert_ok(
+		cpio_new(&cpio, tree, must_find(tree, "d"), CPIO_AS_IS, &diag));
+	assert_int_equal(heard.n, 2);
+	assert_contains(heard.lines[0], "/d/x: 4 GiB");
+	assert_in_range(cpio_size(cpio), 512, 4096);
+}
+
 /* ---- modules ---- */
 
 static void modules_of_a_version(void **state)
@@ -881,6 +901,7 @@ int main(void)
 		cmocka_unit_test(a_listed_path_that_is_too_long),
 		cmocka_unit_test(all_that_does_not_fit),
 		cmocka_unit_test(every_path_that_is_too_long),
+		cmocka_unit_test(too_large_among_links),
 		cmocka_unit_test(modules_of_a_version),
 		cmocka_unit_test(modules_as_installed),
 		cmocka_unit_test(modules_of_no_version),
