@@ -17,6 +17,12 @@ struct host {
 	char dirs[64][512]; /* paths; "" is the root */
 	unsigned n_dirs;
 	bool changed[64];
+	/* Further names that were made in this round. */
+	struct made {
+		char *path;
+		ino_t ino;
+	} made[8];
+	unsigned n_made;
 };
 
 static unsigned some_dir(struct host *h)
@@ -63,6 +69,38 @@ static void change_directory(struct host *h)
 	h->changed[dir] = true;
 }
 
+static ino_t inode_of(const struct host *h, const char *path)
+{
+	struct stat st;
+
+	return fstatat(h->fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0
+								  : st.st_ino;
+}
+
+/* Nobody is told of the directories of its other names. */
+static void link_entry(struct host *h, const char *file, const char *path)
+{
+	if (linkat(h->fd, file, h->fd, path, 0) < 0)
+		return;
+	h->made[h->n_made].path = strdup(path);
+	h->made[h->n_made++].ino = inode_of(h, path);
+}
+
+/*
+ * A name that came and went leaves another change time on a file whose
+ * directory nobody looks at: that is for the file's readers to find out.
+ */
+static void settle_links(struct host *h)
+{
+	while (h->n_made > 0) {
+		struct made *made = &h->made[--h->n_made];
+
+		if (inode_of(h, made->path) != made->ino)
+			memset(h->changed, true, h->n_dirs);
+		free(made->path);
+	}
+}
+
 static void change_entry(struct host *h)
 {
 	unsigned dir, other;
@@ -82,8 +120,7 @@ static void change_entry(struct host *h)
 		(void)!symlinkat(second, h->fd, path);
 		break;
 	case 3:
-		/* Nobody is told of the other name's directory. */
-		(void)!linkat(h->fd, second, h->fd, path, 0);
+		link_entry(h, second, path);
 		break;
 	default:
 		if (faccessat(h->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -108,6 +145,7 @@ static void change_some(struct host *h)
 			change_entry(h);
 		}
 	}
+	settle_links(h);
 }
 
 /* ---- scans ---- */
