@@ -36,7 +36,8 @@ def quickstart(box, clone):
         home = box.root / "home"
         if not home.exists():
             box.dir("home", owner=user)
-        env = ["env", f"HOME={home}", "XDG_CACHE_HOME="]
+        # Its own dirdisk, not the one that other tests are about.
+        env = ["env", "-u", "DIRDISK", f"HOME={home}", "XDG_CACHE_HOME="]
         if user is None:
             env[-1] += CACHE
         words = [*env, clone / "tools/quickstart", "--no-install", *options]
@@ -55,7 +56,9 @@ def assert_gone(box):
 def test_ordinary_user_on_a_terminal(box, guest, quickstart):
     src = guest.add(box.dir("src"))
     before = sorted(path for path in src.rglob("*"))
-    with Machine(box, quickstart(src, user=NOBODY), [], timeout=240) as terminal:
+    with Machine(
+        box, quickstart(src, user=NOBODY), [], timeout=240
+    ) as terminal:
         terminal.expect("Ctrl-A, then X")
         terminal.ready()
         terminal.shell()
