@@ -23,16 +23,6 @@ void cpio_free(struct cpio *cpio)
 	free(cpio);
 }
 
-static int fail(const struct cpio *cpio, int err, const char *reason,
-		struct diag *diag)
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (diag)
-		(void)tree_host_path(cpio->tree, cpio->dir, &path);
-	return diag_set(diag, err, path, "%s", reason);
-}
-
 /* Whether the directory has one of that name. */
 static bool has_dir(const struct cpio *cpio, const char *name)
 {
@@ -110,10 +100,11 @@ static int set_prefix(struct cpio *cpio, const struct tree_info *dir,
 		return 0;
 	version = modules_version(dir, &len);
 	if (!version)
-		return fail(cpio, -EINVAL,
-			    "modules of which version? Name it modules-VERSION,"
-			    " or have lib/modules/VERSION in it",
-			    diag);
+		return tree_fail(
+			cpio->tree, cpio->dir, -EINVAL,
+			"modules of which version? Name it modules-VERSION,"
+			" or have lib/modules/VERSION in it",
+			diag);
 	if (asprintf(&path, "lib/modules/%.*s/", (int)len, version) < 0)
 		return -ENOMEM;
 	note_no_list(cpio, diag);
@@ -133,7 +124,8 @@ static int fill(struct cpio *cpio, struct diag *diag)
 
 	tree_get(cpio->tree, cpio->dir, &dir);
 	if (!S_ISDIR(dir.attr.mode))
-		return fail(cpio, -ENOTDIR, "is no directory", diag);
+		return tree_fail(cpio->tree, cpio->dir, -ENOTDIR,
+				 "is no directory", diag);
 	cpio->mtime = dir.attr.mtime;
 	cpio->mtime_ns = dir.attr.mtime_ns;
 	if (cpio->layout == CPIO_MODULES)

@@ -12,21 +12,11 @@
 	"its path in the archive has more than 4095 bytes, " \
 	"the most that a kernel unpacks"
 
-static int fail_node(const struct cpio *cpio, tree_id node, int err,
-		     const char *reason, struct diag *diag)
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (diag)
-		(void)tree_host_path(cpio->tree, node, &path);
-	return diag_set(diag, err, path, "%s", reason);
-}
-
 int cpio_fail(const struct cpio *cpio, const struct walked *at, int err,
 	      const char *reason, struct diag *diag)
 {
 	if (!at->listed)
-		return fail_node(cpio, at->source, err, reason, diag);
+		return tree_fail(cpio->tree, at->source, err, reason, diag);
 	return devices_fail(&cpio->list, at->line, err, diag, "%s", reason);
 }
 
@@ -58,7 +48,7 @@ static int look_at(struct cpio_walk *walk, tree_id node, size_t path_len,
 		return 0;
 	/* Who goes on after that does so behind it. */
 	ahead->info.n_children = 0;
-	return fail_node(walk->cpio, node, -ENAMETOOLONG, TOO_LONG, diag);
+	return tree_fail(walk->cpio->tree, node, -ENAMETOOLONG, TOO_LONG, diag);
 }
 
 /* The next node, in the directory that the last one was or behind it. */

@@ -31,10 +31,7 @@
 static int fail(const struct ext2_demand *d, tree_id node, struct diag *diag,
 		int err, const char *reason)
 {
-	_cleanup_free_ char *path = NULL;
-
-	(void)tree_host_path(d->tree, node, &path);
-	return diag_set(diag, err, path, "%s", reason);
+	return tree_fail(d->tree, node, err, reason, diag);
 }
 
 /* ---- sequence ---- */

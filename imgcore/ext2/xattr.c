@@ -52,12 +52,10 @@ static bool fits_block(const struct tree *tree, uint32_t set)
 static int fail_too_large(const struct ext2_demand *d, tree_id node,
 			  struct diag *diag)
 {
-	_cleanup_free_ char *path = NULL;
-
-	(void)tree_host_path(d->tree, node, &path);
-	return diag_set(
-		diag, -E2BIG, path,
-		"more extended attributes than the 4096 bytes of a block hold; leave them out with --xattrs=none");
+	return tree_fail(
+		d->tree, node, -E2BIG,
+		"more extended attributes than the 4096 bytes of a block hold; leave them out with --xattrs=none",
+		diag);
 }
 
 /* The block for one more user of a set; `open` has the last of each set. */

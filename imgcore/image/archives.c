@@ -25,11 +25,7 @@ static char *name_copy(const struct tree_info *info)
 
 static int fail(const struct grafting *g, tree_id dir, int err)
 {
-	_cleanup_free_ char *path = NULL;
-
-	if (g->diag)
-		(void)tree_host_path(g->archives, dir, &path);
-	return diag_set(g->diag, err, path, NULL);
+	return tree_fail(g->archives, dir, err, NULL, g->diag);
 }
 
 static enum cpio_layout layout_of(const char *name)

@@ -138,16 +138,6 @@ static void drop(struct hostfiles *files)
 	}
 }
 
-static int fail(const struct tree *tree, tree_id node, int err,
-		const char *reason, struct diag *diag)
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (diag)
-		(void)tree_host_path(tree, node, &path);
-	return diag_set(diag, err, path, "%s", reason);
-}
-
 /* One read of one file. */
 struct reading {
 	struct hostfiles *files;
@@ -207,13 +197,7 @@ static int read_verified(const struct reading *rd, int fd,
 		return serve(rd, fd, n);
 	if (r < 0)
 		return r;
-	if (n < 0)
-		return fail(rd->tree, rd->node, (int)n, strerror((int)-n),
-			    rd->diag);
-	return (size_t)n == rd->len
-		       ? 0
-		       : fail(rd->tree, rd->node, -EIO,
-			      "gives fewer bytes than its size says", rd->diag);
+	return tree_judge_read(rd->tree, rd->node, n, rd->len, rd->diag);
 }
 
 /* Through the cache. */

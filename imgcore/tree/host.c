@@ -213,12 +213,8 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		return stale(tree, id, diag, "was removed");
 	if (fd == -ENXIO || fd == -ENODEV) /* a socket, or no one's device */
 		return stale(tree, id, diag, "was replaced");
-	if (fd < 0) {
-		_cleanup_free_ char *path = NULL;
-
-		(void)tree_host_path(tree, id, &path);
-		return diag_set(diag, fd, path, NULL);
-	}
+	if (fd < 0)
+		return tree_fail(tree, id, fd, NULL, diag);
 	*ret_fd = fd;
 	return 0;
 }

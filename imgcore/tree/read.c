@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -13,14 +12,15 @@ struct reading {
 	struct diag *diag;
 };
 
-static int fail(const struct tree *tree, tree_id id, int err,
-		const char *reason, struct diag *diag)
+int tree_judge_read(const struct tree *tree, tree_id id, ssize_t n, size_t len,
+		    struct diag *diag)
 {
-	_cleanup_free_ char *path = NULL;
-
-	if (diag)
-		(void)tree_host_path(tree, id, &path);
-	return diag_set(diag, err, path, "%s", reason);
+	if (n < 0)
+		return tree_fail(tree, id, (int)n, NULL, diag);
+	if ((size_t)n == len)
+		return 0;
+	return tree_fail(tree, id, -EIO, "gives fewer bytes than its size says",
+			 diag);
 }
 
 static int read_host(const struct content_reader *reader,
@@ -36,14 +36,7 @@ static int read_host(const struct content_reader *reader,
 		return r;
 	n = io_pread(fd, buf, len, offset);
 	r = tree_verify_host(tree, file, fd, diag);
-	if (r < 0)
-		return r;
-	if (n < 0)
-		return fail(tree, file, (int)n, strerror((int)-n), diag);
-	return (size_t)n == len
-		       ? 0
-		       : fail(tree, file, -EIO,
-			      "gives fewer bytes than its size says", diag);
+	return r < 0 ? r : tree_judge_read(tree, file, n, len, diag);
 }
 
 int tree_read(const struct tree *tree, tree_id id, void *buf, size_t len,
@@ -58,6 +51,6 @@ int tree_read(const struct tree *tree, tree_id id, void *buf, size_t len,
 	r = content->pread(content, &reading.reader, buf, len, offset);
 	/* What a host file has said stays. */
 	return r < 0 && diag && !diag->reason
-		       ? fail(tree, id, r, strerror(-r), diag)
+		       ? tree_fail(tree, id, r, NULL, diag)
 		       : r;
 }

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/search.h"
 #include "base/vec.h"
+#include "imgcore/diag.h"
 #include "tree/dir.h"
 #include "tree/origin.h"
 
@@ -349,6 +350,18 @@ int tree_host_path(const struct tree *tree, tree_id id, char **ret_path)
 {
 	return path_below(tree, id, tree->root_path ? tree->root_path : "",
 			  ret_path);
+}
+
+int tree_fail(const struct tree *tree, tree_id id, int err, const char *reason,
+	      struct diag *diag)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!diag)
+		return err;
+	(void)tree_host_path(tree, id, &path);
+	return reason ? diag_set(diag, err, path, "%s", reason)
+		      : diag_set(diag, err, path, NULL);
 }
 
 /* ---- content ---- */

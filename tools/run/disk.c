@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/math.h"
 #include "child.h"
 #include "imgcore/diag.h"
 #include "options.h"
@@ -41,7 +42,7 @@ static int find_beside(char **ret_path)
 		return -ENOENT;
 	self[n] = '\0';
 	dirname(self);
-	for (size_t i = 0; i < sizeof(where) / sizeof(*where); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
 		_cleanup_free_ char *path = NULL;
 
 		if (asprintf(&path, "%s/%s", self, where[i]) < 0) {

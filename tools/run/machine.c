@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "child.h"
 #include "disk.h"
 #include "imgcore/diag.h"
@@ -251,7 +252,7 @@ static int time_left(const struct machine *machine)
 	int64_t now = now_ms();
 	int64_t least = has_rest(machine) ? 0 : INT32_MAX;
 
-	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
 		if (!times[i])
 			continue;
 		if (times[i] - now < least)

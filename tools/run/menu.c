@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 
 /* The end of a command rather than a word, and not a character of one. */
 static bool ends_command(char c)
@@ -102,7 +103,7 @@ static bool is_keyword(const char *word)
 						"else", "while", "until",
 						"do",	"!" };
 
-	for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(keywords); i++) {
 		if (strcmp(word, keywords[i]) == 0)
 			return true;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "base/vec.h"
 #include "fs/options.h"
 #include "imgcore/diag.h"
@@ -36,7 +37,7 @@ static const struct option own[] = {
 	{ "version", no_argument, NULL, 'V' },
 };
 
-#define N_OWN (sizeof(own) / sizeof(*own))
+#define N_OWN ARRAY_SIZE(own)
 
 void run_options_help(FILE *out)
 {
@@ -91,7 +92,7 @@ static int set_accel(struct run_options *options, const char *value,
 		[ACCEL_TCG] = "tcg",
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (strcmp(value, names[i]) == 0) {
 			options->accel = (enum accel)i;
 			return 0;

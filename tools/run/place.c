@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "fs/mountpoint.h"
 #include "imgcore/diag.h"
 #include "leash.h"
@@ -43,7 +44,7 @@ int place_make(char **ret_place, struct diag *diag)
 				     getenv("TMPDIR"), "/tmp" };
 	int r = -ENOENT;
 
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		if (dirs[i] && *dirs[i])
 			r = make_below(dirs[i], ret_place);
 		if (r == 0)

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct diag;
 struct tree;
@@ -333,6 +334,9 @@ tree_id tree_find(const struct tree *tree, const char *path);
 int tree_path(const struct tree *tree, tree_id id, char **ret_path);
 /* The same with the host's root before it, for messages. */
 int tree_host_path(const struct tree *tree, tree_id id, char **ret_path);
+/* Says reason (NULL: err's own) of that path, and returns err. */
+int tree_fail(const struct tree *tree, tree_id id, int err, const char *reason,
+	      struct diag *diag);
 /* How many sets of extended attributes there are: numbers 1 ... that. */
 uint32_t tree_xattr_sets(const struct tree *tree);
 /*
@@ -384,6 +388,12 @@ void tree_dir_release(struct tree_dir *dir);
  */
 int tree_read(const struct tree *tree, tree_id id, void *buf, size_t len,
 	      uint64_t offset, struct diag *diag);
+/*
+ * What a read of len bytes of a host file, which gave n or a negative errno,
+ * amounts to: 0 if that was all of them.
+ */
+int tree_judge_read(const struct tree *tree, tree_id id, ssize_t n, size_t len,
+		    struct diag *diag);
 /* The check alone, on an open descriptor: 0 or -ESTALE. */
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag);
