@@ -2,22 +2,19 @@
 #include "launcher.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "channel.h"
 #include "exit_code.h"
+#include "first_sector.h"
 #include "imgcore/diag.h"
 #include "options.h"
 #include "readahead.h"
-
-#define SECTOR 512
+#include "words.h"
 
 struct launcher {
 	const struct options *options;
@@ -69,62 +66,19 @@ static int disk_path(const struct options *options, char **ret_path)
 	return 0;
 }
 
-/* The disk is there when somebody else than its server can read it. */
-static int read_sector(const char *path)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char sector[SECTOR];
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = io_pread(fd, sector, sizeof(sector), 0);
-	if (n < 0)
-		return (int)n;
-	if (n != sizeof(sector))
-		return -EIO;
-	if (fstat(fd, &st) == 0)
-		readahead_raise(st.st_dev);
-	return 0;
-}
-
-static bool needs_quotes(const char *s)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789/._-+=:@%,";
-
-	return s[strspn(s, plain)] != '\0';
-}
-
-/* A word for the shell, in which QEMU finds every comma doubled. */
-static void print_file(const char *path)
-{
-	bool quoted = needs_quotes(path);
-
-	fputs(quoted ? "'file=" : "file=", stdout);
-	/* What stands before a colon, QEMU takes for a protocol. */
-	if (path[strcspn(path, ":/")] == ':')
-		fputs("./", stdout);
-	for (; *path; path++) {
-		if (*path == '\'')
-			fputs("'\\''", stdout);
-		else
-			putchar(*path);
-		if (*path == ',')
-			putchar(',');
-	}
-	if (quoted)
-		putchar('\'');
-}
-
 static void print_command(const char *path)
 {
-	if (!isatty(STDOUT_FILENO))
+	_cleanup_free_ char *file = words_qemu_file(path);
+	_cleanup_free_ char *word = NULL;
+
+	if (!isatty(STDOUT_FILENO) || !file)
 		return;
+	if (asprintf(&word, "file=%s", file) < 0) {
+		word = NULL;
+		return;
+	}
 	fputs("qemu-system-x86_64 -drive format=raw,", stdout);
-	print_file(path);
+	words_print(word, stdout);
 	puts(" -m 1G");
 	fflush(stdout);
 }
@@ -152,11 +106,13 @@ static int see_disk(struct launcher *launcher)
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct diag diag = DIAG_INIT;
+	dev_t dev;
 	int r = disk_path(launcher->options, &path);
 
 	if (r == 0)
-		r = read_sector(path);
+		r = first_sector_read(path, &dev);
 	if (r == 0) {
+		readahead_raise(dev);
 		channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL, -1);
 		print_command(path);
 		return EXIT_OK;

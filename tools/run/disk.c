@@ -12,14 +12,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/math.h"
 #include "child.h"
 #include "imgcore/diag.h"
 #include "options.h"
 #include "place.h"
-
-#define SECTOR 512
 
 /* ---- which program ---- */
 
@@ -124,18 +121,4 @@ int disk_start(pid_t *ret_pid, const struct run_options *options,
 			"cannot be run: %s; say with --dirdisk=PROGRAM where dirdisk is",
 			strerror(-r));
 	return 0;
-}
-
-int disk_try(const char *path)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char sector[SECTOR];
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = io_pread(fd, sector, sizeof(sector), 0);
-	if (n < 0)
-		return (int)n;
-	return n == sizeof(sector) ? 0 : -EIO;
 }

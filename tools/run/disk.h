@@ -19,8 +19,4 @@ struct run_options;
 int disk_start(pid_t *ret_pid, const struct run_options *options,
 	       const char *place, const sigset_t *mask, struct diag *diag);
 
-/* The disk can be read: 0, or why not (yet). Waits for an answer of dirdisk's.
- */
-int disk_try(const char *path);
-
 #endif

@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/vec.h"
+#include "fs/words.h"
 #include "options.h"
 
 /* ---- words ---- */
@@ -74,22 +75,6 @@ void qemu_line_clear(struct qemu_line *line)
 	vec_free(line);
 }
 
-/* In a value of QEMU's a comma is written twice. */
-static char *with_commas(const char *text)
-{
-	char *copy = malloc(2 * strlen(text) + 1);
-	char *to = copy;
-
-	for (; copy && *text; text++) {
-		*to++ = *text;
-		if (*text == ',')
-			*to++ = ',';
-	}
-	if (copy)
-		*to = '\0';
-	return copy;
-}
-
 /* ---- what the user said ---- */
 
 /* QEMU takes one dash and two. */
@@ -140,7 +125,7 @@ static int put_serial(struct qemu_line *line, const struct run_options *options,
 
 static int put_disk(struct qemu_line *line, const char *disk)
 {
-	_cleanup_free_ char *file = with_commas(disk);
+	_cleanup_free_ char *file = words_qemu_file(disk);
 	int r = PUT(line, "-drive");
 
 	if (!file)
@@ -204,35 +189,12 @@ int qemu_probe_sector(void)
 
 /* ---- for people ---- */
 
-static bool is_plain(const char *word)
-{
-	return *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
-					   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					   "0123456789/._-+=:@%,")];
-}
-
-static void print_word(const char *word, FILE *out)
-{
-	if (is_plain(word)) {
-		fputs(word, out);
-		return;
-	}
-	putc('\'', out);
-	for (; *word; word++) {
-		if (*word == '\'')
-			fputs("'\\''", out);
-		else
-			putc(*word, out);
-	}
-	putc('\'', out);
-}
-
 void qemu_line_print(const struct qemu_line *line, FILE *out)
 {
 	for (char **word = line->items; *word; word++) {
 		if (word != line->items)
 			putc(' ', out);
-		print_word(*word, out);
+		words_print(*word, out);
 	}
 	putc('\n', out);
 }

@@ -14,7 +14,7 @@
 #include "base/io.h"
 #include "boots.h"
 #include "child.h"
-#include "disk.h"
+#include "fs/first_sector.h"
 #include "keeper.h"
 #include "options.h"
 #include "say.h"
@@ -145,7 +145,9 @@ static void watch_begin(struct watch *watch)
 
 static void watch_main(struct watch *watch, const char *disk, bool changes)
 {
-	while (disk_try(disk) < 0)
+	dev_t dev;
+
+	while (first_sector_read(disk, &dev) < 0)
 		nap(READY_TICK_MS);
 	if (changes)
 		watch_begin(watch);
