@@ -36,6 +36,7 @@ def test_sweep_ends_all(box, wedged):
     assert time.monotonic() - start < 30
     assert box.processes() == {} and box.mounts() == []
     assert procs.loops_below(box.root) == []
+    assert not box.loops, "the next sweep would take another test's device"
 
 
 def test_deadline_interrupts_what_waits_for_it(box, wedged):

@@ -184,7 +184,9 @@ class Sandbox:
         assert self.mounts() == []
 
     def sweep(self):
-        return procs.sweep(self.root, loops=self.loops)
+        # Only once: a device that is free again may be another test's soon.
+        loops, self.loops = self.loops, set()
+        return procs.sweep(self.root, loops=loops)
 
     def close(self):
         left = self.sweep()

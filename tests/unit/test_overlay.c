@@ -57,6 +57,8 @@ static void disk_write(struct disk *d, uint64_t offset, const void *buf,
 		       size_t len)
 {
 	assert_ok(overlay_pwrite(d->overlay, buf, len, offset, NULL));
+	if (len == 0)
+		return;
 	memcpy(d->bytes + offset, buf, len);
 	for (uint64_t b = offset / BLOCK; b < div_up(offset + len, BLOCK); b++)
 		d->written[b] = true;
