@@ -406,10 +406,12 @@ static void as_the_kernel(void **state)
 	const struct temp *t = *state;
 	unsigned found = 0, outside = 0;
 
-	for (int tree = 0; tree < 40; tree++) {
+	for (int tree = 0; tree < 40 || found < 50 || outside < 50; tree++) {
 		_cleanup_close_ int root = -1;
 		char name[16], text[PATH_MAX];
 
+		/* Few trees in which next to nothing is found are no fault. */
+		assert_true(tree < 1000);
 		snprintf(name, sizeof(name), "t%d", tree);
 		assert_sys(mkdirat(t->fd, name, 0755));
 		root = openat(t->fd, name, O_RDONLY | O_DIRECTORY);
@@ -419,8 +421,6 @@ static void as_the_kernel(void **state)
 			compare(root, text, &found, &outside);
 		}
 	}
-	assert_true(found > 50);
-	assert_true(outside > 50);
 }
 
 int main(void)
