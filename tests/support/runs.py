@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """dirdisk-run with a QEMU of the test's own, a shell script."""
 
+import contextlib
 import os
+import pathlib
 import struct
 import time
 
@@ -126,6 +128,37 @@ class Runs:
                 if os.getsid(pid) == pid:
                     return pid
         raise AssertionError(f"no keeper: {self.box.processes()}")
+
+    def watcher(self, process):
+        """The one of our children that has none."""
+        for pid in procs.alive():
+            if self.runs(pid, "dirdisk-run") and pid != process.pid:
+                if os.getsid(pid) != pid:
+                    return pid
+        raise AssertionError(f"no watcher: {self.box.processes()}")
+
+    @contextlib.contextmanager
+    def slow(self, pid, name):
+        """While a process is about to look at a file of the source."""
+        delay = "inject=%%stat:delay_enter=3000000"
+        argv = ["strace", "-q", "-P", self.src / name, "-e", delay]
+        tracer = self.box.start([*map(str, argv), "-p", str(pid)])
+        wait_until(lambda: self._stands(pid))
+        try:
+            yield
+        finally:
+            tracer.terminate()
+            tracer.wait(20)
+
+    @staticmethod
+    def _stands(pid):
+        """Stopped by its tracer, and not for one moment only."""
+        for _ in range(20):
+            text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+            if text.rpartition(")")[2].split()[0] != "t":
+                return False
+            time.sleep(0.01)
+        return True
 
     def qemu_pid(self):
         for pid, command in self.box.processes().items():

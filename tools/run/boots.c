@@ -48,8 +48,6 @@ void boots_free(struct boots *boots)
 	free(boots);
 }
 
-DEFINE_CLEANUP(struct boots, boots_free)
-
 /* ---- files ---- */
 
 static void add_hash(uint64_t *hash, const void *bytes, size_t len)
@@ -242,7 +240,7 @@ static int take_file(void *context, const char *path, bool kernel)
 
 int boots_read(struct boots **ret_boots, const char *src, const char *place)
 {
-	_cleanup_(boots_freep) struct boots *boots = calloc(1, sizeof(*boots));
+	_cleanup_boots_ struct boots *boots = calloc(1, sizeof(*boots));
 	int r;
 
 	if (!boots)

@@ -11,11 +11,16 @@
 
 #include <stdbool.h>
 
+#include "base/cleanup.h"
+
 struct boots;
 
 /* place: where the disk is mounted. */
 int boots_read(struct boots **ret_boots, const char *src, const char *place);
 void boots_free(struct boots *boots);
+
+DEFINE_CLEANUP(struct boots, boots_free)
+#define _cleanup_boots_ _cleanup_(boots_freep)
 
 /* What is different, in a few words that the caller frees; NULL: nothing. */
 int boots_difference(const struct boots *old, const struct boots *now,

@@ -91,6 +91,19 @@ static void take_boots(struct watch *watch, struct boots *boots)
 	watch->since = now_ms();
 }
 
+/*
+ * Whether a second look finds the same. The menu is read before the files are:
+ * a kernel whose last bytes came in between would seem whole, and gone.
+ */
+static bool is_still(const struct watch *watch)
+{
+	_cleanup_boots_ struct boots *boots = NULL;
+	_cleanup_free_ char *text = NULL;
+
+	return boots_read(&boots, watch->src, watch->place) == 0 &&
+	       boots_difference(watch->now, boots, &text) == 0 && !text;
+}
+
 /* What was booted last is not what is there. */
 static void compare(struct watch *watch)
 {
@@ -100,7 +113,7 @@ static void compare(struct watch *watch)
 		return;
 	watch->changing = text;
 	if (!text || now_ms() - watch->since < REST_MS ||
-	    !boots_ready(watch->booted, watch->now))
+	    !boots_ready(watch->booted, watch->now) || !is_still(watch))
 		return;
 	boots_free(watch->booted);
 	watch->booted = take_ptr(watch->now);
