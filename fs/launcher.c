@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/quote.h"
 #include "channel.h"
 #include "exit_code.h"
 #include "first_sector.h"
@@ -78,7 +79,7 @@ static void print_command(const char *path)
 		return;
 	}
 	fputs("qemu-system-x86_64 -drive format=raw,", stdout);
-	words_print(word, stdout);
+	quote_word(stdout, word);
 	puts(" -m 1G");
 	fflush(stdout);
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "boot/quote.h"
+#include "base/quote.h"
 
 /* Where the word at text ends: a space outside of double quotes. */
 static const char *word_end(const char *text)

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/quote.h"
 #include "boot/found.h"
-#include "boot/quote.h"
 
 /* An entry and one of its names. */
 struct label {

@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/quote.h"
 #include "boot/cmdline.h"
 #include "boot/found.h"
-#include "boot/quote.h"
 #include "imgcore/diag.h"
 
 /* "6.9.0, 6.8.0, ..." for a message. */

@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "boot/quote.h"
+#include "base/quote.h"
 #include "boot_tree.h"
 
 extern char **environ;

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/quote.h"
 #include "base/vec.h"
 #include "fs/words.h"
 #include "options.h"
@@ -194,7 +195,7 @@ void qemu_line_print(const struct qemu_line *line, FILE *out)
 	for (char **word = line->items; *word; word++) {
 		if (word != line->items)
 			putc(' ', out);
-		words_print(*word, out);
+		quote_word(out, *word);
 	}
 	putc('\n', out);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef BOOT_QUOTE_H
-#define BOOT_QUOTE_H
+#ifndef BASE_QUOTE_H
+#define BASE_QUOTE_H
 
 /*
- * Values in a GRUB script, such that none of them can end its word.
- * Source: GRUB's manual, "Writing configuration files directly".
+ * Values in a script of the shell's or GRUB's, such that none of them can end
+ * its word.
+ * Source: POSIX, "Shell Command Language", 2.2; GRUB's manual, "Writing
+ * configuration files directly".
  */
 
 #include <stdio.h>

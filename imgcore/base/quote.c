@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Between single quotes GRUB takes every byte as it is, a newline too, up to
- * the next single quote, which is therefore put outside as \'. A carriage
- * return alone is lost: GRUB drops it from every line it reads.
+ * Between single quotes a shell and GRUB take every byte as it is, a newline
+ * too, up to the next single quote, which is therefore put outside as \'. A
+ * carriage return alone is lost on GRUB: it drops it from every line it reads.
  */
-#include "boot/quote.h"
+#include "base/quote.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
