@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import pathlib
 import struct
 import time
 
@@ -121,21 +120,20 @@ class Runs:
         except OSError:
             return False
 
-    def keeper(self, process):
-        """The one of our children that has a session of its own."""
+    def _child(self, process, own_session):
         for pid in procs.alive():
             if self.runs(pid, "dirdisk-run") and pid != process.pid:
-                if os.getsid(pid) == pid:
+                if (os.getsid(pid) == pid) == own_session:
                     return pid
-        raise AssertionError(f"no keeper: {self.box.processes()}")
+        raise AssertionError(f"there is none: {self.box.processes()}")
+
+    def keeper(self, process):
+        """The one of our children that has a session of its own."""
+        return self._child(process, own_session=True)
 
     def watcher(self, process):
         """The one of our children that has none."""
-        for pid in procs.alive():
-            if self.runs(pid, "dirdisk-run") and pid != process.pid:
-                if os.getsid(pid) != pid:
-                    return pid
-        raise AssertionError(f"no watcher: {self.box.processes()}")
+        return self._child(process, own_session=False)
 
     @contextlib.contextmanager
     def slow(self, pid, name):
@@ -154,8 +152,7 @@ class Runs:
     def _stands(pid):
         """Stopped by its tracer, and not for one moment only."""
         for _ in range(20):
-            text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-            if text.rpartition(")")[2].split()[0] != "t":
+            if procs.descendants()[pid][1] != "t":
                 return False
             time.sleep(0.01)
         return True

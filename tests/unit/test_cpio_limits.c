@@ -200,20 +200,27 @@ static void lists_that_do_not_fit(void **state)
 	}
 }
 
-static void a_listed_path_that_is_too_long(void **state)
+/* `before`, and a pipe so many levels deep. */
+static char *list_of_deep_pipe(const char *before, unsigned levels)
 {
-	_cleanup_builder_ struct tree_builder *b = builder_new();
 	char *text;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 
-	fputs("\n\npipe ", f);
-	for (int i = 0; i < 2048; i++)
-		fputs("d/", f);
+	fprintf(f, "%spipe ", before);
+	for (unsigned i = 0; i < levels; i++)
+		fputs("a/", f);
 	fputs("x 0600 0 0\n", f);
 	fclose(f);
+	return text;
+}
+
+static void a_listed_path_that_is_too_long(void **state)
+{
+	_cleanup_builder_ struct tree_builder *b = builder_new();
+	_cleanup_free_ char *text = list_of_deep_pipe("\n\n", 2048);
+
 	add_text(b, add_dir(b, 0, "d"), "devices", text);
-	free(text);
 	assert_refused(b, "d", CPIO_AS_IS, -ENAMETOOLONG, "/d/devices:3",
 		       "4095 bytes");
 }
@@ -265,19 +272,13 @@ static void every_path_that_is_too_long(void **state)
 	_cleanup_builder_ struct tree_builder *b = deep("d", 2100, NULL);
 	_cleanup_tree_ struct tree *tree = NULL;
 	_cleanup_cpio_ struct cpio *cpio = NULL;
+	_cleanup_free_ char *deep_pipe = list_of_deep_pipe("", 5000);
+	_cleanup_free_ char *text = NULL;
 	builder_id at;
-	char *text;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
 
-	fputs("pipe ", f);
-	for (int i = 0; i < 5000; i++)
-		fputs("a/", f);
-	fputs("x 0600 0 0\npipe z 0600 0 0\n", f);
-	fclose(f);
+	assert_true(asprintf(&text, "%spipe z 0600 0 0\n", deep_pipe) > 0);
 	assert_ok(tree_builder_mkdirs(b, 0, "d", &dir_attr, &at));
 	add_text(b, at, "devices", text);
-	free(text);
 	add_file(b, at, "e", UINT64_C(1) << 32);
 	tree = builder_tree(b);
 	assert_ok(

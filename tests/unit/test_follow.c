@@ -406,7 +406,7 @@ static void as_the_kernel(void **state)
 	const struct temp *t = *state;
 	unsigned found = 0, outside = 0;
 
-	for (int tree = 0; tree < 40 || found < 50 || outside < 50; tree++) {
+	for (int tree = 0; tree < 40 || found <= 50 || outside <= 50; tree++) {
 		_cleanup_close_ int root = -1;
 		char name[16], text[PATH_MAX];
 

@@ -49,7 +49,7 @@ static void generations_are_of_one_moment(void **state)
 	make_dirs(t->fd);
 	live = live_of(t->fd, NULL);
 	assert_int_equal(pthread_create(&c.thread, NULL, change_pairs, &c), 0);
-	for (unsigned i = 0; i < 150 || made < 10 || there < 10; i++) {
+	for (unsigned i = 0; i < 150 || made <= 10 || there <= 10; i++) {
 		_cleanup_generation_ struct generation *g = NULL;
 		bool first, second;
 		int r = live_newest(live, &g, NULL);
@@ -105,7 +105,7 @@ static void content_is_of_one_moment(void **state)
 	live = live_of(t->fd, NULL);
 	assert_int_equal(pthread_create(&c.thread, NULL, change_content, &c),
 			 0);
-	for (unsigned i = 0; i < 200 || compared < 100; i++) {
+	for (unsigned i = 0; i < 200 || compared <= 100; i++) {
 		_cleanup_generation_ struct generation *g = NULL;
 		char first[5] = "";
 		int r = live_newest(live, &g, NULL);
