@@ -32,6 +32,12 @@ const struct tree *image_tree(const struct image *image, enum image_part part)
 					   : image->partition[part].tree;
 }
 
+void image_set_own_dev(struct image *image, uint64_t own_dev)
+{
+	for (unsigned i = 0; i < 2; i++)
+		tree_set_own_dev(image->partition[i].tree, own_dev);
+}
+
 const struct boot_kernels *image_kernels(const struct image *image)
 {
 	return image->kernels;

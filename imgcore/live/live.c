@@ -43,7 +43,10 @@ void live_attend(struct live *live)
 
 void live_set_own_dev(struct live *live, uint64_t dev)
 {
+	pthread_mutex_lock(&live->mutex);
 	atomic_store(&live->own_dev, dev);
+	image_set_own_dev(live->newest->image, dev);
+	pthread_mutex_unlock(&live->mutex);
 }
 
 /* ---- what the front end is told ---- */

@@ -18,32 +18,16 @@ void batch_clear(struct batch *batch)
 	batch->names.count = 0;
 	batch->extents.count = 0;
 	batch->xattrs.count = 0;
-	while (batch->origins.count > 0)
-		origin_unref(batch->origins.items[--batch->origins.count]);
 }
 
 void batch_release(struct batch *batch)
 {
 	batch_clear(batch);
-	vec_free(&batch->origins);
 	vec_free(&batch->entries);
 	vec_free(&batch->order);
 	vec_free(&batch->names);
 	vec_free(&batch->extents);
 	vec_free(&batch->xattrs);
-}
-
-int batch_put_origin(struct batch *batch, struct entry *e,
-		     struct origin *origin)
-{
-	struct origin **kept = vec_push(&batch->origins);
-
-	if (!kept) {
-		origin_unref(origin);
-		return -ENOMEM;
-	}
-	*kept = e->origin = origin;
-	return 0;
 }
 
 int batch_put(struct batch *batch, const char *bytes, size_t len,
@@ -381,9 +365,7 @@ int batch_add_node(struct batch *batch, const struct dir *dir,
 		if (batch_put_xattrs(batch, e, set, len) < 0)
 			return -ENOMEM;
 	}
-	if (!S_ISREG(node->mode))
-		return 0;
-	if (node->file.origin)
-		e->origin = dir->more->origins.items[node->file.origin - 1];
-	return node->file.runs ? copy_extents(batch, e, dir, node) : 0;
+	return S_ISREG(node->mode) && node->file.runs
+		       ? copy_extents(batch, e, dir, node)
+		       : 0;
 }

@@ -22,7 +22,7 @@ struct entry {
 	size_t n_extents;
 	size_t first_xattr; /* its set, in the batch's xattrs */
 	size_t xattrs_len;
-	struct origin *origin; /* somebody else's; NULL: none */
+	struct origin *origin; /* the graft's; NULL: none */
 	/* The graft it is, or a directory whose grafts it takes in. */
 	builder_id graft;
 	bool sparse;
@@ -53,11 +53,6 @@ struct batch {
 		uint8_t *items;
 		size_t count, size;
 	} xattrs;
-	/* Of entries whose origin is nobody else's. */
-	struct {
-		struct origin **items;
-		size_t count, size;
-	} origins;
 };
 
 void batch_clear(struct batch *batch);
@@ -70,9 +65,6 @@ int batch_put(struct batch *batch, const char *bytes, size_t len,
 /* The set of extended attributes of an entry. */
 int batch_put_xattrs(struct batch *batch, struct entry *e, const uint8_t *set,
 		     size_t len);
-/* Gives an entry an origin, which is taken over. */
-int batch_put_origin(struct batch *batch, struct entry *e,
-		     struct origin *origin);
 /* Adds what the host showed of an entry of a directory of an earlier tree. */
 int batch_add_node(struct batch *batch, const struct dir *dir,
 		   const struct node *node);

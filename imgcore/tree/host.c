@@ -11,6 +11,8 @@
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
+#include "imgcore/tree.h"
+#include "tree/follow.h"
 #include "tree/node.h"
 #include "tree/origin.h"
 
@@ -83,6 +85,32 @@ int host_open_beneath(int root_fd, const char *path, int flags)
 	return fd;
 }
 
+int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
+{
+	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
+	_cleanup_close_ int dir = -1;
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *above =
+		strndup(path, slash ? (size_t)(slash - path) : 0);
+	int r;
+	int fd;
+
+	if (!above)
+		return -ENOMEM;
+	dir = open_long(root_fd, *above ? above : ".", O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return dir;
+	r = follow_resolve(dir, slash ? slash + 1 : path, own_dev, &target);
+	if (r < 0)
+		return r == -EINVAL || r == -EISDIR || r == -EXDEV ? -ENODEV
+								   : r;
+	flags |= O_NOFOLLOW | O_CLOEXEC;
+	fd = openat(target.dirfd, target.name, flags | O_NOATIME);
+	if (fd < 0 && errno == EPERM)
+		fd = openat(target.dirfd, target.name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
 static int stale(const struct tree *tree, tree_id id, struct diag *diag,
 		 const char *what)
 {
@@ -134,6 +162,9 @@ static int open_scanned(const struct tree *tree, tree_id id)
 	r = tree_path(tree, id, &path);
 	if (r < 0)
 		return r;
+	if (n->flags & NODE_LEADS_OUT)
+		return host_open_link(tree->root_fd, path,
+				      atomic_load(&tree->own_dev), OPEN_FLAGS);
 	return host_open_beneath(tree->root_fd, path, OPEN_FLAGS);
 }
 
@@ -175,7 +206,7 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 	char name[NAME_MAX + 1];
 	int fd;
 
-	if (n->file.origin || n->flags & NODE_GRAFT)
+	if (n->flags & (NODE_GRAFT | NODE_LEADS_OUT))
 		return open_scanned(tree, id);
 	fd = dir_enter(dir, tree, place->node);
 	/* What is wrong with the directory, the whole path will show. */
@@ -211,7 +242,8 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 	fd = dir ? open_named(tree, id, dir) : open_scanned(tree, id);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return stale(tree, id, diag, "was removed");
-	if (fd == -ENXIO || fd == -ENODEV) /* a socket, or no one's device */
+	/* A socket, no one's device, a link to something else than a file. */
+	if (fd == -ENXIO || fd == -ENODEV)
 		return stale(tree, id, diag, "was replaced");
 	if (fd < 0)
 		return tree_fail(tree, id, fd, NULL, diag);

@@ -2,7 +2,7 @@
 #ifndef TREE_HOST_H
 #define TREE_HOST_H
 
-#include "imgcore/tree.h"
+#include <stdint.h>
 
 /*
  * Opens a path beneath a directory: no symbolic link on the way or at its end,
@@ -11,5 +11,14 @@
  * where the caller may ask for that. A descriptor or a negative errno.
  */
 int host_open_beneath(int root_fd, const char *path, int flags);
+
+/*
+ * Follows the symbolic link at `path` beneath a directory to the regular file
+ * it leads to, anywhere on the host but on own_dev, and opens that: a
+ * descriptor or a negative errno. -ENODEV: it leads to something else than a
+ * regular file, or to own_dev; others are those of host_open_beneath and of
+ * follow_resolve.
+ */
+int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags);
 
 #endif

@@ -27,8 +27,9 @@ enum node_flags {
 	NODE_GRAFT = 1 << 2, /* nothing of the host is behind it */
 	NODE_LINKED = 1 << 3, /* there may be further names of its inode */
 	/*
-	 * A symbolic link that leads out and may be followed: a regular file
-	 * with an origin where it leads to one, the link where it does not.
+	 * A symbolic link that leads out and may be followed: the regular file
+	 * it leads to, or the link where it leads to none. Its path is all that
+	 * is known of the way there, and is followed again at each open.
 	 */
 	NODE_LEADS_OUT = 1 << 4,
 };
@@ -43,7 +44,7 @@ struct node {
 	uint64_t name_len : 8;
 	union {
 		struct {
-			uint32_t origin; /* 1 + index, 0: beneath the root */
+			uint32_t origin; /* a graft's: 1 + index, or 0 */
 			uint32_t runs; /* 1 + index, 0: dense */
 		} file;
 		struct {
@@ -163,6 +164,7 @@ struct tree {
 	int64_t youngest; /* change time read anew, in ns */
 	char *root_path; /* NULL: not from a host */
 	int root_fd;
+	_Atomic uint64_t own_dev; /* our mount's: no link is followed into it */
 };
 
 static_assert(offsetof(struct further, node) == 0, "a record's number");

@@ -54,8 +54,7 @@ int origin_set_dir(struct origin *origin, int dirfd, const struct stat *st)
 /* Should a fifo have taken its place, do not wait for a writer. */
 int origin_open(const struct origin *origin)
 {
-	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY |
-		    (origin->nofollow ? O_NOFOLLOW : 0);
+	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	int fd = openat(origin->dir->fd, origin->path, flags | O_NOATIME);
 
 	/* Only its owner may read a file without touching its access time. */

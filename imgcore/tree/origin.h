@@ -3,8 +3,10 @@
 #define TREE_ORIGIN_H
 
 /*
- * Where the bytes of a file come from that does not lie beneath the root:
- * counted, since trees share the directories that show it.
+ * Where the bytes of a grafted file come from: counted, since trees share the
+ * directories that show it. Made in the threads of the caller only: a thread
+ * that scans has a table of descriptors of its own, and no descriptor may
+ * outlive it.
  */
 
 #include <stdatomic.h>
@@ -26,7 +28,6 @@ struct origin {
 	atomic_uint users;
 	struct content *content;
 	char *path; /* host file: relative to dir */
-	bool nofollow; /* which is no link */
 	struct origin_dir *dir;
 };
 

@@ -88,7 +88,9 @@ static void *scan_work(void *context);
 /*
  * One thread more; if none can be had, those that run do all of it. Each has a
  * table of descriptors of its own: in a shared one the kernel counts every use
- * of the directory's, for every entry. Where that is forbidden, it does.
+ * of the directory's, for every entry. Where that is forbidden, it does. So no
+ * descriptor that is opened here may be left in the tree: its number means
+ * another file to everyone else.
  */
 static void *scan_thread(void *context)
 {
@@ -539,6 +541,7 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path)
 	if (r < 0)
 		return r;
 	t = s->assembly.tree;
+	atomic_store(&t->own_dev, s->options->own_dev);
 	t->root_path = strdup(root_path);
 	t->root_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
 	if (!t->root_path || t->root_fd < 0)

@@ -12,7 +12,6 @@
 #include "base/vec.h"
 #include "tree/follow.h"
 #include "tree/host.h"
-#include "tree/origin.h"
 
 #define COUNT_EVERY  1024u
 #define KEEP_ENTRIES 4096u
@@ -283,57 +282,30 @@ static bool may_follow(const struct dir_scan *s, const char *name,
 	       follow_leads_out(s->root_fd, s->path, name, s->options->own_dev);
 }
 
-static int set_origin(struct dir_scan *s, struct entry *e,
-		      struct followed *target)
-{
-	struct origin *origin = origin_new();
-	struct stat st;
-	int r;
-
-	if (!origin)
-		return -ENOMEM;
-	origin->nofollow = true;
-	origin->path = take_ptr(target->name);
-	r = fstat(target->dirfd, &st) < 0 ? -errno : 0;
-	if (r == 0)
-		r = origin_set_dir(origin, target->dirfd, &st);
-	if (r < 0) {
-		origin_unref(origin);
-		return r;
-	}
-	return batch_put_origin(&s->batch, e, origin);
-}
-
-static int follow_link(struct dir_scan *s, const char *name,
-		       struct followed *target)
-{
-	struct entry *e;
-	int r;
-
-	if (faccessat(target->dirfd, target->name, R_OK, AT_EACCESS) < 0)
-		return scan_unreadable(s, name);
-	e = batch_add(&s->batch, name, strlen(name));
-	if (!e)
-		return fail(s, name, -ENOMEM, NULL);
-	note_time(s, &target->stx);
-	e->dev = scan_device(&target->stx);
-	scan_fill_node(s->options, &target->stx, &e->node);
-	e->node.flags |= NODE_LEADS_OUT;
-	r = set_origin(s, e, target);
-	return r < 0 ? fail(s, name, r, NULL) : 0;
-}
-
-/* A link of that kind, as what it leads to; 1: it stays a link. */
+/*
+ * A link of that kind, as what it leads to; 1: it stays a link. Nothing of the
+ * way is held: this thread's descriptors end with it.
+ */
 static int scan_leading_out(struct dir_scan *s, const char *name)
 {
 	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
+	struct entry *e;
 
 	if (follow_resolve(s->dirfd, name, s->options->own_dev, &target) < 0) {
 		note(s, name,
 		     "leads out of the tree, and there to no file; stays a link");
 		return 1;
 	}
-	return follow_link(s, name, &target);
+	if (faccessat(target.dirfd, target.name, R_OK, AT_EACCESS) < 0)
+		return scan_unreadable(s, name);
+	e = batch_add(&s->batch, name, strlen(name));
+	if (!e)
+		return fail(s, name, -ENOMEM, NULL);
+	note_time(s, &target.stx);
+	e->dev = scan_device(&target.stx);
+	scan_fill_node(s->options, &target.stx, &e->node);
+	e->node.flags |= NODE_LEADS_OUT;
+	return 0;
 }
 
 static bool is_mounted_over(const struct statx *stx)

@@ -364,6 +364,11 @@ int tree_fail(const struct tree *tree, tree_id id, int err, const char *reason,
 		      : diag_set(diag, err, path, NULL);
 }
 
+void tree_set_own_dev(struct tree *tree, uint64_t own_dev)
+{
+	atomic_store(&tree->own_dev, own_dev);
+}
+
 /* ---- content ---- */
 
 /* The origin of a grafted regular file, or NULL. */

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from support import kernels, sources
+from support import judges, kernels, sources
 from support.machine import QEMU, TCG, Machine, article_line
 
 SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
@@ -61,6 +61,24 @@ def test_half_written(dirdisk, box, guest):
     assert [row[0] for row in kernels.table(text)] == [guest.version]
     assert len(titles(check(box, disk))) == 2
     disk.unmount()
+
+
+@pytest.mark.timeout(300)
+def test_linked(dirdisk, box):
+    """A link to a build is a kernel of the menu, whichever thread scans it."""
+    src, build = sources.before(box.dir("src")), box.dir("build")
+    mnt = box.dir("mnt")
+    (src / "kernels").mkdir()
+    (build / "bzImage").write_bytes(kernels.bzimage("6.1.0", 300_000))
+    (src / "kernels/bzImage").symlink_to(build / "bzImage")
+    for _ in range(30):
+        disk = dirdisk(src, mnt)
+        text = (disk.mnt / "info/kernels").read_text()
+        assert kernels.rejects(text) == {}
+        assert kernels.table(text) == [("6.1.0", "/kernels/bzImage", [])]
+        assert "linux /kernels/bzImage " in check(box, disk)
+        judges.assert_grub_reads(box, disk.image, 2, "/kernels", build)
+        disk.unmount()
 
 
 # Prints the words of a command between marks, one to a line.

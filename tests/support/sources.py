@@ -44,6 +44,16 @@ def small(root):
     return root
 
 
+def before(root):
+    """Directories that a scan comes to before any other, with files.
+
+    By then it has all its threads, and any of them may scan the next one.
+    """
+    for number in range(40):
+        write(root, f"!{number:02}/file", b"%d\n" % number)
+    return root
+
+
 # Sizes where a file's block map gains a level or ends a block.
 SIZES = [0, 1, 4095, 4096, 4097]
 SIZES += [n * BLOCK + d for n in (12, 12 + 1024) for d in (-1, 0, 1)]

@@ -293,12 +293,81 @@ static inline void get_info(const struct tree *tree, const char *path,
 
 static const struct tree_scan_options scan_all = { 0 };
 
+/* For scans that ask for no number of their own; 0: one for each core. */
+static unsigned scan_threads;
+
+/*
+ * Directories that are scanned before the others of `dir`, and hold something:
+ * by then there are as many threads as there may be, and any of them may scan
+ * what the test is about.
+ */
+#define BEFORE_DIRS 40u
+
+static inline void put_before(int dir)
+{
+	for (unsigned i = 0; i < BEFORE_DIRS; i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "!%02u", i);
+		assert_sys(mkdirat(dir, path, 0755));
+		strcat(path, "/file");
+		put_text(dir, path, path);
+	}
+}
+
+static inline int scan_make(void **state, unsigned threads)
+{
+	const struct temp *t;
+
+	scan_threads = threads;
+	if (temp_make(state) < 0)
+		return -1;
+	t = *state;
+	put_before(t->fd);
+	return 0;
+}
+
+static inline int scan_make_one(void **state)
+{
+	return scan_make(state, 1);
+}
+
+static inline int scan_make_eight(void **state)
+{
+	return scan_make(state, 8);
+}
+
+static inline int scan_remove(void **state)
+{
+	scan_threads = 0;
+	return temp_remove(state);
+}
+
+/* A test of what a scan finds: by one thread, and by eight. */
+#define scan_tests(function)                                               \
+	{ #function " (1 thread)", function, scan_make_one, scan_remove }, \
+	{                                                                  \
+#function " (8 threads)", function, scan_make_eight,       \
+			scan_remove                                        \
+	}
+
+static inline int try_scan(int fd, const struct tree_scan_options *options,
+			   struct tree_builder *grafts, struct tree **ret_tree,
+			   struct diag *diag)
+{
+	struct tree_scan_options o = *options;
+
+	if (o.threads == 0)
+		o.threads = scan_threads;
+	return tree_scan(fd, "/src", &o, grafts, ret_tree, diag);
+}
+
 static inline struct tree *scan(int fd, const struct tree_scan_options *options,
 				struct tree_builder *grafts)
 {
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 	struct tree *tree;
-	int r = tree_scan(fd, "/src", options, grafts, &tree, &diag);
+	int r = try_scan(fd, options, grafts, &tree, &diag);
 
 	if (r < 0)
 		fail_msg("%s: %s", diag.path, diag.reason);

@@ -15,6 +15,7 @@ static int make_source(const struct temp *t)
 	assert_sys(mkdirat(t->fd, "build", 0755));
 	fd = openat(t->fd, "src", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_sys(fd);
+	put_before(fd);
 	return fd;
 }
 
@@ -80,6 +81,78 @@ static void a_build_is_followed(void **state)
 	assert_bytes(second, "kernels/bzImage", "another");
 	assert_changed(second, false);
 	assert_false(tree_equal(first, second));
+}
+
+/* The thread that scanned the link has ended when the file is read. */
+static void whichever_thread_follows(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_close_ int src = make_source(t);
+
+	put_text(t->fd, "build/bzImage", "bytes");
+	assert_sys(symlinkat("../../build/bzImage", src, "kernels/bzImage"));
+	for (int i = 0; i < 50; i++) {
+		_cleanup_tree_ struct tree *tree = scan(src, &following, NULL);
+
+		assert_bytes(tree, "kernels/bzImage", "bytes");
+	}
+}
+
+static void assert_stale(const struct tree *tree, const char *reason)
+{
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	int fd = -7;
+
+	assert_int_equal(
+		tree_open_host(tree, must_find(tree, "kernels/l"), &fd, &diag),
+		-ESTALE);
+	assert_int_equal(fd, -7);
+	assert_string_equal(diag.path, "/src/kernels/l");
+	assert_contains(diag.reason, reason);
+}
+
+static void put_link(int src, const char *target)
+{
+	(void)unlinkat(src, "kernels/l", 0);
+	assert_sys(symlinkat(target, src, "kernels/l"));
+}
+
+/* Another way to the same file is as good; another file is not, nor none. */
+static void a_link_that_leads_elsewhere_now(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_close_ int src = make_source(t);
+	_cleanup_tree_ struct tree *tree = NULL;
+	struct stat st;
+
+	put_text(t->fd, "build/bzImage", "bytes");
+	put_text(t->fd, "build/other", "other");
+	assert_sys(mkfifoat(t->fd, "build/fifo", 0600));
+	assert_sys(symlinkat("build", t->fd, "current"));
+	put_link(src, "../../build/bzImage");
+	tree = scan(src, &following, NULL);
+	assert_bytes(tree, "kernels/l", "bytes");
+	put_link(src, "../../current/bzImage");
+	assert_bytes(tree, "kernels/l", "bytes");
+	put_link(src, "../../build/other");
+	assert_stale(tree, "replaced");
+	put_link(src, "../../build/none");
+	assert_stale(tree, "removed");
+	put_link(src, "../../build");
+	assert_stale(tree, "replaced");
+	put_link(src, "../../build/fifo");
+	assert_stale(tree, "replaced");
+	put_link(src, "l");
+	assert_stale(tree, "removed");
+	put_link(src, "../../build/bzImage");
+	assert_bytes(tree, "kernels/l", "bytes");
+	/* Where our own mount comes to be, nothing is looked up any more. */
+	assert_sys(fstatat(t->fd, "build", &st, 0));
+	tree_set_own_dev(tree, st.st_dev);
+	assert_stale(tree, "replaced");
+	tree_set_own_dev(tree, 0);
+	put_text(t->fd, "build/bzImage", "more bytes");
+	assert_stale(tree, "size");
 }
 
 /* A directory that is made anew of what is known keeps what was followed. */
@@ -159,10 +232,12 @@ static void links_that_stay_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		temp_test(a_build_is_followed),
-		temp_test(taken_unread),
-		temp_test(a_link_that_dangles),
-		temp_test(links_that_stay_links),
+		scan_tests(a_build_is_followed),
+		scan_tests(whichever_thread_follows),
+		scan_tests(a_link_that_leads_elsewhere_now),
+		scan_tests(taken_unread),
+		scan_tests(a_link_that_dangles),
+		scan_tests(links_that_stay_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,9 @@ int image_assemble(const struct image_options *options,
 		   const struct image *previous, struct image **ret_image,
 		   struct diag *diag);
 
+/* The device that our own mount is, from when it is there. Any thread. */
+void image_set_own_dev(struct image *image, uint64_t own_dev);
+
 /*
  * Opens host files that a boot reads, and keeps them open as long as the image
  * lives: one that is then replaced by rename, or removed, is still read whole.

@@ -317,6 +317,8 @@ int64_t tree_youngest(const struct tree *tree);
  */
 bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
 			   tree_id *ret_dir);
+/* The device that our own mount is, from when it is there. Any thread. */
+void tree_set_own_dev(struct tree *tree, uint64_t own_dev);
 /* Whether two files of the host were the same one, unchanged, when scanned. */
 bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
 		    tree_id other);
