@@ -31,4 +31,20 @@ static inline uint64_t round_down(uint64_t a, uint64_t to)
 	return a / to * to;
 }
 
+#define NS_PER_SECOND INT64_C(1000000000)
+
+/*
+ * A time in nanoseconds since 1970. File systems of others invent times: those
+ * outside of the years 1677 to 2262 are the first and the last moment of them.
+ */
+static inline int64_t time_ns(int64_t seconds, int64_t ns)
+{
+	int64_t time;
+
+	if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &time) ||
+	    __builtin_add_overflow(time, ns, &time))
+		return seconds < 0 ? INT64_MIN : INT64_MAX;
+	return time;
+}
+
 #endif

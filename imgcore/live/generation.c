@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"
 
@@ -62,8 +63,7 @@ uint64_t generation_number(const struct generation *generation)
 
 int64_t generation_time(const struct generation *generation)
 {
-	return generation->time.tv_sec * INT64_C(1000000000) +
-	       generation->time.tv_nsec;
+	return time_ns(generation->time.tv_sec, generation->time.tv_nsec);
 }
 
 const char *generation_cause(const struct generation *generation)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
 #include "live/live-internal.h"
@@ -64,7 +65,7 @@ struct trees rest_newest(const struct live *live)
 
 static int64_t timespec_ns(const struct timespec *time)
 {
-	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+	return time_ns(time->tv_sec, time->tv_nsec);
 }
 
 static int64_t now_ns(clockid_t clock)

@@ -251,6 +251,8 @@ int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
 	r = origin->path ? share_dir(builder, dirfd, origin) : -ENOMEM;
 	if (r == 0)
 		r = add_host_node(builder, parent, name, &st, &origin);
+	if (r < 0)
+		builder->host_dir = NULL; /* it may end with this origin */
 	return r < 0 ? diag_set(diag, r, host_path, NULL) : 0;
 }
 

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/math.h"
 #include "imgcore/tree.h"
 #include "tree/xattr_set.h"
 
@@ -192,7 +193,10 @@ static inline uint64_t node_device(const struct dir *dir,
 			      : dir->more->devices.items[node->dev - 1];
 }
 
-/* As the image shows it; a node keeps the host's, which proves its file. */
+/*
+ * As the image shows it; a node keeps the host's, which proves its file, and
+ * may have more nanoseconds than a second has.
+ */
 static inline void node_mtime(const struct tree_clock *clock,
 			      const struct node *node, int64_t *ret_seconds,
 			      uint32_t *ret_ns)
@@ -200,7 +204,8 @@ static inline void node_mtime(const struct tree_clock *clock,
 	bool late = clock->clamp && node->mtime >= clock->latest;
 
 	*ret_seconds = late ? clock->latest : node->mtime;
-	*ret_ns = late ? 0 : node->mtime_ns;
+	*ret_ns = late ? 0
+		       : (uint32_t)min_u64(node->mtime_ns, NS_PER_SECOND - 1);
 }
 
 /* Bytewise, the shorter of two equal beginnings first. */

@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "base/vec.h"
 #include "tree/follow.h"
 #include "tree/host.h"
@@ -266,8 +267,7 @@ static int scan_unreadable(struct dir_scan *s, const char *name)
 
 static void note_time(struct dir_scan *s, const struct statx *stx)
 {
-	int64_t ns = stx->stx_ctime.tv_sec * INT64_C(1000000000) +
-		     stx->stx_ctime.tv_nsec;
+	int64_t ns = time_ns(stx->stx_ctime.tv_sec, stx->stx_ctime.tv_nsec);
 
 	if (ns > s->youngest)
 		s->youngest = ns;

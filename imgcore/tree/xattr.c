@@ -195,7 +195,7 @@ int xattrs_scan(struct xattr_reader *reader, struct batch *batch,
 	    (reader->none_there && reader->none_dev == e->dev))
 		return 0;
 	reader->reason[0] = '\0';
-	if (!reader->names.items &&
+	if ((!reader->names.items || !reader->value.items) &&
 	    (vec_reserve(&reader->names, SMALL_SIZE) < 0 ||
 	     vec_reserve(&reader->value, SMALL_SIZE) < 0))
 		return -ENOMEM;
@@ -207,14 +207,18 @@ int xattrs_scan(struct xattr_reader *reader, struct batch *batch,
 	if (r < 0)
 		return r;
 	size = xattr_list_size(&reader->list);
+	if (size == 0)
+		return 0;
 	if (vec_reserve(&batch->xattrs, size) < 0)
 		return -ENOMEM;
+	r = xattr_list_finish(&reader->list,
+			      batch->xattrs.items + batch->xattrs.count);
+	if (r < 0)
+		return fail(reader, r, NULL, "one is listed twice");
 	e->first_xattr = batch->xattrs.count;
 	e->xattrs_len = size;
 	batch->xattrs.count += size;
-	r = xattr_list_finish(&reader->list,
-			      batch->xattrs.items + e->first_xattr);
-	return r < 0 ? fail(reader, r, NULL, "one is listed twice") : 0;
+	return 0;
 }
 
 /* ---- readers ---- */

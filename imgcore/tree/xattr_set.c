@@ -208,9 +208,11 @@ int xattr_sets_intern(struct xattr_sets *sets, struct xattr_index *index,
 	}
 	slot = find_slot(sets, index, set, len);
 	if (*slot == 0) {
-		size_t *start = vec_push(&sets->starts);
+		size_t *start = vec_reserve(&sets->bytes, len) < 0
+					? NULL
+					: vec_push(&sets->starts);
 
-		if (!start || vec_reserve(&sets->bytes, len) < 0)
+		if (!start)
 			return -ENOMEM;
 		*start = sets->bytes.count;
 		memcpy(sets->bytes.items + sets->bytes.count, set, len);

@@ -112,6 +112,47 @@ static void many_and_large(void **state)
 	assert_true(names >= 2 * 65536);
 }
 
+/* A file system that lists one twice; linked with --wrap. */
+ssize_t __real_llistxattr(const char *path, char *list, size_t size);
+ssize_t __wrap_llistxattr(const char *path, char *list, size_t size);
+
+static const char *listed = NULL;
+static size_t listed_len;
+
+ssize_t __wrap_llistxattr(const char *path, char *list, size_t size)
+{
+	if (!listed)
+		return __real_llistxattr(path, list, size);
+	if (size > 0)
+		memcpy(list, listed, listed_len);
+	return (ssize_t)listed_len;
+}
+
+/* The entry has none then, and not a part of them. */
+static void listed_twice(void **state)
+{
+	static const char twice[] = "user.a\0user.b\0user.a";
+	const struct temp *t = *state;
+	_cleanup_(xattr_reader_release) struct xattr_reader reader =
+		reader_of(TREE_XATTRS_KEEP, t->fd, true);
+	_cleanup_(batch_release) struct batch batch = { 0 };
+	struct entry e = { .dev = 1 };
+
+	put_text(t->fd, "file", "");
+	set(t->fd, "file", "user.a", "1");
+	set(t->fd, "file", "user.b", "2");
+	listed = twice;
+	listed_len = sizeof(twice);
+	assert_int_equal(xattrs_scan(&reader, &batch, &e, t->fd, "file"),
+			 -EEXIST);
+	listed = NULL;
+	assert_contains(reader.reason, "listed twice");
+	assert_int_equal(e.xattrs_len, 0);
+	assert_int_equal(batch.xattrs.count, 0);
+	assert_ok(xattrs_scan(&reader, &batch, &e, t->fd, "file"));
+	assert_int_equal(e.xattrs_len, 2 * (6 + 1 + 1));
+}
+
 /* ---- whole trees ---- */
 
 static void assert_numbers(const struct tree *tree, const char *path,
@@ -172,11 +213,9 @@ static void host_wins_over_grafts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		temp_test(which_are_taken),
-		temp_test(links_are_not_followed),
-		temp_test(many_and_large),
-		temp_test(of_a_scan),
-		temp_test(host_wins_over_grafts),
+		temp_test(which_are_taken), temp_test(links_are_not_followed),
+		temp_test(many_and_large),  temp_test(listed_twice),
+		scan_tests(of_a_scan),	    scan_tests(host_wins_over_grafts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
