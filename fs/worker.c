@@ -26,6 +26,7 @@
 #include "log.h"
 #include "operations.h"
 #include "options.h"
+#include "owners.h"
 #include "stdio_null.h"
 #include "updates.h"
 #include "vmdk.h"
@@ -110,25 +111,54 @@ static void fill_options(const struct worker *worker, struct progress *progress,
 	ret_options->scan.context = progress;
 }
 
-static void warn_skipped(const struct worker *worker, const struct image *image)
+/* A line that is told at the start, of the source as a whole. */
+static void warn(const struct worker *worker, const char *reason)
 {
-	uint64_t skipped = 0;
-	struct diag diag = DIAG_INIT;
-	_cleanup_free_ char *text = NULL;
+	const struct diag diag = { .path = (char *)worker->source,
+				   .reason = (char *)reason };
+	_cleanup_free_ char *text = diag_format(&diag, 0);
 
-	for (unsigned i = 0; i < IMAGE_PARTS; i++)
-		skipped += tree_skipped(image_tree(image, i));
-	if (!skipped)
-		return;
-	diag_set(&diag, -EACCES, worker->source,
-		 "%" PRIu64 " unreadable %s left out", skipped,
-		 skipped == 1 ? "entry is" : "entries are");
-	text = diag_format(&diag, -EACCES);
-	diag_clear(&diag);
 	if (!text)
 		return;
 	log_note(text);
 	channel_send(worker->channel, MESSAGE_WARNING, 0, text, -1);
+}
+
+/* What of the source is not on the disk as a person may expect. */
+static void warn_of_image(const struct worker *worker,
+			  const struct image_options *options,
+			  const struct image *image)
+{
+	uint64_t skipped = 0;
+	uint64_t mounted = 0;
+	bool hidden = false;
+	char text[160];
+
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
+		const struct tree *tree = image_tree(image, i);
+
+		skipped += tree_skipped(tree);
+		mounted += tree_mounted(tree);
+		hidden = hidden || owners_are_hidden(options, tree);
+	}
+	if (skipped) {
+		snprintf(text, sizeof(text),
+			 "%" PRIu64 " unreadable %s left out", skipped,
+			 skipped == 1 ? "entry is" : "entries are");
+		warn(worker, text);
+	}
+	if (mounted) {
+		snprintf(text, sizeof(text),
+			 "%" PRIu64 " %s below it %s empty on the disk; %s",
+			 mounted, mounted == 1 ? "mount" : "mounts",
+			 mounted == 1 ? "is" : "are",
+			 options->scan.cross_mounts
+				 ? "dirdisk-check says why"
+				 : "--cross-mounts enters what is mounted");
+		warn(worker, text);
+	}
+	if (hidden)
+		warn(worker, OWNERS_HIDDEN);
 }
 
 static void notice(void *context, const struct diag *diag, int err)
@@ -169,8 +199,8 @@ static int build_disk(const struct worker *worker, struct service *service,
 	if (r < 0)
 		return r;
 	served = generations_newest(service->generations);
-	warn_skipped(worker,
-		     generation_image(disk_generation(served_disk(served))));
+	warn_of_image(worker, &options.image,
+		      generation_image(disk_generation(served_disk(served))));
 	generations_done(service->generations, served);
 	return updates_new(&service->updates, service->generations);
 }

@@ -140,7 +140,8 @@ static int add_runs(struct ext2_demand *d, tree_id node,
 	size_t first = d->runs.count;
 	struct blockmap map;
 
-	if (vec_reserve(&d->runs, info->n_extents) < 0)
+	/* One at least: a file that is all one hole has a place there too. */
+	if (vec_reserve(&d->runs, info->n_extents + 1) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < info->n_extents; i++) {
 		uint32_t start =
@@ -523,18 +524,18 @@ static int number_inodes(struct ext2_demand *d, struct diag *diag)
 {
 	size_t n;
 	const tree_id *links = tree_list(d->tree, TREE_LIST_LINKS, &n);
-	const tree_id *end = links + n;
 	tree_id *apart;
+	size_t i = 0;
 
 	if (vec_reserve(&d->apart, n + 2) < 0)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	apart = d->apart.items;
 	*apart++ = TREE_ROOT;
-	while (links < end && *links < d->lost_found)
-		*apart++ = *links++;
+	while (i < n && links[i] < d->lost_found)
+		*apart++ = links[i++];
 	*apart++ = d->lost_found;
-	while (links < end)
-		*apart++ = *links++;
+	while (i < n)
+		*apart++ = links[i++];
 	d->apart.count = n + 2;
 	d->inodes = tree_count(d->tree) - (uint32_t)n;
 	if (d->inodes > UINT32_MAX - EXT2_GOOD_OLD_FIRST_INO)

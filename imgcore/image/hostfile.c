@@ -216,7 +216,8 @@ static int read_part(const struct reading *rd)
 	if (r < 0)
 		return r;
 	r = read_verified(rd, fd, NULL);
-	if (r == 0)
+	/* No mount below the tree shall be busy for what was read once. */
+	if (r == 0 && !tree_across(rd->tree, rd->node))
 		fd = slot_exchange(slot, rd->tree, rd->node, fd);
 	return r;
 }

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "base/path.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
 #include "live/live-internal.h"
@@ -227,7 +228,9 @@ static int round_look(struct round *round, struct diag *diag)
 static int32_t add_watch(void *context, int dirfd)
 {
 	struct live *live = context;
-	int32_t watch = watch_add(&live->watch, dirfd);
+	const bool local = !live->options.image.scan.cross_mounts ||
+			   watch_is_local(dirfd);
+	int32_t watch = local ? watch_add(&live->watch, dirfd) : TREE_UNWATCHED;
 	struct stat st;
 
 	if (watch >= 0 && (fstat(dirfd, &st) < 0 ||
@@ -244,6 +247,7 @@ static struct image_options scan_options(struct live *live)
 	options.scan.watch = add_watch;
 	options.scan.watch_context = live;
 	options.scan.own_dev = atomic_load(&live->own_dev);
+	options.scan.mountinfo = live->mounts.fd;
 	if (live->newest)
 		options.scan.progress = NULL;
 	return options;
@@ -306,7 +310,7 @@ static int say_restless(struct round *round, struct diag *diag)
 	if (round->error < 0)
 		return -EAGAIN;
 	if (cause_last(&round->live->changes, round->at.tree, &path) == 0 &&
-	    path && asprintf(&whole, "%s/%s", source, path) < 0)
+	    path && asprintf(&whole, "%s/%s", path_above(source), path) < 0)
 		whole = NULL;
 	return diag_set(
 		diag, -EAGAIN, whole ? whole : source,

@@ -33,7 +33,8 @@ void batch_release(struct batch *batch)
 int batch_put(struct batch *batch, const char *bytes, size_t len,
 	      uint64_t *ret_offset)
 {
-	if (vec_reserve(&batch->names, len) < 0)
+	/* Room for one more, so that there are bytes even for no name. */
+	if (vec_reserve(&batch->names, len + 1) < 0)
 		return -ENOMEM;
 	if (len > 0)
 		memcpy(batch->names.items + batch->names.count, bytes, len);
@@ -331,8 +332,7 @@ static int copy_extents(struct batch *batch, struct entry *e,
 {
 	const struct runs *runs = &dir->more->runs.items[node->file.runs - 1];
 
-	return put_extents(batch, e, dir->more->extents.items + runs->first,
-			   runs->n);
+	return put_extents(batch, e, runs_extents(dir, runs), runs->n);
 }
 
 int batch_add_node(struct batch *batch, const struct dir *dir,

@@ -161,6 +161,7 @@ static int put_entry(struct filling *f, const struct entry *e)
 	if (e->xattrs_len > 0 && put_xattrs(f, e, n) < 0)
 		return -ENOMEM;
 	f->dir->linked += (n->flags & NODE_LINKED) != 0;
+	f->dir->mounted += (n->flags & NODE_MOUNTED) != 0;
 	f->dir->leads_out |= (n->flags & NODE_LEADS_OUT) != 0;
 	f->dir->grafted |= (n->flags & NODE_GRAFT) || e->graft != BUILDER_NONE;
 	if (S_ISDIR(n->mode))

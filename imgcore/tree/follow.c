@@ -39,17 +39,16 @@ void followed_release(struct followed *followed)
 	*followed = (struct followed)FOLLOWED_INIT;
 }
 
-/* What is mounted there is not asked: it may be ourselves. */
-static int look(const struct walk *w, int fd, struct statx *stx)
+int follow_look(int fd, uint64_t own_dev, struct statx *ret_stx)
 {
 	int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
 
-	if (statx(fd, "", flags, STATX_BASIC_STATS, stx) < 0)
+	if (statx(fd, "", flags, STATX_BASIC_STATS, ret_stx) < 0)
 		return -errno;
-	if (w->own_dev &&
-	    makedev(stx->stx_dev_major, stx->stx_dev_minor) == w->own_dev)
-		return -EXDEV;
-	return 0;
+	return own_dev && makedev(ret_stx->stx_dev_major,
+				  ret_stx->stx_dev_minor) == own_dev
+		       ? -EXDEV
+		       : 0;
 }
 
 /* Takes fd, the directory to go on from. */
@@ -59,7 +58,7 @@ static int enter(struct walk *w, int fd)
 		return -errno;
 	base_closep(&w->dir);
 	w->dir = fd;
-	return look(w, fd, &w->at);
+	return follow_look(fd, w->own_dev, &w->at);
 }
 
 static int walk_begin(struct walk *w, int dirfd, const char *dir,
@@ -195,7 +194,7 @@ static int step(struct walk *w, const char *name, struct followed *ret)
 	fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = look(w, fd, &stx);
+	r = follow_look(fd, w->own_dev, &stx);
 	if (r < 0)
 		return r;
 	if (S_ISLNK(stx.stx_mode))

@@ -18,6 +18,12 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+/*
+ * What a descriptor (O_PATH) leads to, without asking what is mounted there: it
+ * may be ourselves. -EXDEV: it is on own_dev.
+ */
+int follow_look(int fd, uint64_t own_dev, struct statx *ret_stx);
+
 /* Where a link leads: the caller releases it. */
 struct followed {
 	int dirfd; /* O_PATH: the directory of the target */

@@ -78,11 +78,79 @@ int host_open_beneath(int root_fd, const char *path, int flags)
 
 	if (*path == '\0')
 		path = ".";
+	if (flags & O_PATH)
+		return open_long(root_fd, path, flags);
 	fd = open_long(root_fd, path, flags | O_NOATIME);
 	/* Only its owner may read a file without touching its access time. */
 	if (fd == -EPERM)
 		fd = open_long(root_fd, path, flags);
 	return fd;
+}
+
+/* One name, which is no link; what it leads to was looked at. */
+static int open_name(int dir, const char *name, int flags)
+{
+	int fd;
+
+	flags |= O_NOFOLLOW | O_CLOEXEC;
+	fd = openat(dir, name, flags | O_NOATIME);
+	if (fd < 0 && errno == EPERM)
+		fd = openat(dir, name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Name by name, so that our own mount is recognized before it is asked. */
+static int walk_across(int root_fd, const char *path, uint64_t own_dev,
+		       int flags)
+{
+	_cleanup_close_ int above = -1;
+	int dir = root_fd;
+
+	for (;;) {
+		_cleanup_close_ int fd = -1;
+		size_t len = strcspn(path, "/");
+		char name[NAME_MAX + 1];
+		struct statx stx;
+		int r;
+
+		if (len > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(name, path, len);
+		name[len] = '\0';
+		path += len + (path[len] == '/');
+		fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		r = follow_look(fd, own_dev, &stx);
+		if (r < 0)
+			return r;
+		if (S_ISLNK(stx.stx_mode))
+			return -ELOOP;
+		if (!S_ISDIR(stx.stx_mode))
+			return *path || flags & O_DIRECTORY
+				       ? -ENOTDIR
+				       : open_name(dir, name, flags);
+		if (*path == '\0')
+			return flags & O_PATH ? take_fd(&fd)
+					      : open_name(fd, ".", flags);
+		base_closep(&above);
+		dir = above = take_fd(&fd);
+	}
+}
+
+int host_open_across(int root_fd, const char *path, uint64_t own_dev, int flags)
+{
+	int fd = host_open_beneath(root_fd, path, flags);
+
+	return fd == -EXDEV ? walk_across(root_fd, path, own_dev, flags) : fd;
+}
+
+int host_open_in_tree(const struct tree *tree, const char *path, int flags)
+{
+	if (!tree->cross_mounts)
+		return host_open_beneath(tree->root_fd, path, flags);
+	return host_open_across(tree->root_fd, path,
+				atomic_load(&tree->own_dev), flags);
 }
 
 int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
@@ -93,22 +161,17 @@ int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
 	_cleanup_free_ char *above =
 		strndup(path, slash ? (size_t)(slash - path) : 0);
 	int r;
-	int fd;
 
 	if (!above)
 		return -ENOMEM;
-	dir = open_long(root_fd, *above ? above : ".", O_PATH | O_DIRECTORY);
+	dir = host_open_across(root_fd, above, own_dev, O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;
 	r = follow_resolve(dir, slash ? slash + 1 : path, own_dev, &target);
 	if (r < 0)
 		return r == -EINVAL || r == -EISDIR || r == -EXDEV ? -ENODEV
 								   : r;
-	flags |= O_NOFOLLOW | O_CLOEXEC;
-	fd = openat(target.dirfd, target.name, flags | O_NOATIME);
-	if (fd < 0 && errno == EPERM)
-		fd = openat(target.dirfd, target.name, flags);
-	return fd < 0 ? -errno : fd;
+	return open_name(target.dirfd, target.name, flags);
 }
 
 static int stale(const struct tree *tree, tree_id id, struct diag *diag,
@@ -165,7 +228,7 @@ static int open_scanned(const struct tree *tree, tree_id id)
 	if (n->flags & NODE_LEADS_OUT)
 		return host_open_link(tree->root_fd, path,
 				      atomic_load(&tree->own_dev), OPEN_FLAGS);
-	return host_open_beneath(tree->root_fd, path, OPEN_FLAGS);
+	return host_open_in_tree(tree, path, OPEN_FLAGS);
 }
 
 /* ---- beneath a directory that stays open ---- */
@@ -194,8 +257,7 @@ static int dir_enter(struct tree_dir *dir, const struct tree *tree,
 	r = tree_path(tree, node, &path);
 	if (r < 0)
 		return r;
-	dir->fd = open_long(tree->root_fd, *path ? path : ".",
-			    O_PATH | O_DIRECTORY);
+	dir->fd = host_open_in_tree(tree, path, O_PATH | O_DIRECTORY);
 	return dir->fd;
 }
 
@@ -214,7 +276,9 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 		return open_scanned(tree, id);
 	memcpy(name, node_name(place->dir, n), n->name_len);
 	name[n->name_len] = '\0';
-	return host_open_beneath(fd, name, OPEN_FLAGS);
+	fd = host_open_beneath(fd, name, OPEN_FLAGS);
+	/* Something is mounted on the file itself. */
+	return fd == -EXDEV ? open_scanned(tree, id) : fd;
 }
 
 /* ---- and in general ---- */

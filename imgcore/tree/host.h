@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+struct tree;
+
 /*
  * Opens a path beneath a directory: no symbolic link on the way or at its end,
  * no other file system (-EXDEV), nothing above. The path may be longer than
@@ -11,6 +13,11 @@
  * where the caller may ask for that. A descriptor or a negative errno.
  */
 int host_open_beneath(int root_fd, const char *path, int flags);
+/* The same, but into any other file system than own_dev (-EXDEV). */
+int host_open_across(int root_fd, const char *path, uint64_t own_dev,
+		     int flags);
+/* The one or the other, as the tree was scanned. */
+int host_open_in_tree(const struct tree *tree, const char *path, int flags);
 
 /*
  * Follows the symbolic link at `path` beneath a directory to the regular file

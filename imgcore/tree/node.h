@@ -33,6 +33,7 @@ enum node_flags {
 	 * is known of the way there, and is followed again at each open.
 	 */
 	NODE_LEADS_OUT = 1 << 4,
+	NODE_MOUNTED = 1 << 5, /* NODE_UNSCANNED for what is mounted on it */
 };
 
 /* One name. All numbers are the directory's own: they hold in every tree. */
@@ -102,6 +103,7 @@ struct dir {
 	uint32_t subdirs;
 	uint32_t sparse; /* files with holes */
 	uint32_t linked; /* entries with NODE_LINKED */
+	uint32_t mounted; /* with NODE_MOUNTED */
 	uint32_t skipped; /* entries that were left out: unreadable */
 	int32_t watch;
 	bool grafted; /* some came from a builder */
@@ -165,6 +167,7 @@ struct tree {
 	int64_t youngest; /* change time read anew, in ns */
 	char *root_path; /* NULL: not from a host */
 	int root_fd;
+	bool cross_mounts;
 	_Atomic uint64_t own_dev; /* our mount's: no link is followed into it */
 };
 
@@ -191,6 +194,13 @@ static inline uint64_t node_device(const struct dir *dir,
 {
 	return node->dev == 0 ? dir->dev
 			      : dir->more->devices.items[node->dev - 1];
+}
+
+/* NULL where the file is all one hole. */
+static inline const struct tree_extent *runs_extents(const struct dir *dir,
+						     const struct runs *runs)
+{
+	return runs->n > 0 ? dir->more->extents.items + runs->first : NULL;
 }
 
 /*

@@ -45,6 +45,10 @@ struct slot {
 	size_t place;
 	builder_id graft; /* goes into it, or BUILDER_NONE */
 	char *path;
+	struct {
+		struct tree_identity *items;
+		size_t count, size;
+	} above; /* with cross_mounts: the directory, and those above it */
 	bool on_host;
 	struct dir *dir; /* the result; there from the start if shared */
 	bool done;
@@ -56,6 +60,8 @@ struct scan {
 	const struct tree_builder *grafts; /* or NULL */
 	uid_t euid;
 	struct xattr_reader xattrs; /* the root's */
+	int mountinfo; /* with cross_mounts, or -1 */
+	int own_mountinfo; /* the same if it was opened here, or -1 */
 
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
@@ -243,6 +249,24 @@ static struct dir *shareable(const struct scan *s, size_t place)
 	return n == 0 ? was->dir : NULL;
 }
 
+/* Where a directory would lead back to if it were mounted below itself. */
+static int note_above(const struct tree *t, tree_id id, struct slot *slot)
+{
+	for (;;) {
+		const struct place *place;
+		const struct node *n = tree_node(t, id, &place);
+		struct tree_identity *above = vec_push(&slot->above);
+
+		if (!above)
+			return -ENOMEM;
+		above->dev = node_device(place->dir, n);
+		above->ino = n->ino;
+		if (id == TREE_ROOT)
+			return 0;
+		id = place->node;
+	}
+}
+
 /* What the scan of a directory must know, since places move. */
 static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 {
@@ -264,6 +288,11 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	if (!slot->on_host)
 		return;
 	slot->error = tree_path(t, id, &slot->path);
+	if (slot->error == 0 && s->options->cross_mounts)
+		slot->error = note_above(t, id, slot);
+	scan->above = slot->above.items;
+	scan->n_above = slot->above.count;
+	scan->mountinfo = s->mountinfo;
 	scan->options = s->options;
 	scan->root_fd = t->root_fd;
 	scan->root_path = t->root_path;
@@ -289,6 +318,7 @@ static void slot_clear(struct slot *slot)
 	dir_unref(slot->dir);
 	slot->dir = NULL;
 	slot->path = NULL;
+	slot->above.count = 0;
 	slot->done = false;
 	slot->error = 0;
 }
@@ -441,8 +471,10 @@ static void scan_release(struct scan *s)
 	for (size_t i = 0; i < WINDOW; i++) {
 		slot_clear(&s->slots[i]);
 		dir_scan_release(&s->slots[i].scan);
+		vec_free(&s->slots[i].above);
 	}
 	xattr_reader_release(&s->xattrs);
+	base_closep(&s->own_mountinfo);
 	pthread_mutex_destroy(&s->mutex);
 	pthread_mutex_destroy(&s->count_mutex);
 	pthread_cond_destroy(&s->changed);
@@ -465,6 +497,12 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	s->grafts = grafts;
 	s->diag = diag;
 	s->euid = geteuid();
+	s->own_mountinfo = s->mountinfo = -1;
+	if (options->cross_mounts && options->mountinfo > 0)
+		s->mountinfo = options->mountinfo;
+	else if (options->cross_mounts)
+		s->mountinfo = s->own_mountinfo = open(
+			"/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
 	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
 	for (size_t i = 0; i < WINDOW; i++)
 		slot_clear(&s->slots[i]);
@@ -541,6 +579,7 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path)
 	if (r < 0)
 		return r;
 	t = s->assembly.tree;
+	t->cross_mounts = s->options->cross_mounts;
 	atomic_store(&t->own_dev, s->options->own_dev);
 	t->root_path = strdup(root_path);
 	t->root_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);

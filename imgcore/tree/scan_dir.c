@@ -10,9 +10,11 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "base/path.h"
 #include "base/vec.h"
 #include "tree/follow.h"
 #include "tree/host.h"
+#include "tree/mount_type.h"
 
 #define COUNT_EVERY  1024u
 #define KEEP_ENTRIES 4096u
@@ -34,8 +36,11 @@ static char *host_path(const struct dir_scan *s, const char *name)
 {
 	char *path;
 
-	if (asprintf(&path, "%s%s%s%s%s", s->root_path, is_root(s) ? "" : "/",
-		     s->path, name ? "/" : "", name ? name : "") < 0)
+	if (is_root(s) && !name)
+		return strdup(s->root_path);
+	if (asprintf(&path, "%s%s%s%s%s", path_above(s->root_path),
+		     is_root(s) ? "" : "/", s->path, name ? "/" : "",
+		     name ? name : "") < 0)
 		return NULL;
 	return path;
 }
@@ -217,6 +222,15 @@ static int fail_if_changed(struct dir_scan *s, const char *name, int err)
 	return fail(s, name, err, NULL);
 }
 
+static int open_beneath(const struct dir_scan *s, int dirfd, const char *path,
+			int flags)
+{
+	return s->options->cross_mounts
+		       ? host_open_across(dirfd, path, s->options->own_dev,
+					  flags)
+		       : host_open_beneath(dirfd, path, flags);
+}
+
 static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 			const struct statx *stx)
 {
@@ -226,8 +240,7 @@ static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 	if (stx->stx_size == 0 ||
 	    stx->stx_blocks >= (stx->stx_size + 511) / 512)
 		return 0;
-	fd = host_open_beneath(s->dirfd, name,
-			       O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = open_beneath(s, s->dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fail_if_changed(s, name, fd);
 	r = scan_extents(&s->batch, e, fd, stx->stx_size);
@@ -308,26 +321,44 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 	return 0;
 }
 
+static bool is_one_of(const struct tree_identity *items, size_t n,
+		      const struct statx *stx)
+{
+	for (size_t i = 0; i < n; i++)
+		if (items[i].dev == scan_device(stx) &&
+		    items[i].ino == stx->stx_ino)
+			return true;
+	return false;
+}
+
 static bool is_mounted_over(const struct statx *stx)
 {
 	return stx->stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
 /*
- * Directories that are not ours to enter appear empty, and so do files that
- * something is mounted on: they could never be opened beneath the root.
+ * Why a directory, or a file, appears empty: "" for what is ours, where there
+ * is nothing to say. NULL: it does not.
  */
-static bool is_closed(const struct dir_scan *s, const struct statx *stx)
+static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 {
+	const struct tree_scan_options *o = s->options;
+
 	if (!S_ISDIR(stx->stx_mode) && !S_ISREG(stx->stx_mode))
-		return false;
-	if (is_mounted_over(stx))
-		return true;
-	for (size_t i = 0; i < s->options->n_prune; i++)
-		if (s->options->prune[i].dev == scan_device(stx) &&
-		    s->options->prune[i].ino == stx->stx_ino)
-			return true;
-	return false;
+		return NULL;
+	if ((o->own_dev && scan_device(stx) == o->own_dev) ||
+	    is_one_of(o->prune, o->n_prune, stx))
+		return "";
+	if (S_ISDIR(stx->stx_mode) && is_one_of(s->above, s->n_above, stx))
+		return "is a directory above it, mounted once more; the disk has it empty";
+	if (!is_mounted_over(stx))
+		return NULL;
+	if (!o->cross_mounts)
+		return "something is mounted on it; the disk has it empty without --cross-mounts";
+	if (!(stx->stx_mask & STATX_MNT_ID) ||
+	    !mount_holds_files(s->mountinfo, stx->stx_mnt_id))
+		return "an interface of the kernel's, or a disk of dirdisk's, is mounted on it; the disk has it empty";
+	return NULL;
 }
 
 static bool is_archive_name(const struct dir_scan *s, const char *name)
@@ -449,7 +480,7 @@ static int scan_data(struct dir_scan *s, const char *name, struct entry *e,
 }
 
 static int add_entry(struct dir_scan *s, const char *name,
-		     const struct statx *stx)
+		     const struct statx *stx, const char *closed)
 {
 	bool leads_out = may_follow(s, name, stx);
 	struct entry *e;
@@ -464,12 +495,13 @@ static int add_entry(struct dir_scan *s, const char *name,
 		e->node.flags |= NODE_LEADS_OUT;
 	e->dev = scan_device(stx);
 	scan_fill_node(s->options, stx, &e->node);
-	if (is_closed(s, stx)) {
+	if (closed) {
 		e->node.flags |= NODE_UNSCANNED;
 		e->node.size = 0;
-		if (is_mounted_over(stx))
-			note(s, name,
-			     "something is mounted on it; the disk has it empty");
+		if (*closed && !is_other_part(s, name)) {
+			e->node.flags |= NODE_MOUNTED;
+			note(s, name, closed);
+		}
 		r = take_hidden(s, name, e);
 		return r < 0 ? fail(s, name, r, NULL) : 0;
 	}
@@ -500,23 +532,30 @@ static int scan_entry(struct dir_scan *s, const char *name,
 	int sync = d_type == DT_DIR || d_type == DT_UNKNOWN
 			   ? AT_STATX_DONT_SYNC
 			   : AT_STATX_SYNC_AS_STAT;
+	const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	const unsigned mask = STATX_BASIC_STATS | STATX_MNT_ID;
+	const char *closed;
 	struct statx stx;
 	mode_t type;
 
-	if (statx(s->dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | sync,
-		  STATX_BASIC_STATS, &stx) < 0)
+	if (statx(s->dirfd, name, flags | sync, mask, &stx) < 0)
 		return errno == ENOENT ? 0 : fail(s, name, -errno, NULL);
+	closed = why_closed(s, &stx);
+	/* Not ourselves: it may say what it is. */
+	if (!closed && is_mounted_over(&stx) &&
+	    statx(s->dirfd, name, flags, mask, &stx) < 0)
+		return fail_if_changed(s, name, -errno);
 	type = stx.stx_mode & S_IFMT;
 	note_time(s, &stx);
 	if (is_left_out(s, name, type == S_IFDIR))
 		return 0;
 	count_entry(s);
-	if ((type == S_IFREG || type == S_IFDIR) && !is_closed(s, &stx) &&
+	if ((type == S_IFREG || type == S_IFDIR) && !closed &&
 	    !readable(s, name, &stx))
 		return errno == ENOENT || is_other_part(s, name)
 			       ? 0
 			       : scan_unreadable(s, name);
-	return add_entry(s, name, &stx);
+	return add_entry(s, name, &stx, closed);
 }
 
 /* ---- the directory ---- */
@@ -553,7 +592,7 @@ static int open_directory(struct dir_scan *s)
 {
 	_cleanup_close_ int fd = -1;
 
-	fd = host_open_beneath(s->root_fd, s->path, O_RDONLY | O_DIRECTORY);
+	fd = open_beneath(s, s->root_fd, s->path, O_RDONLY | O_DIRECTORY);
 	if (fd == -EXDEV)
 		return 0;
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ||

@@ -34,6 +34,10 @@ struct dir_scan {
 	tree_id first;
 	const tree_id *changed;
 	size_t n_changed;
+	/* With cross_mounts: itself and those above, and mountinfo or -1. */
+	const struct tree_identity *above;
+	size_t n_above;
+	int mountinfo;
 	uid_t euid;
 	bool listening; /* what fails is left out, and told */
 	/* Told of entries as they are read; may be NULL. */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/search.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
@@ -51,6 +52,15 @@ uint64_t tree_skipped(const struct tree *tree)
 	for (size_t i = 0; i < tree->places.count; i++)
 		skipped += tree->places.items[i].dir->skipped;
 	return skipped;
+}
+
+uint64_t tree_mounted(const struct tree *tree)
+{
+	uint64_t mounted = 0;
+
+	for (size_t i = 0; i < tree->places.count; i++)
+		mounted += tree->places.items[i].dir->mounted;
+	return mounted;
 }
 
 int64_t tree_youngest(const struct tree *tree)
@@ -150,7 +160,7 @@ static void get_file(const struct dir *dir, const struct node *node,
 			&dir->more->runs.items[node->file.runs - 1];
 
 		info->sparse = true;
-		info->extents = dir->more->extents.items + r->first;
+		info->extents = runs_extents(dir, r);
 		info->n_extents = r->n;
 	}
 }
@@ -296,6 +306,17 @@ bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
 	return node_same(x_place->dir, x, y_place->dir, y);
 }
 
+bool tree_across(const struct tree *tree, tree_id file)
+{
+	const struct place *root_place;
+	const struct place *place;
+	const struct node *root = tree_node(tree, TREE_ROOT, &root_place);
+	const struct node *n = tree_inode_node(tree, file, &place);
+
+	return tree->cross_mounts &&
+	       node_device(place->dir, n) != node_device(root_place->dir, root);
+}
+
 bool tree_equal(const struct tree *a, const struct tree *b)
 {
 	if (a->places.count != b->places.count)
@@ -348,7 +369,9 @@ int tree_path(const struct tree *tree, tree_id id, char **ret_path)
 
 int tree_host_path(const struct tree *tree, tree_id id, char **ret_path)
 {
-	return path_below(tree, id, tree->root_path ? tree->root_path : "",
+	const char *root = tree->root_path ? tree->root_path : "";
+
+	return path_below(tree, id, id == TREE_ROOT ? root : path_above(root),
 			  ret_path);
 }
 

@@ -461,10 +461,12 @@ static void test_changes(void **state)
 	_cleanup_options_ struct options list = { 0 };
 	_cleanup_options_ struct options back = { 0 };
 
-	assert_parses(&line, WORDS("--stale=serve", "--no-follow", "s", "m"));
-	assert_true(line.stale_serve && line.no_follow);
-	assert_parses(&list, WORDS("-ostale=serve,no-follow", "s", "m"));
-	assert_true(list.stale_serve && list.no_follow);
+	assert_parses(&line, WORDS("--stale=serve", "--no-follow",
+				   "--cross-mounts", "s", "m"));
+	assert_true(line.stale_serve && line.no_follow && line.cross_mounts);
+	assert_parses(&list,
+		      WORDS("-ostale=serve,no-follow,cross-mounts", "s", "m"));
+	assert_true(list.stale_serve && list.no_follow && list.cross_mounts);
 	assert_parses(&back, WORDS("--stale=serve", "--stale=fail", "s", "m"));
 	assert_false(back.stale_serve);
 }
@@ -475,6 +477,7 @@ static void test_help(void **state)
 		"--name=NAME",
 		"--stale=",
 		"--no-follow",
+		"--cross-mounts",
 		"--size=SIZE",
 		"--boot-size=SIZE",
 		"--free=SIZE",

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/le.h"
+#include "fs/owners.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
 
@@ -52,8 +53,16 @@ static bool came_through(struct examination *x, int r)
 
 static bool scan(struct examination *x)
 {
-	return came_through(
-		x, image_scan(x->options, x->grub, NULL, &x->trees, &x->diag));
+	bool hidden = false;
+
+	if (!came_through(x, image_scan(x->options, x->grub, NULL, &x->trees,
+					&x->diag)))
+		return false;
+	for (unsigned i = 0; i < IMAGE_PARTS && !hidden; i++)
+		hidden = owners_are_hidden(x->options, x->trees.tree[i]);
+	if (hidden)
+		diag_note(&x->diag, x->options->src_path, OWNERS_HIDDEN);
+	return true;
 }
 
 /* ---- the menu ---- */

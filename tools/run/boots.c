@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/path.h"
 #include "base/vec.h"
 #include "imgcore/boot.h"
 #include "menu.h"
@@ -143,7 +144,9 @@ static char *host_path(const struct boots *boots, const char *path)
 {
 	char *host;
 
-	return asprintf(&host, "%s/%s", boots->src, path) < 0 ? NULL : host;
+	return asprintf(&host, "%s/%s", path_above(boots->src), path) < 0
+		       ? NULL
+		       : host;
 }
 
 static struct part *find_part(const struct boots *boots, const char *path)

@@ -231,6 +231,14 @@ struct tree_scan_options {
 	} * prune;
 	size_t n_prune;
 	/*
+	 * Whether what is mounted below is part of the tree: all but own_dev,
+	 * `prune`, the kernel's own interfaces, other disks of dirdisk's, and a
+	 * directory that is mounted somewhere below itself. mountinfo:
+	 * /proc/self/mountinfo, 0: it is opened when the scan begins.
+	 */
+	bool cross_mounts;
+	int mountinfo;
+	/*
 	 * An earlier tree of the same directory, scanned with the same options.
 	 * Directories that are not among `changed` (its ids, sorted) are taken
 	 * from it, unread, and shared. Of one that is, its own attributes are
@@ -259,9 +267,9 @@ struct tree_scan_options {
 /*
  * Scans the host directory `root_fd` (kept open, duplicated) to the end, with
  * several threads; tree and error are the same for any number of them. No
- * symbolic link is followed, no other file system entered: what is mounted
- * below appears as an empty directory, or file. root_path is for messages
- * only.
+ * symbolic link is followed, and but for cross_mounts no other file system
+ * entered: what is mounted below appears as an empty directory, or file.
+ * root_path is for messages only.
  * Where diag has a listener, it is told of each entry that cannot be had; that
  * is left out, or has no extended attributes, and the scan goes on. It is told
  * too of what shows otherwise than it is.
@@ -280,6 +288,8 @@ void tree_free(struct tree *tree);
 uint32_t tree_count(const struct tree *tree);
 /* Entries that TREE_UNREADABLE_SKIP left out. */
 uint64_t tree_skipped(const struct tree *tree);
+/* Entries that are empty because something is mounted on them. */
+uint64_t tree_mounted(const struct tree *tree);
 void tree_get(const struct tree *tree, tree_id id, struct tree_info *ret_info);
 /* The same of each node in [first, end), one after the other. */
 void tree_walk(const struct tree *tree, tree_id first, tree_id end,
@@ -319,6 +329,8 @@ bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
 			   tree_id *ret_dir);
 /* The device that our own mount is, from when it is there. Any thread. */
 void tree_set_own_dev(struct tree *tree, uint64_t own_dev);
+/* Whether a file of the host is of another file system than the root. */
+bool tree_across(const struct tree *tree, tree_id file);
 /* Whether two files of the host were the same one, unchanged, when scanned. */
 bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
 		    tree_id other);
