@@ -49,7 +49,7 @@ int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd)
 
 	if (!disk)
 		return -ENOMEM;
-	r = overlay_new(&disk->overlay, image, tmp_fd);
+	r = overlay_new(&disk->overlay, image, tmp_fd, NULL);
 	if (r < 0) {
 		free(disk);
 		return r;

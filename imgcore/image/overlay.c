@@ -9,41 +9,65 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/math.h"
+#include "base/range_lock.h"
+#include "base/vec.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
+#include "imgcore/overlay_budget.h"
 
 /*
- * A written block stands in the file at its own offset, which the host keeps
- * sparse. Which blocks were written is told by a bitmap in pages that are made
- * when they are needed. A bit is set behind the block's bytes, never before,
- * and never cleared: so readers take no lock.
+ * A block that was written is in the file at its own offset; the host keeps the
+ * file sparse. A bitmap, in pages that are allocated when they are needed,
+ * tells which blocks were written. A bit is set after the block's bytes are in
+ * the file, and never cleared: readers take no lock.
  *
- * Who writes the first part of a block copies the rest of it, alone: a write
- * that came between would be lost. All other writers share the lock.
+ * A write holds the range of its blocks. The first write of a part of a block
+ * stores the rest of the block too, which it has read from the image before it
+ * takes the range: nobody ever waits for a host file that somebody else reads.
+ *
+ * A write that fails within a block that was never written leaves the bit
+ * clear, so the image's bytes stay. Within a block that was written before, it
+ * leaves a torn block in the file: the block as it was to become is kept in
+ * memory then, until the file takes it.
  */
 #define BLOCK	  4096u
 #define PAGE_BITS (UINT64_C(8) * 4096)
 
 typedef _Atomic uint64_t word;
 
+/* What a block that is torn in the file is. */
+struct torn_block {
+	uint64_t block;
+	uint8_t bytes[BLOCK];
+};
+
 struct overlay {
 	const struct image *image;
 	uint64_t size;
+	struct overlay_budget *budget; /* or NULL */
 	int tmp_fd;
 	_Atomic int fd; /* -1: nothing written yet */
 	pthread_mutex_t make; /* of the file and of pages */
-	pthread_rwlock_t copying;
+	struct range_lock writing; /* of blocks */
 	_Atomic uint64_t written; /* blocks */
+	pthread_mutex_t torn_lock; /* of torn.items, and of repairs */
+	struct {
+		struct torn_block *items;
+		_Atomic size_t count;
+		size_t size;
+	} torn;
+	atomic_bool lost; /* a torn block found no memory */
 	size_t n_pages;
 	word *_Atomic pages[];
 };
 
 int overlay_new(struct overlay **ret_overlay, const struct image *image,
-		int tmp_fd)
+		int tmp_fd, struct overlay_budget *budget)
 {
 	uint64_t size = image_size(image);
 	size_t n_pages = (size_t)div_up(div_up(size, BLOCK), PAGE_BITS);
@@ -61,10 +85,12 @@ int overlay_new(struct overlay **ret_overlay, const struct image *image,
 	}
 	o->image = image;
 	o->size = size;
+	o->budget = budget;
 	o->n_pages = n_pages;
 	atomic_init(&o->fd, -1);
 	pthread_mutex_init(&o->make, NULL);
-	pthread_rwlock_init(&o->copying, NULL);
+	pthread_mutex_init(&o->torn_lock, NULL);
+	range_lock_init(&o->writing);
 	*ret_overlay = o;
 	return 0;
 }
@@ -75,11 +101,16 @@ void overlay_free(struct overlay *overlay)
 		return;
 	for (size_t i = 0; i < overlay->n_pages; i++)
 		free(overlay->pages[i]);
-	pthread_rwlock_destroy(&overlay->copying);
+	vec_free(&overlay->torn);
+	range_lock_destroy(&overlay->writing);
+	pthread_mutex_destroy(&overlay->torn_lock);
 	pthread_mutex_destroy(&overlay->make);
 	if (overlay->fd >= 0)
 		close(overlay->fd);
 	close(overlay->tmp_fd);
+	if (overlay->budget)
+		overlay_budget_give(overlay->budget,
+				    overlay_data_size(overlay));
 	free(overlay);
 }
 
@@ -180,19 +211,23 @@ static word *get_page(struct overlay *o, uint64_t block)
 	return page;
 }
 
-static int mark_written(struct overlay *o, uint64_t block)
+/* Blocks of [first, end) that were not written before; the pages are there. */
+static uint64_t mark_written(struct overlay *o, uint64_t first, uint64_t end)
 {
-	word *page = get_page(o, block);
-	uint64_t bit = block % PAGE_BITS;
-	uint64_t mask = UINT64_C(1) << bit % 64;
+	uint64_t fresh = 0;
 
-	if (!page)
-		return -ENOMEM;
-	if (!(atomic_fetch_or_explicit(&page[bit / 64], mask,
-				       memory_order_release) &
-	      mask))
-		atomic_fetch_add(&o->written, 1);
-	return 0;
+	for (uint64_t b = first; b < end; b++) {
+		uint64_t bit = b % PAGE_BITS;
+
+		if (is_written(o, b))
+			continue;
+		atomic_fetch_or_explicit(&get_page(o, b)[bit / 64],
+					 UINT64_C(1) << bit % 64,
+					 memory_order_release);
+		fresh++;
+	}
+	atomic_fetch_add(&o->written, fresh);
+	return fresh;
 }
 
 /*
@@ -213,20 +248,112 @@ static uint64_t run_end(const struct overlay *o, uint64_t block, uint64_t limit,
 	return min_u64(block, limit);
 }
 
+/* ---- torn blocks ---- */
+
+static size_t block_len(const struct overlay *o, uint64_t block)
+{
+	return (size_t)min_u64(BLOCK, o->size - block * BLOCK);
+}
+
+/*
+ * Puts torn blocks into the file. Called by a writer that holds its range, so
+ * that none of that range is torn, or written late, after success.
+ */
+static int repair_torn(struct overlay *o, int fd)
+{
+	int result = 0;
+
+	if (atomic_load(&o->torn.count) == 0)
+		return 0;
+	pthread_mutex_lock(&o->torn_lock);
+	for (size_t i = o->torn.count; i-- > 0;) {
+		struct torn_block *t = &o->torn.items[i];
+		int r = io_pwrite(fd, t->bytes, block_len(o, t->block),
+				  t->block * BLOCK);
+
+		if (r < 0)
+			result = r;
+		else
+			*t = o->torn.items[--o->torn.count];
+	}
+	pthread_mutex_unlock(&o->torn_lock);
+	return result;
+}
+
+/*
+ * The writer of [offset, stop) has failed within a block that was written
+ * before. buf: the bytes from offset on.
+ */
+static int keep_torn(struct overlay *o, int fd, uint64_t block,
+		     const uint8_t *buf, uint64_t offset, uint64_t stop)
+{
+	uint64_t start = block * BLOCK;
+	uint64_t from = max_u64(start, offset);
+	uint64_t to = min_u64(start + BLOCK, stop);
+	struct torn_block *t;
+	ssize_t n = -ENOMEM;
+
+	pthread_mutex_lock(&o->torn_lock);
+	if (vec_reserve(&o->torn, 1) == 0) {
+		t = &o->torn.items[o->torn.count];
+		t->block = block;
+		n = io_pread(fd, t->bytes, block_len(o, block), start);
+	}
+	if (n >= 0) {
+		memcpy(t->bytes + (from - start), buf + (from - offset),
+		       to - from);
+		o->torn.count++;
+	}
+	pthread_mutex_unlock(&o->torn_lock);
+	return n < 0 ? (int)n : 0;
+}
+
 /* ---- reading ---- */
+
+static int read_file(struct overlay *o, uint8_t *buf, size_t len,
+		     uint64_t offset)
+{
+	ssize_t n;
+
+	if (atomic_load(&o->lost))
+		return -EIO;
+	n = io_pread(atomic_load(&o->fd), buf, len, offset);
+	return n < 0 ? (int)n : (size_t)n < len ? -EIO : 0;
+}
+
+static int read_with_torn(struct overlay *o, uint8_t *buf, size_t len,
+			  uint64_t offset)
+{
+	uint64_t end = offset + len;
+	int r;
+
+	pthread_mutex_lock(&o->torn_lock);
+	r = read_file(o, buf, len, offset);
+	for (size_t i = 0; i < o->torn.count; i++) {
+		const struct torn_block *t = &o->torn.items[i];
+		uint64_t start = t->block * BLOCK;
+		uint64_t from = max_u64(offset, start);
+		uint64_t to = min_u64(end, start + BLOCK);
+
+		if (from < to)
+			memcpy(buf + (from - offset), t->bytes + (from - start),
+			       to - from);
+	}
+	pthread_mutex_unlock(&o->torn_lock);
+	return r;
+}
 
 static int read_written(struct overlay *o, uint8_t *buf, size_t len,
 			uint64_t offset, struct diag *diag)
 {
-	ssize_t n = io_pread(atomic_load(&o->fd), buf, len, offset);
+	int r = atomic_load(&o->torn.count)
+			? read_with_torn(o, buf, len, offset)
+			: read_file(o, buf, len, offset);
 
-	if (n < 0)
-		return diag_set(diag, (int)n, "TMPDIR",
-				"the guest's writes cannot be read back: %s",
-				strerror((int)-n));
-	/* The disk may end within a block that the file ends with. */
-	memset(buf + n, 0, len - (size_t)n);
-	return 0;
+	return r == 0 ? 0
+		      : diag_set(diag, r, "TMPDIR",
+				 "the guest's writes cannot be read back: %s",
+				 strerror(-r));
 }
 
 int overlay_pread(struct overlay *overlay, void *buf, size_t len,
@@ -259,93 +386,152 @@ int overlay_pread(struct overlay *overlay, void *buf, size_t len,
 
 /* ---- writing ---- */
 
-/* Whole blocks, or part of one that was written before. */
-static int write_blocks(struct overlay *o, int fd, const uint8_t *buf,
-			size_t len, uint64_t offset, struct diag *diag)
-{
-	int r = io_pwrite(fd, buf, len, offset);
+/* A write, and what it stores of its first and last block beside its bytes. */
+struct write {
+	const uint8_t *buf;
+	uint64_t offset; /* [offset, stop) */
+	uint64_t stop;
+	uint64_t first; /* blocks [first, end) */
+	uint64_t end;
+	size_t before; /* bytes of first_block */
+	size_t after; /* bytes at the end of last_block */
+	uint8_t first_block[BLOCK];
+	uint8_t last_block[BLOCK];
+};
 
-	if (r < 0)
-		return write_error(r, diag);
-	for (uint64_t b = offset / BLOCK; b < div_up(offset + len, BLOCK);
-	     b++) {
-		r = mark_written(o, b);
-		if (r < 0)
-			return diag_set(diag, r, NULL, NULL);
+/* Reads what the write does not bring of blocks that were never written. */
+static int read_rest(struct overlay *o, struct write *w, struct diag *diag)
+{
+	uint64_t last = w->end - 1;
+	int r = 0;
+
+	w->before = w->offset % BLOCK;
+	w->after = last * BLOCK + block_len(o, last) - w->stop;
+	if (w->before && !is_written(o, w->first))
+		r = image_pread(o->image, w->first_block,
+				block_len(o, w->first), w->first * BLOCK, diag);
+	if (r < 0 || !w->after || is_written(o, last))
+		return r;
+	if (w->before && last == w->first) {
+		memcpy(w->last_block, w->first_block, block_len(o, last));
+		return 0;
+	}
+	return image_pread(o->image, w->last_block, block_len(o, last),
+			   last * BLOCK, diag);
+}
+
+/* Writes all to the file, or fails; *ret_done: bytes that are there then. */
+static int write_file(int fd, const struct write *w, size_t *ret_done)
+{
+	struct iovec iov[] = {
+		{ (void *)w->first_block, w->before },
+		{ (void *)w->buf, w->stop - w->offset },
+		{ (void *)(w->last_block + w->stop % BLOCK), w->after },
+	};
+	uint64_t start = w->offset - w->before;
+	size_t len = w->stop + w->after - start;
+	struct iovec *next = iov;
+
+	for (*ret_done = 0; *ret_done < len;) {
+		ssize_t n = pwritev(fd, next, (int)(iov + 3 - next),
+				    (off_t)(start + *ret_done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENOSPC;
+		*ret_done += (size_t)n;
+		for (; next < iov + 3 && (size_t)n >= next->iov_len; next++)
+			n -= (ssize_t)next->iov_len;
+		if (n > 0) {
+			next->iov_base = (uint8_t *)next->iov_base + n;
+			next->iov_len -= (size_t)n;
+		}
 	}
 	return 0;
 }
 
-/* The first part of a block that is written: the rest is copied with it. */
-static int copy_block(struct overlay *o, int fd, const uint8_t *buf, size_t len,
-		      uint64_t offset, struct diag *diag)
+/* Stores the blocks; the caller holds their range. */
+static int store(struct overlay *o, int fd, const struct write *w,
+		 struct diag *diag)
 {
-	uint64_t start = round_down(offset, BLOCK);
-	size_t block_len = min_u64(BLOCK, o->size - start);
-	uint8_t block[BLOCK];
-	int r = image_pread(o->image, block, block_len, start, diag);
-
-	if (r < 0)
-		return r;
-	memcpy(block + (offset - start), buf, len);
-	return write_blocks(o, fd, block, block_len, start, diag);
-}
-
-/* Blocks as a whole, or part of one. */
-static int write_run(struct overlay *o, int fd, const uint8_t *buf, size_t len,
-		     uint64_t offset, struct diag *diag)
-{
-	bool part = len % BLOCK != 0;
+	uint64_t start = w->offset - w->before;
+	uint64_t fresh = 0, marked, full, at;
+	size_t done;
 	int r;
 
-	pthread_rwlock_rdlock(&o->copying);
-	if (!part || is_written(o, offset / BLOCK)) {
-		r = write_blocks(o, fd, buf, len, offset, diag);
-		pthread_rwlock_unlock(&o->copying);
-		return r;
+	for (uint64_t b = w->first; b < w->end; b++) {
+		if (!is_written(o, b))
+			fresh++;
+		if (!get_page(o, b))
+			return diag_set(diag, -ENOMEM, NULL, NULL);
 	}
-	pthread_rwlock_unlock(&o->copying);
-	pthread_rwlock_wrlock(&o->copying);
-	r = is_written(o, offset / BLOCK)
-		    ? write_blocks(o, fd, buf, len, offset, diag)
-		    : copy_block(o, fd, buf, len, offset, diag);
-	pthread_rwlock_unlock(&o->copying);
-	return r;
+	r = repair_torn(o, fd);
+	if (r < 0)
+		return write_error(r, diag);
+	if (o->budget && fresh) {
+		r = overlay_budget_take(o->budget, fresh * BLOCK, diag);
+		if (r < 0)
+			return r;
+	}
+	r = write_file(fd, w, &done);
+	at = start + done;
+	full = r == 0 ? w->end : at / BLOCK;
+	if (r < 0 && at > max_u64(start, full * BLOCK) && is_written(o, full) &&
+	    keep_torn(o, fd, full, w->buf, w->offset, w->stop) < 0)
+		atomic_store(&o->lost, true);
+	marked = mark_written(o, w->first, full);
+	if (o->budget && fresh > marked)
+		overlay_budget_give(o->budget, (fresh - marked) * BLOCK);
+	return r < 0 ? write_error(r, diag) : 0;
 }
 
 int overlay_pwrite(struct overlay *overlay, const void *buf, size_t len,
 		   uint64_t offset, struct diag *diag)
 {
-	const uint8_t *p = buf;
-	int fd;
+	struct write w; /* not initialised: 8 KiB that few writes need */
+	struct range range;
+	int fd, r;
 
 	if (offset > overlay->size || len > overlay->size - offset)
 		return diag_set(diag, -ENOSPC, NULL, "behind the disk's end");
+	if (len == 0)
+		return 0;
+	w.buf = buf;
+	w.offset = offset;
+	w.stop = offset + len;
+	w.first = offset / BLOCK;
+	w.end = div_up(w.stop, BLOCK);
 	fd = overlay_file(overlay, diag);
 	if (fd < 0)
 		return fd;
-	while (len > 0) {
-		size_t head = offset % BLOCK;
-		size_t n = head || len < BLOCK ? min_u64(BLOCK - head, len)
-					       : round_down(len, BLOCK);
-		int r = write_run(overlay, fd, p, n, offset, diag);
-
-		if (r < 0)
-			return r;
-		p += n;
-		offset += n;
-		len -= n;
-	}
-	return 0;
+	r = read_rest(overlay, &w, diag);
+	if (r < 0)
+		return r;
+	range.start = w.first;
+	range.end = w.end;
+	range_acquire(&overlay->writing, &range);
+	/* Written by others meanwhile: what is stored there stays. */
+	if (is_written(overlay, w.first))
+		w.before = 0;
+	if (is_written(overlay, w.end - 1))
+		w.after = 0;
+	r = store(overlay, fd, &w, diag);
+	range_release(&overlay->writing, &range);
+	return r;
 }
 
 int overlay_flush(struct overlay *overlay, struct diag *diag)
 {
 	int fd = atomic_load(&overlay->fd);
+	int r;
 
-	if (fd < 0 || fdatasync(fd) == 0)
+	if (fd < 0)
 		return 0;
-	return write_error(-errno, diag);
+	r = repair_torn(overlay, fd);
+	if (r == 0 && fdatasync(fd) < 0)
+		r = -errno;
+	return r < 0 ? write_error(r, diag) : 0;
 }
 
 /* ---- the map ---- */

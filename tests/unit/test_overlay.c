@@ -41,7 +41,7 @@ static void disk_init(struct disk *d, uint64_t size, int tmp_fd)
 	struct image_region r;
 
 	*d = (struct disk){ .image = image_of(size), .size = size };
-	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd));
+	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd, NULL));
 	d->bytes = malloc(size);
 	d->written = calloc(size / BLOCK + 1, sizeof(bool));
 	d->data = calloc(size / 512, sizeof(bool));
@@ -304,7 +304,7 @@ static void two_overlays(void **state)
 	uint8_t buf[16];
 
 	disk_init(&d, MIB(6), t->fd);
-	assert_ok(overlay_new(&other, d.image, t->fd));
+	assert_ok(overlay_new(&other, d.image, t->fd, NULL));
 	assert_ok(overlay_pwrite(other, "other", 5, 4096, NULL));
 	check_read(&d, 0, d.size);
 	disk_write(&d, 4096, "first", 5);
@@ -325,7 +325,7 @@ static void directory_that_takes_no_file(void **state)
 	assert_int_equal(overlay_data_size(d.overlay), 0);
 	check_read(&d, 0, d.size);
 	assert_ok(overlay_flush(d.overlay, NULL));
-	assert_int_equal(overlay_new(&none, d.image, -1), -EBADF);
+	assert_int_equal(overlay_new(&none, d.image, -1, NULL), -EBADF);
 	assert_null(none);
 }
 
@@ -343,7 +343,7 @@ static void over_a_file_that_changed(void **state)
 
 	put_text(t->fd, "file", "bytes");
 	image = image_of_host(t->fd);
-	assert_ok(overlay_new(&o, image, t->fd));
+	assert_ok(overlay_new(&o, image, t->fd, NULL));
 	at = find_on_disk(image, 2, must_find(image_tree(image, 1), "file"), 0);
 	put_text(t->fd, "file", "others!");
 	assert_int_equal(overlay_pwrite(o, "x", 1, at + 1, &diag), -ESTALE);

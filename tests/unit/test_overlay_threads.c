@@ -31,7 +31,7 @@ static void disk_release(struct disk *d)
 static void disk_init(struct disk *d, uint64_t size, int tmp_fd)
 {
 	*d = (struct disk){ .image = image_of(size) };
-	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd));
+	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd, NULL));
 }
 
 /* What a thread does, and the first errno it saw. */

@@ -18,16 +18,23 @@
 struct diag;
 struct image;
 struct overlay;
+struct overlay_budget;
 
-/* tmp_fd: the directory for the file; duplicated. image must outlive it. */
+/*
+ * tmp_fd: the directory for the file; duplicated. image, and budget (NULL:
+ * there is no limit), must outlive it.
+ */
 int overlay_new(struct overlay **ret_overlay, const struct image *image,
-		int tmp_fd);
+		int tmp_fd, struct overlay_budget *budget);
 void overlay_free(struct overlay *overlay);
 
 /* As image_pread, with what was written in place of the image's bytes. */
 int overlay_pread(struct overlay *overlay, void *buf, size_t len,
 		  uint64_t offset, struct diag *diag);
-/* Writes all of buf, or fails; what it wrote before a failure stays. */
+/*
+ * Writes all of buf, or fails. After a failure each block is as it was, or as
+ * it was to become, as a whole.
+ */
 int overlay_pwrite(struct overlay *overlay, const void *buf, size_t len,
 		   uint64_t offset, struct diag *diag);
 /* What was written so far is on stable storage when this returns 0. */
