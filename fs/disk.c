@@ -14,6 +14,7 @@
 #include "imgcore/image.h"
 #include "imgcore/live.h"
 #include "imgcore/overlay.h"
+#include "imgcore/overlay_budget.h"
 #include "log.h"
 
 /* Paths (or messages without one) remembered so that none is logged twice. */
@@ -23,6 +24,7 @@ struct disk {
 	struct generation *generation;
 	const struct image *image; /* the generation's */
 	struct overlay *overlay;
+	struct overlay_budget *budget; /* all disks' */
 	uint64_t size;
 
 	pthread_mutex_t lock; /* of what follows */
@@ -41,7 +43,8 @@ static struct timespec timespec_of(int64_t ns)
 	};
 }
 
-int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd)
+int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd,
+	     struct overlay_budget *budget)
 {
 	const struct image *image = generation_image(generation);
 	struct disk *disk = calloc(1, sizeof(*disk));
@@ -49,7 +52,7 @@ int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd)
 
 	if (!disk)
 		return -ENOMEM;
-	r = overlay_new(&disk->overlay, image, tmp_fd, NULL);
+	r = overlay_new(&disk->overlay, image, tmp_fd, budget);
 	if (r < 0) {
 		free(disk);
 		return r;
@@ -57,6 +60,7 @@ int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd)
 	pthread_mutex_init(&disk->lock, NULL);
 	disk->generation = generation_ref(generation);
 	disk->image = image;
+	disk->budget = budget;
 	disk->size = image_size(image);
 	disk->st.st_mode = S_IFREG | 0644;
 	disk->st.st_uid = getuid();
@@ -176,7 +180,9 @@ static int tell(struct disk *disk, struct diag *diag, int err)
 	const char *what = diag->path ? diag->path : text;
 	bool news = true;
 
-	if (what) {
+	if (diag->path && strcmp(diag->path, OVERLAY_LIMIT_OPTION) == 0) {
+		news = overlay_budget_report(disk->budget);
+	} else if (what) {
 		pthread_mutex_lock(&disk->lock);
 		news = is_news(disk, what);
 		pthread_mutex_unlock(&disk->lock);

@@ -19,9 +19,14 @@
 
 struct disk;
 struct generation;
+struct overlay_budget;
 
-/* Holds the generation. tmp_fd: where the overlay's file will be. */
-int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd);
+/*
+ * Holds the generation. tmp_fd: where the overlay's file will be; budget, which
+ * must outlive the disk: what it shares with others.
+ */
+int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd,
+	     struct overlay_budget *budget);
 void disk_free(struct disk *disk);
 
 struct generation *disk_generation(const struct disk *disk);

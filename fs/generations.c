@@ -23,6 +23,7 @@ struct served {
 struct generations {
 	struct live *live;
 	int tmp_fd;
+	struct overlay_budget *budget;
 	pthread_mutex_t lock; /* of all below */
 	/* By number; the last is the newest, and always there. */
 	struct {
@@ -121,7 +122,7 @@ static int make_served(struct generations *g, struct generation *generation,
 
 	if (!served)
 		return -ENOMEM;
-	r = disk_new(&served->disk, generation, g->tmp_fd);
+	r = disk_new(&served->disk, generation, g->tmp_fd, g->budget);
 	if (r < 0) {
 		free(served);
 		return r;
@@ -191,7 +192,8 @@ int generations_update(struct generations *generations,
 }
 
 int generations_new(struct generations **ret_generations, struct live *live,
-		    int tmp_fd, struct diag *diag)
+		    int tmp_fd, struct overlay_budget *budget,
+		    struct diag *diag)
 {
 	struct generations *g = calloc(1, sizeof(*g));
 	struct served *first;
@@ -201,6 +203,7 @@ int generations_new(struct generations **ret_generations, struct live *live,
 		return -ENOMEM;
 	g->live = live;
 	g->tmp_fd = tmp_fd;
+	g->budget = budget;
 	pthread_mutex_init(&g->lock, NULL);
 	r = generations_update(g, &first, diag);
 	if (r < 0) {

@@ -22,17 +22,20 @@ struct diag;
 struct disk;
 struct generations;
 struct live;
+struct overlay_budget;
 struct served;
 
 /* Nodes below this one are not of generations. */
 #define GENERATIONS_NODE 64u
 
 /*
- * tmp_fd: where the overlays' files will be. Makes the first disk; live must
- * outlive it, and tmp_fd stays open as long.
+ * tmp_fd: where the overlays' files will be; budget: what they may take. Makes
+ * the first disk; live and budget must outlive it, and tmp_fd stays open as
+ * long.
  */
 int generations_new(struct generations **ret_generations, struct live *live,
-		    int tmp_fd, struct diag *diag);
+		    int tmp_fd, struct overlay_budget *budget,
+		    struct diag *diag);
 void generations_free(struct generations *generations);
 
 /* A disk that is in use until generations_done. */

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "imgcore/diag.h"
+#include "imgcore/overlay_budget.h"
 #include "values.h"
 
 /*
@@ -270,6 +271,9 @@ static const struct option_def table[] = {
 	  FIELD(boot_size), BOTH },
 	{ "free", "SIZE", set_size,
 	  "room for what the guest writes (16M)", FIELD(free), BOTH },
+	{ "overlay-limit", "SIZE", set_size,
+	  "of what guests write (TMPDIR's free space, with a reserve)",
+	  FIELD(overlay_limit), BOTH, .programs = PROGRAM_DIRDISK },
 	{ "uuid", "UUID", set_uuid,
 	  "of the file system on partition 2 (made from the content)",
 	  .where = BOTH },
@@ -611,6 +615,7 @@ int options_parse(struct options *ret_options, enum program program, int argc,
 	struct options options = {
 		.program = program,
 		.free = 16u << 20,
+		.overlay_limit = OVERLAY_LIMIT_FREE_SPACE,
 		.timeout = 2,
 		.console = BOOT_CONSOLE_BOTH,
 	};

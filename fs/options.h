@@ -44,6 +44,7 @@ struct options {
 	uint64_t size; /* bytes; 0: as the content needs */
 	uint64_t boot_size;
 	uint64_t free;
+	uint64_t overlay_limit; /* or OVERLAY_LIMIT_FREE_SPACE */
 	enum tree_unreadable unreadable;
 	enum tree_xattrs xattrs;
 	bool stale_serve; /* bytes of changed files, rather than errors */

@@ -23,6 +23,7 @@
 #include "image_options.h"
 #include "imgcore/diag.h"
 #include "imgcore/live.h"
+#include "imgcore/overlay_budget.h"
 #include "log.h"
 #include "operations.h"
 #include "options.h"
@@ -170,6 +171,7 @@ static void notice(void *context, const struct diag *diag, int err)
 struct service {
 	struct progress progress;
 	struct live *live;
+	struct overlay_budget *budget; /* of what guests write */
 	struct generations *generations;
 	struct updates *updates;
 };
@@ -178,6 +180,7 @@ static void service_clear(struct service *service)
 {
 	updates_free(service->updates);
 	generations_free(service->generations);
+	overlay_budget_free(service->budget);
 	live_free(service->live);
 }
 
@@ -194,8 +197,12 @@ static int build_disk(const struct worker *worker, struct service *service,
 	if (r < 0)
 		return r;
 	atomic_store(&service->progress.over, true);
+	r = overlay_budget_new(&service->budget, worker->tmp_fd,
+			       worker->options->overlay_limit);
+	if (r < 0)
+		return r;
 	r = generations_new(&service->generations, service->live,
-			    worker->tmp_fd, diag);
+			    worker->tmp_fd, service->budget, diag);
 	if (r < 0)
 		return r;
 	served = generations_newest(service->generations);

@@ -6,10 +6,11 @@ import hashlib
 import mmap
 import os
 import random
+import time
 
 import pytest
 
-from support import judges, sources, trees
+from support import judges, layout, sources, trees
 from support.machine import Machine, article_line, virtio_line
 
 WRITTEN = (b"dirdisk\n" * (10485760 // 8 + 1))[:10485760]
@@ -163,6 +164,8 @@ def test_full_temporary_directory(box, dirdisk, program):
     tiny = box.tmpfs("tiny", "size=1m")
     disk = dirdisk(
         sources.small(box.dir("src")),
+        None,
+        "--overlay-limit=1G",
         env=box.environment(TMPDIR=str(tiny)),
     )
     start = disk.read(0, 4096)
@@ -183,6 +186,118 @@ def test_full_temporary_directory(box, dirdisk, program):
         os.pwrite(file.fileno(), b"again", 60000 * 512)
     assert disk.read(60000 * 512, 5) == b"again"
     assert trees.digest(disk.image, trust_holes=False)
+    disk.unmount()
+
+
+# ---- --overlay-limit ----
+
+PIECE = 8192
+START = 60000 * 512
+
+
+def write_pieces(fd, first, count, byte):
+    """Pieces until there is no room for one, or count; how many."""
+    for n in range(first, first + count):
+        try:
+            os.pwrite(fd, bytes([byte]) * PIECE, START + n * PIECE)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+            return n - first
+    return count
+
+
+def limit_lines(disk):
+    text = (disk.mnt / "info/log").read_text()
+    return [line for line in text.splitlines() if "--overlay-limit" in line]
+
+
+def test_limit(box, dirdisk):
+    """ENOSPC to the write that is too much; all before it stays."""
+    src = sources.small(box.dir("src"))
+    disk = dirdisk(src, None, "--overlay-limit=1M", "--no-grub")
+    before = disk.read(START + 128 * PIECE, PIECE)
+    with open(disk.image, "r+b", 0) as file:
+        assert write_pieces(file.fileno(), 0, 1000, 1) == 128
+        assert len(limit_lines(disk)) == 1
+        # What is stored already costs nothing.
+        assert write_pieces(file.fileno(), 0, 1000, 2) == 128
+        os.fsync(file.fileno())
+        for n in range(128):
+            at = START + n * PIECE
+            held = os.pread(file.fileno(), PIECE, at)
+            assert held == b"\2" * PIECE
+            assert layout.read_past_cache(file.fileno(), at) == held[:4096]
+        assert os.pread(file.fileno(), PIECE, START + 128 * PIECE) == before
+        with pytest.raises(OSError) as error:
+            os.pwrite(file.fileno(), b"part", 512 * 2048)
+        assert error.value.errno == errno.ENOSPC
+    assert len(limit_lines(disk)) == 1
+    disk.unmount()
+
+
+def test_generations_share_the_limit(box, dirdisk):
+    """Until one ends, which gives back what it had."""
+    src = sources.small(box.dir("src"))
+    disk = dirdisk(src, None, "-o", "overlay-limit=1024K", "--no-grub")
+    with open(disk.image, "r+b", 0) as old:
+        assert write_pieces(old.fileno(), 0, 100, 1) == 100
+        sources.write(src, "new", b"another generation")
+        with open(disk.image, "r+b", 0) as new:
+            assert write_pieces(new.fileno(), 0, 1000, 2) == 28
+            assert write_pieces(old.fileno(), 100, 1, 1) == 0
+            assert os.pread(old.fileno(), 9, START) == b"\1" * 9
+            assert len(limit_lines(disk)) == 1
+            old.close()
+            # The kernel tells of the last close a moment later.
+            written = 28
+            end = time.monotonic() + 60
+            while written < 128 and time.monotonic() < end:
+                written += write_pieces(new.fileno(), written, 1000, 2)
+                time.sleep(0.01)
+            assert written == 128
+            for n in range(128):
+                data = os.pread(new.fileno(), PIECE, START + n * PIECE)
+                assert data == b"\2" * PIECE
+    assert len(limit_lines(disk)) == 1
+    disk.unmount()
+
+
+def test_reserve_of_the_temporary_directory(box, dirdisk):
+    """Without the option, 256 MiB of it stay free, whoever takes the rest."""
+    room = box.tmpfs("room", "size=272m")
+    disk = dirdisk(
+        sources.small(box.dir("src")),
+        None,
+        "--no-grub",
+        env=box.environment(TMPDIR=str(room)),
+    )
+    (room / "other").write_bytes(b"x" * (8 << 20))
+    with open(disk.image, "r+b", 0) as file:
+        written = write_pieces(file.fileno(), 0, 4000, 1)
+        assert 7 << 20 <= written * PIECE <= 8 << 20
+        assert len(limit_lines(disk)) == 1
+        found = os.statvfs(room)
+        assert found.f_bavail * found.f_frsize >= 255 << 20
+        os.remove(room / "other")
+        more = write_pieces(file.fileno(), written, 4000, 1)
+        assert 15 << 20 <= (written + more) * PIECE <= 16 << 20
+    disk.unmount()
+
+
+def test_temporary_directory_smaller_than_the_reserve(box, dirdisk):
+    """Nothing can be written, and the log says what to do."""
+    tiny = box.tmpfs("tiny", "size=64m")
+    disk = dirdisk(
+        sources.small(box.dir("src")),
+        None,
+        "--no-grub",
+        env=box.environment(TMPDIR=str(tiny)),
+    )
+    start = disk.read(START, PIECE)
+    with open(disk.image, "r+b", 0) as file:
+        assert write_pieces(file.fileno(), 0, 10, 1) == 0
+    assert disk.read(START, PIECE) == start
+    assert "TMPDIR" in limit_lines(disk)[0]
     disk.unmount()
 
 

@@ -186,7 +186,7 @@ def test_options_are_handed_on(runs):
     assert "console=ttyS0,115200 quiet word" in done.text
     assert "a,b.img" in done.text.splitlines()
     (drive,) = [word for word in runs.arguments() if "file=" in word]
-    assert drive.startswith("if=virtio,format=raw,file=")
+    assert drive.startswith("if=virtio,format=raw,werror=report,file=")
     assert drive.endswith("/a,,b.img")
 
 

@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "image_options.h"
+#include "imgcore/overlay_budget.h"
 #include "support.h"
 #include "values.h"
 
@@ -64,6 +65,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.size, 0);
 	assert_int_equal(o.boot_size, 0);
 	assert_int_equal(o.free, 16 << 20);
+	assert_true(o.overlay_limit == OVERLAY_LIMIT_FREE_SPACE);
 	assert_int_equal(o.timeout, 2);
 	assert_int_equal(o.order, BOOT_ORDER_VERSION);
 	assert_int_equal(o.console, BOOT_CONSOLE_BOTH);
@@ -313,6 +315,9 @@ static void test_bad_values_are_named(void **state)
 		"name=a/b",
 		"name=/disk.img",
 		"name=info",
+		"overlay-limit=",
+		"overlay-limit=-1",
+		"overlay-limit=5%",
 		"stale=yes",
 		"stale=",
 	};
@@ -471,6 +476,17 @@ static void test_changes(void **state)
 	assert_false(back.stale_serve);
 }
 
+static void test_overlay_limit(void **state)
+{
+	_cleanup_options_ struct options line = { 0 };
+	_cleanup_options_ struct options list = { 0 };
+
+	assert_parses(&line, WORDS("--overlay-limit=3G", "s", "m"));
+	assert_true(line.overlay_limit == UINT64_C(3) << 30);
+	assert_parses(&list, WORDS("-o", "overlay-limit=0", "s", "m"));
+	assert_int_equal(list.overlay_limit, 0);
+}
+
 static void test_help(void **state)
 {
 	static const char *const listed[] = {
@@ -481,6 +497,7 @@ static void test_help(void **state)
 		"--size=SIZE",
 		"--boot-size=SIZE",
 		"--free=SIZE",
+		"--overlay-limit=SIZE",
 		"--append=TEXT",
 		"--timeout=SECONDS",
 		"--default=NAME",
@@ -645,6 +662,7 @@ int main(void)
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_overlay_limit),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_programs),

@@ -131,7 +131,10 @@ static int put_disk(struct qemu_line *line, const char *disk)
 
 	if (!file)
 		return -ENOMEM;
-	return r == 0 ? put(line, "if=virtio,format=raw,file=%s", file) : r;
+	/* By itself QEMU stops the machine when there is no space left. */
+	return r == 0 ? put(line, "if=virtio,format=raw,werror=report,file=%s",
+			    file)
+		      : r;
 }
 
 int qemu_line_make(struct qemu_line *ret_line,
