@@ -26,8 +26,7 @@ static void make_buffer_key(void)
 		abort();
 }
 
-/* A buffer of MOUNT_MAX_READ that stays with the thread. */
-static void *thread_buffer(void)
+void *content_buffer(void)
 {
 	void *buf;
 
@@ -73,7 +72,7 @@ void content_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		reply_zeroes(req, size);
 		return;
 	}
-	buf = thread_buffer();
+	buf = content_buffer();
 	if (!buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;

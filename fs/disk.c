@@ -15,6 +15,7 @@
 #include "imgcore/live.h"
 #include "imgcore/overlay.h"
 #include "imgcore/overlay_budget.h"
+#include "info.h"
 #include "log.h"
 
 /* Paths (or messages without one) remembered so that none is logged twice. */
@@ -25,6 +26,7 @@ struct disk {
 	const struct image *image; /* the generation's */
 	struct overlay *overlay;
 	struct overlay_budget *budget; /* all disks' */
+	struct info_set *info;
 	uint64_t size;
 
 	pthread_mutex_t lock; /* of what follows */
@@ -53,7 +55,10 @@ int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd,
 	if (!disk)
 		return -ENOMEM;
 	r = overlay_new(&disk->overlay, image, tmp_fd, budget);
+	if (r == 0)
+		r = info_set_new(&disk->info, generation);
 	if (r < 0) {
+		overlay_free(disk->overlay);
 		free(disk);
 		return r;
 	}
@@ -77,6 +82,7 @@ void disk_free(struct disk *disk)
 	if (!disk)
 		return;
 	overlay_free(disk->overlay);
+	info_set_unref(disk->info);
 	generation_unref(disk->generation);
 	for (size_t i = 0; i < disk->told.count; i++)
 		free(disk->told.items[i]);
@@ -88,6 +94,11 @@ void disk_free(struct disk *disk)
 struct generation *disk_generation(const struct disk *disk)
 {
 	return disk->generation;
+}
+
+struct info_set *disk_info(const struct disk *disk)
+{
+	return disk->info;
 }
 
 /* ---- attributes ---- */

@@ -19,6 +19,7 @@
 
 struct disk;
 struct generation;
+struct info_set;
 struct overlay_budget;
 
 /*
@@ -30,6 +31,8 @@ int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd,
 void disk_free(struct disk *disk);
 
 struct generation *disk_generation(const struct disk *disk);
+/* The files of info/ about it. */
+struct info_set *disk_info(const struct disk *disk);
 
 uint64_t disk_size(const struct disk *disk);
 /* All but st_ino and st_dev. */

@@ -10,82 +10,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/cleanup.h"
 #include "base/math.h"
+#include "base/vec.h"
+#include "content.h"
 #include "imgcore/image.h"
 #include "imgcore/live.h"
+#include "layout_text.h"
 #include "log.h"
+#include "mount.h"
 
 /* ---- texts ---- */
-
-/* A path on one line, and in one field of it. */
-static void print_path(FILE *out, const char *path)
-{
-	putc('/', out);
-	for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
-		if (*s < 0x20 || *s == 0x7f || *s == '\\')
-			fprintf(out, "\\x%02x", *s);
-		else
-			putc(*s, out);
-	}
-}
-
-static int print_region(FILE *out, const struct image *image,
-			const struct image_region *region)
-{
-	static const char *const kinds[] = {
-		[IMAGE_ZERO] = "zero",
-		[IMAGE_BYTES] = "bytes",
-		[IMAGE_RENDER] = "render",
-		[IMAGE_FILE] = "file",
-	};
-	_cleanup_free_ char *path = NULL;
-	int r;
-
-	fprintf(out, "%" PRIu64 "\t%" PRIu64 "\t%s\t%u\t%s\t", region->start,
-		region->end, kinds[region->kind], region->partition,
-		region->what);
-	if (region->node != TREE_NONE) {
-		r = tree_path(image_tree(image, region->partition - 1),
-			      region->node, &path);
-		if (r < 0)
-			return r;
-		print_path(out, path);
-	}
-	putc('\n', out);
-	return 0;
-}
-
-static int write_layout(const struct image *image, FILE *out)
-{
-	struct image_region region = { 0 };
-	uint64_t size = image_size(image);
-	int r = 0;
-
-	for (uint64_t at = 0; r == 0 && at < size; at = region.end) {
-		image_region_at(image, at, &region);
-		r = print_region(out, image, &region);
-	}
-	return r;
-}
-
-static int make_layout(struct generation *generation, char **ret_text)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-	int r;
-
-	if (!out)
-		return -errno;
-	r = write_layout(generation_image(generation), out);
-	/* It fails for want of memory alone. */
-	if (fclose(out) != 0 && r == 0)
-		r = -ENOMEM;
-	if (r == 0)
-		*ret_text = take_ptr(text);
-	return r;
-}
 
 static int make_menu(struct generation *generation, char **ret_text)
 {
@@ -128,7 +62,7 @@ static const struct {
 } files[] = {
 	{ "generation", true, make_generation },
 	{ "kernels", true, make_kernels },
-	{ "layout", true, make_layout },
+	{ "layout", true, NULL }, /* by pieces */
 	{ "log", false, make_log },
 	{ "menu", true, make_menu },
 };
@@ -156,6 +90,119 @@ bool info_of_generation(size_t file)
 	return files[file].of_generation;
 }
 
+/* ---- texts that open files share ---- */
+
+struct text {
+	atomic_uint refs;
+	size_t len;
+	char *bytes;
+};
+
+/* Takes over bytes, also when there is no memory: NULL then. */
+static struct text *text_new(char *bytes)
+{
+	struct text *text = malloc(sizeof(*text));
+
+	if (!text) {
+		free(bytes);
+		return NULL;
+	}
+	atomic_init(&text->refs, 1);
+	text->len = strlen(bytes);
+	text->bytes = bytes;
+	return text;
+}
+
+static struct text *text_ref(struct text *text)
+{
+	atomic_fetch_add_explicit(&text->refs, 1, memory_order_relaxed);
+	return text;
+}
+
+static void text_unref(struct text *text)
+{
+	if (!text ||
+	    atomic_fetch_sub_explicit(&text->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	free(text->bytes);
+	free(text);
+}
+
+/* A file's text as it was last made: however often it is open, one copy. */
+struct shared_text {
+	pthread_mutex_t lock;
+	struct text *text; /* NULL: not made yet */
+	uint64_t lines; /* info/log: that had been logged before */
+};
+
+static struct shared_text log_shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* An open file that is far from what is known of the layout; it waits. */
+struct far_read {
+	fuse_req_t req;
+	struct info *info;
+	size_t size;
+	uint64_t offset;
+};
+
+struct info_set {
+	atomic_uint refs;
+	struct generation *generation;
+	struct shared_text texts[ARRAY_SIZE(files)];
+	struct layout_text *layout;
+	pthread_mutex_t lock; /* of what follows */
+	bool exploring; /* a thread will look into the queue again */
+	struct {
+		struct far_read *items;
+		size_t count, size;
+	} far;
+};
+
+int info_set_new(struct info_set **ret_set, struct generation *generation)
+{
+	struct info_set *set = calloc(1, sizeof(*set));
+	int r;
+
+	if (!set)
+		return -ENOMEM;
+	r = layout_text_new(&set->layout, generation_image(generation));
+	if (r < 0) {
+		free(set);
+		return r;
+	}
+	atomic_init(&set->refs, 1);
+	set->generation = generation_ref(generation);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		pthread_mutex_init(&set->texts[i].lock, NULL);
+	pthread_mutex_init(&set->lock, NULL);
+	*ret_set = set;
+	return 0;
+}
+
+static struct info_set *info_set_ref(struct info_set *set)
+{
+	atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+	return set;
+}
+
+void info_set_unref(struct info_set *set)
+{
+	if (!set ||
+	    atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		text_unref(set->texts[i].text);
+		pthread_mutex_destroy(&set->texts[i].lock);
+	}
+	vec_free(&set->far);
+	pthread_mutex_destroy(&set->lock);
+	layout_text_free(set->layout);
+	generation_unref(set->generation);
+	free(set);
+}
+
+/* ---- open files ---- */
+
 /*
  * Its text is made by the first read: a long one shall not keep those waiting
  * who want to open something.
@@ -163,14 +210,13 @@ bool info_of_generation(size_t file)
 struct info {
 	atomic_uint refs;
 	size_t file;
-	struct generation *generation;
-	pthread_mutex_t lock; /* of the text, until it is there */
-	char *text; /* NULL: not made yet */
-	size_t len;
+	struct info_set *set; /* NULL: it is about no generation */
+	pthread_mutex_t lock; /* of what follows */
+	struct text *text; /* NULL: not asked for yet, or the layout */
+	struct layout_place cursor;
 };
 
-int info_open(struct info **ret_info, size_t file,
-	      struct generation *generation)
+int info_open(struct info **ret_info, size_t file, struct info_set *set)
 {
 	struct info *info = calloc(1, sizeof(*info));
 
@@ -178,8 +224,8 @@ int info_open(struct info **ret_info, size_t file,
 		return -ENOMEM;
 	atomic_init(&info->refs, 1);
 	info->file = file;
-	if (generation)
-		info->generation = generation_ref(generation);
+	if (set)
+		info->set = info_set_ref(set);
 	pthread_mutex_init(&info->lock, NULL);
 	*ret_info = info;
 	return 0;
@@ -189,12 +235,18 @@ int info_open_text(struct info **ret_info, char *text)
 {
 	int r = info_open(ret_info, 0, NULL);
 
-	if (r == 0)
-		(*ret_info)->text = text;
-	return r;
+	if (r < 0) {
+		free(text);
+		return r;
+	}
+	(*ret_info)->text = text_new(text);
+	if ((*ret_info)->text)
+		return 0;
+	info_unref(*ret_info);
+	return -ENOMEM;
 }
 
-void info_ref(struct info *info)
+static void info_ref(struct info *info)
 {
 	atomic_fetch_add_explicit(&info->refs, 1, memory_order_relaxed);
 }
@@ -203,35 +255,167 @@ void info_unref(struct info *info)
 {
 	if (atomic_fetch_sub_explicit(&info->refs, 1, memory_order_acq_rel) > 1)
 		return;
-	if (info->generation)
-		generation_unref(info->generation);
+	info_set_unref(info->set);
 	pthread_mutex_destroy(&info->lock);
-	free(info->text);
+	text_unref(info->text);
 	free(info);
 }
 
-static int make_text(struct info *info)
+/* ---- reading ---- */
+
+static int share_text(struct info *info, struct text **ret_text)
+{
+	struct shared_text *shared = info->set ? &info->set->texts[info->file]
+					       : &log_shared;
+	uint64_t lines = info->set ? 0 : log_count();
+	char *bytes;
+	int r = 0;
+
+	pthread_mutex_lock(&shared->lock);
+	if (!shared->text || shared->lines != lines) {
+		r = files[info->file].make(
+			info->set ? info->set->generation : NULL, &bytes);
+		if (r == 0) {
+			text_unref(shared->text);
+			shared->text = text_new(bytes);
+			shared->lines = lines;
+			r = shared->text ? 0 : -ENOMEM;
+		}
+	}
+	if (r == 0)
+		*ret_text = text_ref(shared->text);
+	pthread_mutex_unlock(&shared->lock);
+	return r;
+}
+
+static void read_text(struct info *info, fuse_req_t req, size_t size,
+		      uint64_t offset)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&info->lock);
 	if (!info->text)
-		r = files[info->file].make(info->generation, &info->text);
-	if (r == 0)
-		info->len = strlen(info->text);
+		r = share_text(info, &info->text);
 	pthread_mutex_unlock(&info->lock);
-	return r;
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (offset >= info->text->len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, info->text->bytes + offset,
+			       min_u64(size, info->text->len - offset));
 }
 
-ssize_t info_read(struct info *info, size_t size, uint64_t offset,
-		  const char **ret_bytes)
+static struct layout_place info_cursor(struct info *info)
 {
-	int r = make_text(info);
+	struct layout_place cursor;
 
-	if (r < 0)
-		return r;
-	if (offset >= info->len)
-		return 0;
-	*ret_bytes = info->text + offset;
-	return (ssize_t)min_u64(size, info->len - offset);
+	pthread_mutex_lock(&info->lock);
+	cursor = info->cursor;
+	pthread_mutex_unlock(&info->lock);
+	return cursor;
+}
+
+static void read_near(struct info *info, fuse_req_t req, size_t size,
+		      uint64_t offset)
+{
+	struct layout_place cursor = info_cursor(info);
+	char *buf = content_buffer();
+	ssize_t n = -ENOMEM;
+
+	if (buf)
+		n = layout_text_read(info->set->layout, &cursor, buf,
+				     min_u64(size, MOUNT_MAX_READ), offset);
+	if (n < 0) {
+		fuse_reply_err(req, (int)-n);
+		return;
+	}
+	pthread_mutex_lock(&info->lock);
+	info->cursor = cursor;
+	pthread_mutex_unlock(&info->lock);
+	fuse_reply_buf(req, buf, (size_t)n);
+}
+
+/* A read that need not wait any more, taken from the queue. */
+static bool take_ready(struct info_set *set, bool all, struct far_read *ret)
+{
+	for (size_t i = 0; i < set->far.count; i++) {
+		struct far_read *far = &set->far.items[i];
+		struct layout_place cursor = info_cursor(far->info);
+
+		if (!all && !fuse_req_interrupted(far->req) &&
+		    !layout_text_is_near(set->layout, &cursor, far->offset))
+			continue;
+		*ret = *far;
+		*far = set->far.items[--set->far.count];
+		return true;
+	}
+	return false;
+}
+
+/* Extends the index until none waits; the caller holds the lock. */
+static void explore(struct info_set *set)
+{
+	struct far_read far;
+	int r = 0;
+
+	while (set->far.count) {
+		bool taken = take_ready(set, r < 0, &far);
+
+		pthread_mutex_unlock(&set->lock);
+		if (!taken)
+			r = layout_text_explore(set->layout);
+		else if (r < 0)
+			fuse_reply_err(far.req, -r);
+		else if (fuse_req_interrupted(far.req))
+			fuse_reply_err(far.req, EINTR);
+		else
+			read_near(far.info, far.req, far.size, far.offset);
+		if (taken)
+			info_unref(far.info);
+		pthread_mutex_lock(&set->lock);
+	}
+}
+
+/*
+ * Reads that have to wait for the index leave their thread: one alone extends
+ * it, for all of them, so that others are served meanwhile.
+ */
+static void read_far(struct info *info, fuse_req_t req, size_t size,
+		     uint64_t offset)
+{
+	struct info_set *set = info_set_ref(info->set);
+	struct far_read *far;
+
+	pthread_mutex_lock(&set->lock);
+	far = vec_push(&set->far);
+	if (far) {
+		*far = (struct far_read){ req, info, size, offset };
+		info_ref(info);
+	}
+	if (!set->exploring) {
+		set->exploring = true;
+		explore(set);
+		set->exploring = false;
+	}
+	pthread_mutex_unlock(&set->lock);
+	if (!far)
+		fuse_reply_err(req, ENOMEM);
+	info_set_unref(set);
+}
+
+void info_read(struct info *info, fuse_req_t req, size_t size, uint64_t offset)
+{
+	struct layout_place cursor;
+
+	/* Who has the answer may close the file before we know of it. */
+	info_ref(info);
+	cursor = info_cursor(info);
+	if (info->text || files[info->file].make)
+		read_text(info, req, size, offset);
+	else if (layout_text_is_near(info->set->layout, &cursor, offset))
+		read_near(info, req, size, offset);
+	else
+		read_far(info, req, size, offset);
+	info_unref(info);
 }

@@ -6,6 +6,9 @@
  * The text files beside the disk: what the generation is that an open of the
  * disk gives at the time when the file is opened.
  *
+ * Memory: what the files of a generation take does not depend on how often they
+ * are open, nor on the size of the tree.
+ *
  * Errors: 0 or a negative errno.
  * Threading: any number of threads may read one open file.
  */
@@ -15,8 +18,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <fuse_lowlevel.h>
+
 struct generation;
 struct info;
+struct info_set;
 
 #define INFO_DIR "info"
 
@@ -27,18 +33,19 @@ bool info_find(const char *name, size_t *ret_file);
 /* Whether it is about a generation. */
 bool info_of_generation(size_t file);
 
+/* The files of a generation, which is held. The last one frees them. */
+int info_set_new(struct info_set **ret_set, struct generation *generation);
+void info_set_unref(struct info_set *set);
+
 /*
- * Opens a file; generation (NULL where it is about none) is held. The last
+ * Opens a file; set (NULL where it is about no generation) is held.
  * info_unref closes it.
  */
-int info_open(struct info **ret_info, size_t file,
-	      struct generation *generation);
-/* The same of a text that is there already; takes it over on success. */
+int info_open(struct info **ret_info, size_t file, struct info_set *set);
+/* The same of a text that is there already; takes it over, also on failure. */
 int info_open_text(struct info **ret_info, char *text);
-void info_ref(struct info *info);
 void info_unref(struct info *info);
-/* Bytes from offset on, at most size: they are info's. */
-ssize_t info_read(struct info *info, size_t size, uint64_t offset,
-		  const char **ret_bytes);
+/* Answers req, perhaps later and by another thread. */
+void info_read(struct info *info, fuse_req_t req, size_t size, uint64_t offset);
 
 #endif

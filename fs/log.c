@@ -80,6 +80,16 @@ void log_note(const char *text)
 	pthread_mutex_unlock(&ring.lock);
 }
 
+uint64_t log_count(void)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&ring.lock);
+	count = ring.count;
+	pthread_mutex_unlock(&ring.lock);
+	return count;
+}
+
 int log_text(char **ret_text)
 {
 	_cleanup_fclose_ FILE *file = NULL;

@@ -7,6 +7,8 @@
  * Text is taken as it is: what comes from the host is escaped by diag_format.
  */
 
+#include <stdint.h>
+
 struct diag;
 
 /* The sink is standard error until one of these is called. */
@@ -26,6 +28,8 @@ void log_diag(const struct diag *diag, int err);
 void log_keep(void);
 /* Keeps a line that the person has been told in another way. */
 void log_note(const char *text);
+/* How many lines there have been. */
+uint64_t log_count(void);
 /* The lines kept, oldest first; the caller frees. */
 int log_text(char **ret_text);
 

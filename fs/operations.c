@@ -423,10 +423,10 @@ static void reply_info(fuse_req_t req, struct fuse_file_info *fi,
 }
 
 static void open_info(fuse_req_t req, struct fuse_file_info fi, size_t file,
-		      struct generation *generation)
+		      struct info_set *set)
 {
 	struct info *info;
-	int r = info_open(&info, file, generation);
+	int r = info_open(&info, file, set);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
@@ -446,11 +446,8 @@ static void open_vmdk(const struct update *update, struct served *newest)
 
 	r = vmdk_text(front->name, generation, &text);
 	generations_done(front->generations, newest);
-	if (r == 0) {
+	if (r == 0)
 		r = info_open_text(&info, text);
-		if (r < 0)
-			free(text);
-	}
 	if (r < 0)
 		fuse_reply_err(update->req, -r);
 	else
@@ -464,7 +461,7 @@ static void open_info_of(const struct update *update, struct served *newest)
 
 	if (info_of(update->ino, &file))
 		open_info(update->req, update->fi, file,
-			  disk_generation(served_disk(newest)));
+			  disk_info(served_disk(newest)));
 	generations_done(generations, newest);
 }
 
@@ -502,30 +499,14 @@ static void op_release(fuse_req_t req, fuse_ino_t ino,
 	fuse_reply_err(req, 0);
 }
 
-static void read_info(fuse_req_t req, size_t size, off_t offset,
-		      struct fuse_file_info *fi)
-{
-	struct info *info = (struct info *)(uintptr_t)fi->fh;
-	const char *bytes = NULL;
-	ssize_t n;
-
-	/* Who has the answer may close the file before we know of it. */
-	info_ref(info);
-	n = info_read(info, size, (uint64_t)offset, &bytes);
-	if (n < 0)
-		fuse_reply_err(req, (int)-n);
-	else
-		fuse_reply_buf(req, bytes, (size_t)n);
-	info_unref(info);
-}
-
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	if (is_disk(ino))
 		content_read(req, ino, size, offset, fi);
 	else
-		read_info(req, size, offset, fi);
+		info_read((struct info *)(uintptr_t)fi->fh, req, size,
+			  (uint64_t)offset);
 }
 
 /* ENOSYS would be the answer for all files, for ever. */

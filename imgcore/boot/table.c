@@ -19,6 +19,8 @@ struct row {
 struct table {
 	struct row *items;
 	size_t count, size;
+	size_t width[COLUMNS]; /* of the widest cell so far */
+	size_t last; /* bytes of the last column, which is not padded */
 };
 
 static void table_release(struct table *table)
@@ -40,13 +42,36 @@ static char *cell(const char *text)
 static int table_add(struct table *table, const char *const texts[COLUMNS])
 {
 	struct row *row = vec_push(table);
+	size_t len = 0;
 
 	for (unsigned c = 0; row && c < COLUMNS; c++) {
 		row->cells[c] = cell(texts[c]);
 		if (!row->cells[c])
 			return -ENOMEM;
+		len = strlen(row->cells[c]);
+		if (len > table->width[c])
+			table->width[c] = len;
 	}
+	table->last += len + 1;
 	return row ? 0 : -ENOMEM;
+}
+
+static void table_drop_last(struct table *table)
+{
+	struct row *row = &table->items[--table->count];
+
+	for (unsigned c = 0; c < COLUMNS; c++)
+		free(row->cells[c]);
+}
+
+/* Bytes that it takes. */
+static size_t table_length(const struct table *table)
+{
+	size_t length = table->last;
+
+	for (unsigned c = 0; c + 1 < COLUMNS; c++)
+		length += table->count * (table->width[c] + 2);
+	return length;
 }
 
 static void table_put(FILE *f, const struct table *table)
@@ -68,7 +93,7 @@ static void table_put(FILE *f, const struct table *table)
 }
 
 /* "a, b", or "-"; NULL: out of memory. */
-static char *initrds_of(const struct boot_entry *entry)
+static char *initrds_of(const struct boot_entry *entry, size_t max)
 {
 	char *text = NULL;
 	size_t len;
@@ -77,8 +102,13 @@ static char *initrds_of(const struct boot_entry *entry)
 	f = open_memstream(&text, &len);
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < entry->n_initrds; i++)
+	for (size_t i = 0; i < entry->n_initrds; i++) {
+		if ((size_t)ftell(f) > max / 2) {
+			fprintf(f, " and %zu more", entry->n_initrds - i);
+			break;
+		}
 		fprintf(f, "%s%s", i ? ", " : "", entry->initrds[i]);
+	}
 	if (entry->n_initrds == 0)
 		fputc('-', f);
 	if (fclose(f) == 0)
@@ -87,33 +117,42 @@ static char *initrds_of(const struct boot_entry *entry)
 	return NULL;
 }
 
-static int put_kernels(FILE *f, const struct boot_kernels *kernels)
+static int put_kernels(FILE *f, const struct boot_kernels *kernels, size_t max)
 {
 	_cleanup_(table_release) struct table table = { 0 };
 	const struct boot_entry *entries;
 	size_t n = boot_entries(kernels, &entries);
 	int r = table_add(&table, heads);
+	size_t i;
 
 	if (n == 0) {
 		fputs("No kernel in kernels/ or boot/.\n", f);
 		return 0;
 	}
-	for (size_t i = 0; i < n && r == 0; i++) {
-		_cleanup_free_ char *initrds = initrds_of(&entries[i]);
+	for (i = 0; i < n && r == 0; i++) {
+		_cleanup_free_ char *initrds = initrds_of(&entries[i], max);
 		const char *const texts[COLUMNS] = { entries[i].version,
 						     entries[i].path, initrds };
 
 		r = initrds ? table_add(&table, texts) : -ENOMEM;
+		if (r == 0 && table_length(&table) > max) {
+			table_drop_last(&table);
+			break;
+		}
 	}
-	if (r == 0)
-		table_put(f, &table);
-	return r;
+	if (r < 0)
+		return r;
+	table_put(f, &table);
+	if (i < n)
+		fprintf(f, "and %zu more\n", n - i);
+	return 0;
 }
 
-static int put_rejects(FILE *f, const struct boot_kernels *kernels)
+static int put_rejects(FILE *f, const struct boot_kernels *kernels, size_t max)
 {
 	const struct boot_reject *rejects;
 	size_t n = boot_rejects(kernels, &rejects);
+	size_t length = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct diag diag = { .path = rejects[i].path,
@@ -123,13 +162,19 @@ static int put_rejects(FILE *f, const struct boot_kernels *kernels)
 
 		if (!line)
 			return -ENOMEM;
+		length += strlen(line) + 1;
+		if (length > max) {
+			fprintf(f, "and %zu more\n", n - i);
+			break;
+		}
 		fprintf(f, "%s%s\n", i == 0 ? "\nNot in the menu:\n" : "",
 			line);
 	}
 	return 0;
 }
 
-int boot_kernels_table(const struct boot_kernels *kernels, char **ret_text)
+int boot_kernels_table(const struct boot_kernels *kernels, size_t max,
+		       char **ret_text)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
@@ -138,9 +183,9 @@ int boot_kernels_table(const struct boot_kernels *kernels, char **ret_text)
 
 	if (!f)
 		return -ENOMEM;
-	r = put_kernels(f, kernels);
+	r = put_kernels(f, kernels, max);
 	if (r == 0)
-		r = put_rejects(f, kernels);
+		r = put_rejects(f, kernels, max);
 	if (fclose(f) != 0 && r == 0)
 		r = -ENOMEM;
 	if (r == 0)

@@ -15,6 +15,8 @@
 #define MENU_PATH "boot/grub/grub.cfg"
 /* A menu that someone wrote; more than this nobody reads. */
 #define MENU_MAX (1u << 20)
+/* Nor of the kernels that are there, or of those that are none. */
+#define TABLE_MAX (256u << 10)
 
 int generation_new(struct generation **ret_generation, struct image *image,
 		   uint64_t number, const struct timespec *time, char *cause)
@@ -105,5 +107,6 @@ int generation_menu(const struct generation *generation, char **ret_text)
 
 int generation_kernels(const struct generation *generation, char **ret_text)
 {
-	return boot_kernels_table(image_kernels(generation->image), ret_text);
+	return boot_kernels_table(image_kernels(generation->image), TABLE_MAX,
+				  ret_text);
 }

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """info/: what dirdisk says of the disk; and the disk under another name."""
 
+import concurrent.futures
 import errno
 import os
+import random
 import re
 import stat
+import sys
 import time
 
 import pexpect
@@ -128,6 +131,127 @@ def test_layout(box, disk, src):
     odd = layout.find(disk, "/kernels/a\\x0ab\\x5cc", "file")
     assert disk.read(odd.start, 15) == b"a name of bytes"
     assert layout.find(disk, "/boot/note", "file", 1)
+
+
+# ---- a large tree: its layout is never held as a whole ----
+
+LINKS = 200_000
+HANDLES = 50
+
+
+@pytest.fixture
+def large(box):
+    """A block for each of many symbolic links, in forty directories.
+
+    They are the cheapest entries with a block of their own; in a tmpfs, for
+    that is gone at once.
+    """
+    src = box.tmpfs("large", "size=64m,nr_inodes=300k")
+    for d in range(40):
+        where = src / f"directory\t{d:02}"
+        where.mkdir()
+        parent = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
+        for n in range(LINKS // 40):
+            name = f"a link {n}\\" + "x" * (n % 40)
+            os.symlink("t" * 80, name, dir_fd=parent)
+        os.close(parent)
+    return src
+
+
+def memory(disk, field):
+    """KiB that the worker takes."""
+    (worker,) = disk.workers
+    with open(f"/proc/{worker}/status") as file:
+        return int(re.search(rf"{field}:\s+(\d+) kB", file.read())[1])
+
+
+def reset_peak(disk):
+    (worker,) = disk.workers
+    with open(f"/proc/{worker}/clear_refs", "w") as file:
+        file.write("5")
+
+
+@pytest.mark.timeout(600)
+def test_layout_of_a_large_tree(dirdisk, large):
+    """Many handles, each read anywhere: the same bytes, and little memory."""
+    dice = random.Random(200)
+    disk = dirdisk(large, None, "--no-grub")
+    path = disk.mnt / "info/layout"
+    with open(disk.image, "rb") as file:
+        with concurrent.futures.ThreadPoolExecutor(HANDLES) as pool:
+            # Each thread of the worker gets its buffer, before the measure.
+            for at in range(0, 100 * (1 << 18), 1 << 18):
+                pool.submit(
+                    layout.read_past_cache, file.fileno(), at, 1 << 18
+                )
+    before = memory(disk, "VmRSS")
+    reset_peak(disk)
+    handles = [os.open(path, os.O_RDONLY) for _ in range(HANDLES)]
+
+    # Nothing is known of what is far yet; all ask at once.
+    wanted = [dice.randrange(20_000_000) for _ in handles]
+    with concurrent.futures.ThreadPoolExecutor(HANDLES) as pool:
+        first = list(pool.map(lambda fd, at: os.pread(fd, 4096, at),
+                              handles, wanted))
+    parts = []
+    while part := os.pread(handles[0], 1 << 20, sum(map(len, parts))):
+        parts.append(part)
+    whole = b"".join(parts)
+    links = rb"\n\d+\t\d+\trender\t2\tsymbolic link\t/directory\\x09\d\d/a link "
+    assert len(re.findall(links, whole)) == LINKS
+    for at, data in zip(wanted, first):
+        assert data == whole[at : at + 4096]
+    # In pieces of all sizes: anywhere, in order, backwards.
+    for fd in handles:
+        at = dice.randrange(len(whole))
+        for step in (1, 1, 1, -3, -1, 0):
+            size = dice.choice((1, 77, 4096, 100_000, 1 << 20))
+            at = max(0, at + step * size)
+            assert os.pread(fd, size, at) == whole[at : at + size]
+    assert os.pread(handles[0], 100, len(whole)) == b""
+    assert os.pread(handles[0], 100, 1 << 62) == b""
+    grown = memory(disk, "VmHWM") - before
+    assert grown < 8 * 1024, f"{grown} KiB more"
+    for fd in handles:
+        os.close(fd)
+    disk.unmount()
+
+
+@pytest.mark.timeout(600)
+def test_reads_of_a_layout_that_end_early(box, dirdisk, large):
+    """Readers that are killed, and handles that are closed: none is stuck."""
+    disk = dirdisk(large, None, "--no-grub")
+    path = disk.mnt / "info/layout"
+    seek = "import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY)\n"
+    seek += "os.pread(fd, 9, 1 << 40)"
+    readers = [
+        box.start([sys.executable, "-c", seek, str(path)]) for _ in range(20)
+    ]
+    for reader in readers[::2]:
+        reader.kill()
+    for reader in readers:
+        assert reader.wait(120) in (0, -9)
+    assert disk.read(510, 2) == b"\x55\xaa"
+    assert path.open("rb").read(1) == b"0"
+    disk.unmount()
+
+
+def test_handles_share_a_text(dirdisk, src):
+    """A menu of a mebibyte, open 100 times, and a log of as much."""
+    line = b"# " + b"x" * 61 + b"\n"
+    sources.write(src, "boot/grub/grub.cfg", line * (1 << 14))
+    disk = dirdisk(src, None, "--no-grub")
+    menu = disk.mnt / "info/menu"
+    assert menu.read_bytes() == line * (1 << 14)
+    before = memory(disk, "VmRSS")
+    handles = [os.open(menu, os.O_RDONLY) for _ in range(100)]
+    for fd in handles:
+        assert os.pread(fd, 64, 64 << 10) == line
+    grown = memory(disk, "VmRSS") - before
+    for fd in handles:
+        os.close(fd)
+    assert grown < 8 * 1024, f"{grown} KiB more"
+    disk.unmount()
 
 
 def test_menu_is_that_of_the_disk(box, disk, src):

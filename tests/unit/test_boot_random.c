@@ -266,7 +266,7 @@ static void one_tree(unsigned *dice, int fd, size_t *len)
 	tree = files_tree(files);
 	kernels = find(files, rand_r(dice) % 2 ? NULL : &by_time);
 	assert_kernels(tree, kernels);
-	assert_int_equal(boot_kernels_table(kernels, &table), 0);
+	assert_int_equal(boot_kernels_table(kernels, SIZE_MAX, &table), 0);
 	free(table);
 	boot_kernels_free(kernels);
 	kernels = find(files, NULL);

@@ -616,7 +616,7 @@ static void a_table(void **state)
 	struct boot_kernels *kernels = find(files, NULL);
 	char *text;
 
-	assert_int_equal(boot_kernels_table(kernels, &text), 0);
+	assert_int_equal(boot_kernels_table(kernels, SIZE_MAX, &text), 0);
 	assert_string_equal(
 		text,
 		"VERSION  KERNEL                 INITIAL RAM DISKS\n"
@@ -635,8 +635,65 @@ static void a_table(void **state)
 	free(text);
 	boot_kernels_free(kernels);
 	kernels = find(none, NULL);
-	assert_int_equal(boot_kernels_table(kernels, &text), 0);
+	assert_int_equal(boot_kernels_table(kernels, SIZE_MAX, &text), 0);
 	assert_string_equal(text, "No kernel in kernels/ or boot/.\n");
+	free(text);
+	boot_kernels_free(kernels);
+}
+
+/* The number in "and N more", from text on. */
+static size_t more_of(const char *text)
+{
+	const char *p = strstr(text, "and ");
+
+	assert_non_null(p);
+	return strtoul(p + 4, NULL, 10);
+}
+
+static size_t count_lines(const char *text, const char *end,
+			  const char *beginning)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, beginning)) && text < end) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+/* However much there is, the table ends, and says how much is missing. */
+static void a_table_of_many(void **state)
+{
+	enum {
+		N = 600,
+		MAX = 4096
+	};
+	static char names[2 * N][40];
+	static struct file files[2 * N + 1];
+	struct boot_kernels *kernels;
+	char *text;
+	const char *rejects;
+
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(names[i], 40, "kernels/vmlinuz-1.%03u", i);
+		snprintf(names[N + i], 40, "kernels/other-%03u", i);
+		files[i].path = names[i];
+		files[N + i].path = names[N + i];
+	}
+	kernels = find(files, NULL);
+	assert_int_equal(boot_kernels_table(kernels, MAX, &text), 0);
+	rejects = strstr(text, "Not in the menu");
+	assert_non_null(rejects);
+	assert_true(strlen(text) < 2 * MAX + 200);
+	assert_true(strlen(text) > MAX);
+	assert_int_equal(count_lines(text, rejects, "/kernels/vmlinuz-") +
+				 more_of(text),
+			 N);
+	assert_int_equal(
+		count_lines(rejects, text + strlen(text), "/kernels/other-") +
+			more_of(rejects),
+		N);
 	free(text);
 	boot_kernels_free(kernels);
 }
@@ -738,6 +795,7 @@ int main(void)
 		cmocka_unit_test(default_first),
 		cmocka_unit_test(rejected),
 		cmocka_unit_test(a_table),
+		cmocka_unit_test(a_table_of_many),
 		cmocka_unit_test(stale),
 	};
 

@@ -29,8 +29,9 @@ static int put_findings(FILE *out, const char *head,
 static int put_kernels(FILE *out, const struct report *report)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = report->kernels ? boot_kernels_table(report->kernels, &text)
-				: 0;
+	int r = report->kernels
+			? boot_kernels_table(report->kernels, SIZE_MAX, &text)
+			: 0;
 
 	if (text)
 		fprintf(out, "%s\n", text);

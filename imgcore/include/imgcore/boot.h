@@ -168,8 +168,10 @@ void boot_menu_sign(char *text, size_t len, uint32_t disk_signature);
 
 /*
  * A table of the kernels, for people, in the order of the menu, and of the
- * rejects. The caller frees text. 0 or -ENOMEM.
+ * rejects; each about `max` bytes long at most, and "and N more" after it. The
+ * caller frees text. 0 or -ENOMEM.
  */
-int boot_kernels_table(const struct boot_kernels *kernels, char **ret_text);
+int boot_kernels_table(const struct boot_kernels *kernels, size_t max,
+		       char **ret_text);
 
 #endif

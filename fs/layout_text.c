@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "layout_text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/math.h"
+#include "base/vec.h"
+#include "imgcore/image.h"
+
+#define INDEX_STEP (16u << 10) /* text between two places of the index */
+/* Text that a read may have to skip, and that one step explores. */
+#define NEAR (1u << 20)
+
+struct layout_text {
+	const struct image *image;
+	pthread_mutex_t lock; /* of the index */
+	struct {
+		struct layout_place *items; /* ascending; the first is 0, 0 */
+		size_t count, size;
+	} index;
+	_Atomic uint64_t known; /* the last place of the index, in the text */
+	_Atomic uint64_t end; /* of the text; UINT64_MAX: not seen yet */
+};
+
+int layout_text_new(struct layout_text **ret_text, const struct image *image)
+{
+	struct layout_text *t = calloc(1, sizeof(*t));
+
+	if (!t || !vec_push(&t->index)) {
+		free(t);
+		return -ENOMEM;
+	}
+	t->image = image;
+	pthread_mutex_init(&t->lock, NULL);
+	atomic_init(&t->known, 0);
+	atomic_init(&t->end, UINT64_MAX);
+	*ret_text = t;
+	return 0;
+}
+
+void layout_text_free(struct layout_text *text)
+{
+	if (!text)
+		return;
+	vec_free(&text->index);
+	pthread_mutex_destroy(&text->lock);
+	free(text);
+}
+
+/* ---- a line ---- */
+
+struct line {
+	char *items;
+	size_t count, size;
+};
+
+static void line_release(struct line *line)
+{
+	vec_free(line);
+}
+
+/* A path on one line, and in one field of it. */
+static int put_path(struct line *line, const char *path)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *p;
+
+	if (vec_reserve(line, 4 * strlen(path) + 1) < 0)
+		return -ENOMEM;
+	p = line->items + line->count;
+	*p++ = '/';
+	for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
+		if (*s < 0x20 || *s == 0x7f || *s == '\\') {
+			*p++ = '\\';
+			*p++ = 'x';
+			*p++ = digits[*s >> 4];
+			*p++ = digits[*s & 15];
+		} else {
+			*p++ = (char)*s;
+		}
+	}
+	line->count = (size_t)(p - line->items);
+	return 0;
+}
+
+/* The line at a place, and the place of the next one. */
+static int make_line(const struct image *image, struct line *line,
+		     const struct layout_place *at,
+		     struct layout_place *ret_next)
+{
+	static const char *const kinds[] = {
+		[IMAGE_ZERO] = "zero",
+		[IMAGE_BYTES] = "bytes",
+		[IMAGE_RENDER] = "render",
+		[IMAGE_FILE] = "file",
+	};
+	_cleanup_free_ char *path = NULL;
+	struct image_region region;
+	char fields[256];
+	int len, r = 0;
+
+	image_region_at(image, at->disk, &region);
+	len = snprintf(fields, sizeof(fields),
+		       "%" PRIu64 "\t%" PRIu64 "\t%s\t%u\t%s\t", region.start,
+		       region.end, kinds[region.kind], region.partition,
+		       region.what);
+	line->count = 0;
+	if (vec_reserve(line, (size_t)len + 1) < 0)
+		return -ENOMEM;
+	memcpy(line->items, fields, (size_t)len);
+	line->count = (size_t)len;
+	if (region.node != TREE_NONE) {
+		r = tree_path(image_tree(image, region.partition - 1),
+			      region.node, &path);
+		if (r == 0)
+			r = put_path(line, path);
+	}
+	if (r < 0 || vec_reserve(line, 1) < 0)
+		return r < 0 ? r : -ENOMEM;
+	line->items[line->count++] = '\n';
+	ret_next->disk = region.end;
+	ret_next->text = at->text + line->count;
+	return 0;
+}
+
+/* ---- the index ---- */
+
+/* A line begins there: a new place of the index, now and then. */
+static void note_place(struct layout_text *t, const struct layout_place *at)
+{
+	struct layout_place *place;
+
+	if (at->disk == image_size(t->image))
+		atomic_store(&t->end, at->text);
+	if (at->text < atomic_load(&t->known) + INDEX_STEP)
+		return;
+	pthread_mutex_lock(&t->lock);
+	if (at->text >= t->index.items[t->index.count - 1].text + INDEX_STEP &&
+	    (place = vec_push(&t->index))) {
+		*place = *at;
+		atomic_store(&t->known, at->text);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* The last known place that is not after the offset. */
+static struct layout_place nearest_place(struct layout_text *t,
+					 const struct layout_place *cursor,
+					 uint64_t offset)
+{
+	struct layout_place place;
+	size_t low = 0, high;
+
+	pthread_mutex_lock(&t->lock);
+	high = t->index.count;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (t->index.items[middle].text <= offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	place = t->index.items[low];
+	pthread_mutex_unlock(&t->lock);
+	return cursor->text <= offset && cursor->text > place.text ? *cursor
+								   : place;
+}
+
+int layout_text_explore(struct layout_text *text)
+{
+	_cleanup_(line_release) struct line line = { 0 };
+	uint64_t known = atomic_load(&text->known);
+	struct layout_place at =
+		nearest_place(text, &(struct layout_place){ 0 }, UINT64_MAX);
+	uint64_t stop = at.text + NEAR;
+	int r = 0;
+
+	while (r == 0 && at.text < stop && at.disk < image_size(text->image)) {
+		r = make_line(text->image, &line, &at, &at);
+		if (r == 0)
+			note_place(text, &at);
+	}
+	/* It must not stay where it is for want of memory. */
+	if (r == 0 && at.text >= stop && atomic_load(&text->known) == known)
+		r = -ENOMEM;
+	return r;
+}
+
+/* ---- reading ---- */
+
+bool layout_text_is_near(struct layout_text *text,
+			 const struct layout_place *cursor, uint64_t offset)
+{
+	return offset >= atomic_load(&text->end) ||
+	       offset < atomic_load(&text->known) + NEAR ||
+	       (cursor->text <= offset && offset < cursor->text + NEAR);
+}
+
+ssize_t layout_text_read(struct layout_text *text, struct layout_place *cursor,
+			 char *buf, size_t size, uint64_t offset)
+{
+	_cleanup_(line_release) struct line line = { 0 };
+	struct layout_place at, next;
+	size_t done = 0;
+
+	if (offset >= atomic_load(&text->end))
+		return 0;
+	at = nearest_place(text, cursor, offset);
+	while (done < size && at.disk < image_size(text->image)) {
+		int r = make_line(text->image, &line, &at, &next);
+
+		if (r < 0)
+			return r;
+		if (next.text > offset + done) {
+			size_t skip = (size_t)(offset + done - at.text);
+			size_t n = min_u64(line.count - skip, size - done);
+
+			memcpy(buf + done, line.items + skip, n);
+			done += n;
+			/* The rest of the line is for the next read. */
+			if (n < line.count - skip)
+				break;
+		}
+		at = next;
+		note_place(text, &at);
+	}
+	*cursor = at;
+	return (ssize_t)done;
+}
