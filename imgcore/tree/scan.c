@@ -276,6 +276,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	const struct place *parent;
 	const struct node *n = tree_node(t, id, &parent);
 	struct dir_scan *scan = &slot->scan;
+	size_t changed;
 
 	slot->place = place;
 	slot->dir = shareable(s, place);
@@ -307,8 +308,9 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 		return;
 	scan->before = was->dir;
 	scan->first = was->first;
-	scan->changed = s->options->changed +
-			changed_in(s->options, was, &scan->n_changed);
+	changed = changed_in(s->options, was, &scan->n_changed);
+	if (scan->n_changed > 0)
+		scan->changed = &s->options->changed[changed];
 }
 
 static void slot_clear(struct slot *slot)

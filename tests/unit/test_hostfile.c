@@ -457,14 +457,14 @@ static void nothing_to_free(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		temp_test(more_files_than_slots),
-		temp_test(few_files),
-		temp_test(written_while_they_are_read),
-		temp_test(stale_names_the_path),
-		temp_test(replaced_and_put_back),
-		temp_test(whole_files_by_many),
-		temp_test(directory_stays_open),
-		temp_test(another_file_beneath_it),
+		scan_tests(more_files_than_slots),
+		scan_tests(few_files),
+		scan_tests(written_while_they_are_read),
+		scan_tests(stale_names_the_path),
+		scan_tests(replaced_and_put_back),
+		scan_tests(whole_files_by_many),
+		scan_tests(directory_stays_open),
+		scan_tests(another_file_beneath_it),
 		cmocka_unit_test(less_than_its_size),
 		cmocka_unit_test(nothing_to_free),
 	};

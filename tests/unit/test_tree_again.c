@@ -274,16 +274,17 @@ static void all_others_are_shared(void **state)
 	struct host h = { .random = seed, .fd = t->fd, .n_dirs = 1 };
 	_cleanup_tree_ struct tree *before = NULL;
 	_cleanup_tree_ struct tree *after = NULL;
+	const unsigned first = before_nodes / 2;
 	atomic_uint reads = 0;
 	tree_id changed;
 
 	make_tree(t);
 	before = scan_again(&h, NULL, NULL, 0, &reads);
-	assert_int_equal(reads, 5);
+	assert_int_equal(reads, first + 5);
 	put_text(t->fd, "a/b/file", "other");
 	changed = must_find(before, "a/b");
 	after = scan_again(&h, before, &changed, 1, &reads);
-	assert_int_equal(reads, 6);
+	assert_int_equal(reads, first + 6);
 	for (size_t i = 0; i < 2; i++) {
 		const char *path = i ? "d" : "a/b/c";
 
@@ -294,7 +295,7 @@ static void all_others_are_shared(void **state)
 	}
 	assert_int_not_equal(tree_shared(before, changed),
 			     tree_shared(after, must_find(after, "a/b")));
-	assert_int_equal(tree_watch(after, must_find(after, "a/b")), 5);
+	assert_int_equal(tree_watch(after, must_find(after, "a/b")), first + 5);
 	assert_int_equal(tree_watch(after, must_find(after, "lost+found")),
 			 TREE_NOT_HOST);
 	assert_false(tree_equal(before, after));
@@ -343,10 +344,10 @@ static void either_may_go_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		temp_test(same_as_from_scratch),
-		temp_test(all_others_are_shared),
-		temp_test(nothing_changed),
-		temp_test(either_may_go_first),
+		scan_tests(same_as_from_scratch),
+		scan_tests(all_others_are_shared),
+		scan_tests(nothing_changed),
+		scan_tests(either_may_go_first),
 	};
 
 	seed = random_begin();

@@ -60,7 +60,7 @@ static int scan_as_nobody(void *context)
 	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
 	     setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return 1;
-	if (tree_scan(fd, "/src", &options, NULL, &tree, NULL) < 0)
+	if (try_scan(fd, &options, NULL, &tree, NULL) < 0)
 		return 2;
 	if (tree_skipped(tree) != ARRAY_SIZE(left_out))
 		return 3;
@@ -73,7 +73,7 @@ static int scan_as_nobody(void *context)
 		return 4;
 	tree_free(tree);
 	options.unreadable = TREE_UNREADABLE_ERROR;
-	if (tree_scan(fd, "/src", &options, NULL, &tree, &diag) != -EACCES)
+	if (try_scan(fd, &options, NULL, &tree, &diag) != -EACCES)
 		return 5;
 	if (strncmp(diag.path, "/src/", 5) != 0 ||
 	    !strstr(diag.reason, "--unreadable=skip"))
@@ -110,8 +110,7 @@ static int scan_closed_root(void *context)
 	if (geteuid() == 0 &&
 	    (setgroups(0, NULL) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return 1;
-	if (tree_scan(*(int *)context, "/src", &scan_all, NULL, &tree, &diag) !=
-	    -EACCES)
+	if (try_scan(*(int *)context, &scan_all, NULL, &tree, &diag) != -EACCES)
 		return 2;
 	ok = diag.path && strcmp(diag.path, "/src") == 0;
 	diag_clear(&diag);
@@ -169,7 +168,7 @@ static int scan_mounts(void *context)
 	put_text(AT_FDCWD, strcat(dir, "/above"), "");
 	/* A descriptor of before would show what the old namespace has. */
 	fd = open(t->path, O_RDONLY | O_DIRECTORY);
-	if (tree_scan(fd, "/src", &scan_all, NULL, &tree, NULL) < 0)
+	if (try_scan(fd, &scan_all, NULL, &tree, NULL) < 0)
 		return 2;
 	get_info(tree, "dir", &info);
 	if (!S_ISDIR(info.attr.mode) || info.n_children != 0)
@@ -324,11 +323,11 @@ static void mounted_meanwhile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		temp_test(pruned_directories_are_empty),
-		temp_test(unreadable_entries),
-		temp_test(unreadable_root),
+		scan_tests(pruned_directories_are_empty),
+		scan_tests(unreadable_entries),
+		scan_tests(unreadable_root),
 		temp_test(root_that_is_no_directory),
-		temp_test(what_is_mounted_is_not_entered),
+		scan_tests(what_is_mounted_is_not_entered),
 		temp_test(link_in_place_of_a_directory),
 		temp_test(directory_in_place_of_another),
 		temp_test(file_in_place_of_a_directory),

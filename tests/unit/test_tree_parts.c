@@ -143,7 +143,7 @@ static int scan_unreadable(void *context)
 		struct tree *tree;
 
 		options.part = i ? TREE_PART_ARCHIVES : TREE_PART_WITHOUT;
-		if (tree_scan(t->fd, "/src", &options, NULL, &tree, NULL) < 0)
+		if (try_scan(t->fd, &options, NULL, &tree, NULL) < 0)
 			return 2;
 		skipped += tree_skipped(tree);
 		tree_free(tree);
@@ -166,11 +166,11 @@ static void unreadable_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		temp_test(halves),
-		temp_test(half_that_is_no_directory),
-		temp_test(archives),
-		temp_test(no_archives),
-		temp_test(unreadable_once),
+		scan_tests(halves),
+		scan_tests(half_that_is_no_directory),
+		scan_tests(archives),
+		scan_tests(no_archives),
+		scan_tests(unreadable_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
