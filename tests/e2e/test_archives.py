@@ -16,7 +16,7 @@ INITRAMFS = "kernels/initramfs.d"
 
 @pytest.fixture
 def src(box):
-    src = box.dir("src")
+    src = sources.before(box.dir("src"))
     sources.write(src, f"{INITRAMFS}/init", b"#!/bin/sh\n", mode=0o755)
     sources.write(src, f"{INITRAMFS}/bin/busybox", os.urandom(300_000))
     sources.write(src, f"{INITRAMFS}/etc/empty")

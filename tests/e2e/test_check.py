@@ -41,7 +41,7 @@ def add_kernel(src, version):
 @pytest.fixture
 def src(box):
     """Two kernels and a README."""
-    src = box.dir("src")
+    src = sources.before(box.dir("src"))
     sources.small(src)
     add_kernel(src, "6.9.0")
     add_kernel(src, "6.10.0")

@@ -19,7 +19,7 @@ EIO, ESTALE = 5, 116
 
 @pytest.fixture
 def src(box):
-    return sources.small(box.dir("src"))
+    return sources.before(sources.small(box.dir("src")))
 
 
 @pytest.fixture

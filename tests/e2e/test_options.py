@@ -13,7 +13,7 @@ from support.sandbox import NOBODY
 
 @pytest.fixture
 def src(box):
-    return sources.small(box.dir("src"))
+    return sources.before(sources.small(box.dir("src")))
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
@@ -21,7 +21,7 @@ def test_help(dirdisk, option):
     said = dirdisk.run(option).text
     options = "size boot-size free append timeout default console owner"
     options += " uuid pidfile unreadable xattrs grub-dir core-image no-grub"
-    options += " name stale no-follow overlay-limit"
+    options += " name stale no-follow cross-mounts overlay-limit"
     for name in options.split():
         assert f"--{name}" in said
     assert "SRC MNT" in said

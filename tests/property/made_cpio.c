@@ -32,9 +32,9 @@ static void give_up(const char *what, const struct diag *diag, int err)
 	exit(2);
 }
 
-static struct tree *scan(const char *path)
+static struct tree *scan(const char *path, unsigned threads)
 {
-	const struct tree_scan_options options = { 0 };
+	const struct tree_scan_options options = { .threads = threads };
 	struct diag diag = DIAG_INIT;
 	struct tree *tree;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -140,7 +140,7 @@ static int compare(const struct tree *tree, const char *bytes, uint64_t size,
 
 int main(int argc, char **argv)
 {
-	struct tree *tree, *outer;
+	struct tree *tree, *other, *outer;
 	struct cpio *cpio;
 	uint64_t size;
 	char *bytes;
@@ -148,7 +148,11 @@ int main(int argc, char **argv)
 
 	if (argc != 6)
 		give_up("made_cpio as-is|modules SRC PATH FILE SEED", NULL, 0);
-	tree = scan(argv[2]);
+	tree = scan(argv[2], 1);
+	other = scan(argv[2], 8);
+	if (!tree_equal(tree, other))
+		give_up("another tree by several threads", NULL, 0);
+	tree_free(other);
 	cpio = make(tree, argv[3], argv[1]);
 	size = cpio_size(cpio);
 	outer = wrap(cpio, size);

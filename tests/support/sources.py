@@ -77,7 +77,7 @@ TIMES = {
 
 def rich(root):
     """A tree with everything that a tree can hold."""
-    root = os.fspath(root)
+    root = os.fspath(before(root))
     dice = random.Random(20190103)
     for part in ("boot", "kernels", "plain"):
         for size in SIZES:
@@ -227,6 +227,7 @@ def adorn(path, xattrs):
 
 def xattrs(root):
     """Attributes of every namespace, on entries of every kind."""
+    before(root)
     for part in ("boot/a", "kernels/a", "set"):
         file = write(root, f"{part}/file", b"data")
         adorn(file, {"user.plain": b"value", "user.empty": b""})
@@ -332,7 +333,7 @@ def _random_dir(dice, where, depth, files):
 def chance(root, seed):
     """The random tree of a seed: files in boot/, kernels/ and elsewhere."""
     dice = random.Random(seed)
-    root = os.fsencode(root)
+    root = os.fsencode(before(root))
     files = []
     for part in (b"boot", b"kernels", b"a", b"b"):
         if dice.random() < 0.8:
