@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from support import procs, sources
+from support import loops, procs, sources
 from support.guest import SOURCE
 from support.sandbox import Deadline, TimedOut
 
@@ -18,8 +18,8 @@ from support.sandbox import Deadline, TimedOut
 def wedged(box, dirdisk):
     """A mount that nobody answers any more."""
     disk = dirdisk(sources.small(box.dir("src")))
-    for pid in (disk.supervisor, *disk.workers):
-        os.kill(pid, signal.SIGSTOP)
+    disk.signal(signal.SIGSTOP)
+    disk.signal_worker(signal.SIGSTOP)
     return disk
 
 
@@ -30,13 +30,12 @@ def test_sweep_ends_all(box, wedged):
     device = box.loop(memory / "file", 0, 1 << 20)
     box.tmpfs("tmpfs/below")
     assert len(box.processes()) == 3 and len(box.mounts()) == 3
-    assert procs.loops_below(box.root) == [device]
+    assert loops.below(box.root) == [device]
     start = time.monotonic()
     assert box.sweep() == []
     assert time.monotonic() - start < 30
     assert box.processes() == {} and box.mounts() == []
-    assert procs.loops_below(box.root) == []
-    assert not box.loops, "the next sweep would take another test's device"
+    assert loops.below(box.root) == [] and not box.loops
 
 
 def test_deadline_interrupts_what_waits_for_it(box, wedged):

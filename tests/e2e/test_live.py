@@ -340,8 +340,7 @@ def test_reads_go_on_while_opens_wait(box, dirdisk):
     outer = dirdisk(inner.mnt, box.dir("outer"), "--no-grub")
     with open(outer.image, "rb", buffering=0) as file:
         place = block_of(outer, "/", "directory")
-        for pid in inner.workers:
-            os.kill(pid, signal.SIGSTOP)
+        inner.signal_worker(signal.SIGSTOP)
         with concurrent.futures.ThreadPoolExecutor(60) as pool:
             try:
                 opens = [pool.submit(outer.read, 0, 512) for _ in range(60)]
@@ -350,8 +349,7 @@ def test_reads_go_on_while_opens_wait(box, dirdisk):
                     layout.read_past_cache(file.fileno(), place)
                 waiting = [one for one in opens if not one.done()]
             finally:
-                for pid in inner.workers:
-                    os.kill(pid, signal.SIGCONT)
+                inner.signal_worker(signal.SIGCONT)
             assert len(waiting) == 60
             assert {len(one.result(60)) for one in opens} == {512}
     box.run(["fusermount3", "-u", outer.mnt])

@@ -99,15 +99,14 @@ def test_more_events_than_the_queue_holds(box, dirdisk):
     for directory in ("a", "b"):
         sources.write(src, f"{directory}/file", b"before")
     disk = dirdisk.foreground(src, None, "--no-grub")
-    (worker,) = disk.workers
-    os.kill(worker, signal.SIGSTOP)
+    disk.signal_worker(signal.SIGSTOP)
     fd = os.open(src / "a", os.O_RDONLY)
     for count in range(int(QUEUE.read_text("ascii"))):
         os.close(os.open(f"{count % 100}", os.O_CREAT | os.O_RDWR, dir_fd=fd))
         os.unlink(f"{count % 100}", dir_fd=fd)
     os.close(fd)
     (src / "b/file").write_bytes(b"after the flood")
-    os.kill(worker, signal.SIGCONT)
+    disk.signal_worker(signal.SIGCONT)
     assert cat(box, disk.image, "b/file") == b"after the flood"
     assert listed(box, disk.image, "a") == ["file"]
     (src / "a/file").write_bytes(b"and watched again")

@@ -175,9 +175,8 @@ def test_keeper_killed(runs, running):
 def test_everything_killed_but_the_keeper(runs, running):
     process = running()
     keeper = runs.keeper(process)
-    for pid in procs.alive():
-        if pid != keeper:
-            os.kill(pid, signal.SIGKILL)
+    for other in procs.hold(procs.alive([keeper])):
+        other.signal(signal.SIGKILL)
     process.wait(20)
     runs.assert_gone()
 

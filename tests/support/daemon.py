@@ -23,9 +23,13 @@ class Launcher:
     def environment(self, **extra):
         return self.box.environment(**extra)
 
-    def run(self, *arguments, check=True, **more):
-        """Runs it with just these arguments until the launcher ends."""
-        argv = [self.program, *(os.fspath(word) for word in arguments)]
+    def run(self, *arguments, check=True, command=(), **more):
+        """Runs it with just these arguments until the launcher ends.
+
+        command: a program that starts it, with its arguments.
+        """
+        argv = [*command, self.program]
+        argv += [os.fspath(word) for word in arguments]
         return self.box.run(argv, name="dirdisk", check=check, **more)
 
     def __call__(self, src, mnt=None, *options, **more):
@@ -89,6 +93,9 @@ class Disk:
         assert len(heads) == 1, self.box.processes()
         self.supervisor = heads[0]
         self.workers = [pid for pid in ours if pid != self.supervisor]
+        # Before they can end: somebody else reaps the workers.
+        self._supervisor = procs.Process(self.supervisor)
+        self._workers = procs.hold(self.workers)
         self._status = None
 
     @staticmethod
@@ -133,7 +140,11 @@ class Disk:
         self.assert_ended(0)
 
     def signal(self, number):
-        os.kill(self.supervisor, number)
+        self._supervisor.signal(number)
+
+    def signal_worker(self, number):
+        for worker in self._workers:
+            worker.signal(number)
 
     def assert_ended(self, status):
         # Somebody must wait for an orphan: until then its status stays.
@@ -145,9 +156,16 @@ class Disk:
     def box_mounts(self):
         return [m for m in self.box.mounts() if m.point == str(self.mnt)]
 
+    def stop_worker(self, timeout=20):
+        """SIGSTOP, and its effect: until then another signal may overtake."""
+        self.signal_worker(signal.SIGSTOP)
+        end = time.monotonic() + timeout
+        while any(procs.state(pid) != "T" for pid in self.workers):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
     def kill_worker(self):
-        for pid in self.workers:
-            os.kill(pid, signal.SIGKILL)
+        self.signal_worker(signal.SIGKILL)
 
 
 __all__ = ["Disk", "Launcher", "NOBODY"]

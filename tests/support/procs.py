@@ -9,10 +9,12 @@ import subprocess
 import time
 from collections import namedtuple
 
+from support import loops
+
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS = 0x20000
 
-Mount = namedtuple("Mount", "dev point fstype source options")
+Mount = namedtuple("Mount", "id dev point fstype source options")
 
 
 def _libc(name, *arguments):
@@ -33,6 +35,11 @@ def leave_mount_namespace():
     subprocess.check_call(["mount", "--make-rprivate", "/"])
 
 
+def unmount(point):
+    """umount2(2); umount(8) asks the server first, which may be stopped."""
+    _libc("umount2", os.fsencode(point), 0)
+
+
 def _stat(pid):
     """(parent, state) of a process, or None when it is gone."""
     try:
@@ -41,6 +48,12 @@ def _stat(pid):
     except (FileNotFoundError, ProcessLookupError):
         return None
     return int(fields[1]), fields[0].decode()
+
+
+def state(pid):
+    """The letter of ps(1), or None when it is gone."""
+    found = _stat(pid)
+    return found and found[1]
 
 
 def descendants(root=None):
@@ -92,16 +105,46 @@ def reap(keep=()):
                 pass
 
 
+class Process:
+    """A process by a descriptor: its number may be another's one day."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self._fd = os.pidfd_open(pid)
+
+    def __del__(self):
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
+
+    def signal(self, number):
+        """Sends a signal, if it has not ended."""
+        try:
+            signal.pidfd_send_signal(self._fd, number)
+        except ProcessLookupError:
+            pass
+
+
+def hold(pids):
+    """A Process for each of them that still is there."""
+    found = []
+    for pid in pids:
+        try:
+            found.append(Process(pid))
+        except ProcessLookupError:
+            pass
+    return found
+
+
 def kill_all(keep=(), patience=10.0):
     """SIGKILL to every descendant, until none is left; says which stay."""
     end = time.monotonic() + patience
     while True:
+        held = hold(alive(keep))
+        # What still is below us is what the descriptors are of.
         left = alive(keep)
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        for process in held:
+            if process.pid in left:
+                process.signal(signal.SIGKILL)
         reap(keep)
         if not left or time.monotonic() > end:
             return left
@@ -127,6 +170,7 @@ def mounts_below(root):
             if point == root or point.startswith(root.rstrip(b"/") + b"/"):
                 found.append(
                     Mount(
+                        int(fields[0]),
                         fields[2].decode(),
                         os.fsdecode(point),
                         fstype.decode(),
@@ -159,31 +203,16 @@ def fuse_abort(mounts, scratch):
         subprocess.call(["umount", "-l", control])
 
 
-def loops_below(root):
-    """Loop devices whose file lies (or lay) below root."""
-    found = []
-    for name in os.listdir("/sys/block"):
-        try:
-            with open(f"/sys/block/{name}/loop/backing_file", "rb") as file:
-                backing = os.fsdecode(file.read().rstrip(b"\n"))
-        except OSError:
-            continue
-        if backing.startswith(os.path.join(root, "")):
-            found.append("/dev/" + name)
-    return found
-
-
-def sweep(root, keep=(), loops=()):
+def sweep(root, keep=()):
     """Ends everything that lives in root: processes, loops, mounts.
 
     A loop device is found by its file's path, which goes with the mount that
-    the file is on: so those first, and those that the caller knows of.
+    the file is on: so those first.
     """
     root = str(root)
     fuse_abort(mounts_below(root), root)
     left = kill_all(keep)
-    for loop in {*loops_below(root), *loops}:
-        subprocess.call(["losetup", "-d", loop], stderr=subprocess.DEVNULL)
+    loops.detach_below(root)
     for _ in range(20):
         mounts = mounts_below(root)
         for mount in mounts:

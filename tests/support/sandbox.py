@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from support import procs
+from support import loops, procs
 
 NOBODY = 65534
 # An ordinary user: no privileges, no groups, and a set-uid fusermount3.
@@ -34,7 +34,7 @@ class Sandbox:
         self.tmp.chmod(0o1777)
         self.logs = []
         self.known = set()  # pids whose exit status somebody here waits for
-        self.loops = set()
+        self.loops = {}  # device: descriptor
         self.expired = False
         self._n = 0
 
@@ -166,15 +166,12 @@ class Sandbox:
         self.mount("-o", "remount,bind,ro", point)
 
     def loop(self, image, start, size, writable=False):
-        argv = ["losetup", "-f", "--show", "-o", str(start)]
-        argv += ["--sizelimit", str(size)] + ([] if writable else ["-r"])
-        device = self.run(argv + [str(image)]).text.strip()
-        self.loops.add(device)
+        device, fd = loops.attach(image, start, size, writable)
+        self.loops[device] = fd
         return device
 
     def loop_end(self, device):
-        self.run(["losetup", "-d", device])
-        self.loops.remove(device)
+        os.close(self.loops.pop(device))
 
     # ---- the end ----
 
@@ -184,9 +181,10 @@ class Sandbox:
         assert self.mounts() == []
 
     def sweep(self):
-        # Only once: a device that is free again may be another test's soon.
-        loops, self.loops = self.loops, set()
-        return procs.sweep(self.root, loops=loops)
+        left = procs.sweep(self.root)
+        while self.loops:
+            os.close(self.loops.popitem()[1])
+        return left
 
     def close(self):
         left = self.sweep()
