@@ -79,7 +79,8 @@ static int list_add(struct list *list, const char *dir, char **line)
 	item = vec_push(list);
 	if (!item)
 		return -ENOMEM;
-	if (asprintf(item, "%s %s", path, fields[0]) >= 0)
+	*item = strdup(path);
+	if (*item)
 		return 0;
 	list->count--;
 	return -ENOMEM;
@@ -122,21 +123,13 @@ static int read_list(const struct mounts *m, struct list *list)
 	return r;
 }
 
-static void tell(const char *item,
+/*
+ * Those of two sorted lists, each once. One that is in both may be another
+ * mount: ids and device numbers are reused at once.
+ */
+static void tell(const struct mounts *m, const struct list *now,
 		 void (*changed)(void *context, const char *path),
 		 void *context)
-{
-	_cleanup_free_ char *path =
-		strndup(item, (size_t)(strrchr(item, ' ') - item));
-
-	if (path)
-		changed(context, path);
-}
-
-/* Those that are in one of two sorted lists alone. */
-static void compare(const struct mounts *m, const struct list *now,
-		    void (*changed)(void *context, const char *path),
-		    void *context)
 {
 	size_t i = 0;
 	size_t j = 0;
@@ -146,10 +139,7 @@ static void compare(const struct mounts *m, const struct list *now,
 			: j == now->count ? -1
 					  : strcmp(m->list[i], now->items[j]);
 
-		if (c < 0)
-			tell(m->list[i], changed, context);
-		if (c > 0)
-			tell(now->items[j], changed, context);
+		changed(context, c <= 0 ? m->list[i] : now->items[j]);
 		i += c <= 0;
 		j += c >= 0;
 	}
@@ -208,7 +198,7 @@ int mounts_look(struct mounts *m,
 	r = read_list(m, &list);
 	if (r < 0)
 		return r;
-	compare(m, &list, changed, context);
+	tell(m, &list, changed, context);
 	set_list(m, &list);
 	m->changed = false;
 	return 0;

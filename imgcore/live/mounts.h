@@ -14,7 +14,7 @@ struct mounts {
 	int src_fd; /* the caller's */
 	int fd; /* /proc/self/mountinfo; -1: not there, nothing is known */
 	bool changed; /* since they were read */
-	char **list; /* sorted: "PATH ID", PATH below the directory */
+	char **list; /* paths below the directory, sorted */
 	size_t n;
 };
 
@@ -22,9 +22,10 @@ struct mounts {
 int mounts_init(struct mounts *mounts, int src_fd);
 void mounts_release(struct mounts *mounts);
 /*
- * Calls changed(context, path) for each mount point that came or went since
- * this was last called. path is relative to the directory. 0 or a negative
- * errno; then it is told the next time.
+ * If anything was mounted or unmounted anywhere since this was last called,
+ * calls changed(context, path) for each mount point that is there or was:
+ * another file system may have taken its place. path is relative to the
+ * directory. 0 or a negative errno; then it is told the next time.
  */
 int mounts_look(struct mounts *mounts,
 		void (*changed)(void *context, const char *path),
