@@ -3,18 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 
 #define SECTOR 512
 
-int first_sector_read(const char *disk, dev_t *ret_dev)
+int first_sector_read(const char *disk, int *ret_fd)
 {
 	_cleanup_close_ int fd = open(disk, O_RDONLY | O_CLOEXEC);
 	char sector[SECTOR];
-	struct stat st;
 	ssize_t n;
 
 	if (fd < 0)
@@ -24,8 +22,7 @@ int first_sector_read(const char *disk, dev_t *ret_dev)
 		return (int)n;
 	if (n != sizeof(sector))
 		return -EIO;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	*ret_dev = st.st_dev;
+	if (ret_fd)
+		*ret_fd = take_fd(&fd);
 	return 0;
 }

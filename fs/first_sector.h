@@ -2,12 +2,10 @@
 #ifndef FS_FIRST_SECTOR_H
 #define FS_FIRST_SECTOR_H
 
-#include <sys/types.h>
-
 /*
- * The disk is there when somebody else than its server can read it: 0, and the
- * device that it is on, or a negative errno.
+ * Reads the first sector of the disk, as a process that does not serve it: 0 or
+ * a negative errno. ret_fd, which may be NULL: the open disk.
  */
-int first_sector_read(const char *disk, dev_t *ret_dev);
+int first_sector_read(const char *disk, int *ret_fd);
 
 #endif

@@ -107,13 +107,16 @@ static int see_disk(struct launcher *launcher)
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct diag diag = DIAG_INIT;
-	dev_t dev;
+	_cleanup_close_ int fd = -1;
 	int r = disk_path(launcher->options, &path);
 
 	if (r == 0)
-		r = first_sector_read(path, &dev);
+		r = first_sector_read(path, &fd);
 	if (r == 0) {
-		readahead_raise(dev);
+		readahead_raise(fd);
+		/* Whoever is told that the disk is there may unmount it. */
+		base_closep(&fd);
+		fd = -1;
 		channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL, -1);
 		print_command(path);
 		return EXIT_OK;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -16,14 +17,18 @@
  */
 #define KILOBYTES "1024"
 
-void readahead_raise(dev_t dev)
+void readahead_raise(int disk)
 {
 	_cleanup_close_ int fd = -1;
+	struct stat st;
 	char text[80];
 	ssize_t n;
 
+	/* While it is open, its device number is no other file system's. */
+	if (fstat(disk, &st) < 0)
+		return;
 	snprintf(text, sizeof(text), "/sys/class/bdi/%u:%u/read_ahead_kb",
-		 major(dev), minor(dev));
+		 major(st.st_dev), minor(st.st_dev));
 	fd = open(text, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return;

@@ -2,12 +2,11 @@
 #ifndef FS_READAHEAD_H
 #define FS_READAHEAD_H
 
-#include <sys/types.h>
-
 /*
- * Has the kernel read a mount's files a few requests ahead, where that is less
- * now and this user may change it; nothing otherwise.
+ * Has the kernel read the files of a mount a few requests ahead, where that is
+ * less now and this user may change it; nothing otherwise. disk: an open file
+ * there.
  */
-void readahead_raise(dev_t dev);
+void readahead_raise(int disk);
 
 #endif

@@ -33,7 +33,10 @@ int child_start(pid_t *ret_pid, const struct child_options *options);
  */
 pid_t child_fork(const sigset_t *mask);
 
-/* Whether it has ended; its wait status then. */
+/*
+ * Whether it has ended; its wait status then. Until this or child_wait has said
+ * so, its process id is given to no other process.
+ */
 bool child_ended(pid_t pid, int *ret_status);
 /*
  * Waits so long for its end, then ends it by force. -ETIMEDOUT: not even that

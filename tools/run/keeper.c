@@ -57,8 +57,9 @@ static int keep(int socket, const struct terminal *terminal)
 	_cleanup_free_ char *place = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct diag diag = DIAG_INIT;
+	_cleanup_close_ int fd = -1;
 	char byte;
-	int r = place_make(&place, &diag);
+	int r = place_make(&place, &fd, &diag);
 
 	if (r < 0)
 		text = diag_format(&diag, r);
@@ -71,7 +72,7 @@ static int keep(int socket, const struct terminal *terminal)
 	while (recv(socket, &byte, 1, 0) < 0 && errno == EINTR)
 		;
 	terminal_restore(terminal);
-	return place_remove(place, &diag) < 0;
+	return place_remove(place, fd, &diag) < 0;
 }
 
 static int receive_place(struct keeper *keeper, struct diag *diag)
@@ -85,7 +86,8 @@ static int receive_place(struct keeper *keeper, struct diag *diag)
 	if (answer.error < 0)
 		return diag_set(diag, answer.error, NULL, "%s", answer.text);
 	keeper->place = strdup(answer.text);
-	return keeper->place ? 0 : -ENOMEM;
+	return keeper->place ? place_open(keeper->place, &keeper->place_fd)
+			     : -ENOMEM;
 }
 
 int keeper_start(struct keeper *ret_keeper, const struct terminal *terminal,
@@ -111,6 +113,7 @@ int keeper_start(struct keeper *ret_keeper, const struct terminal *terminal,
 		r = receive_place(&keeper, diag);
 	if (r < 0) {
 		close(keeper.socket);
+		free(keeper.place);
 		if (keeper.pid > 0)
 			waitpid(keeper.pid, NULL, 0);
 		return r;
@@ -136,7 +139,8 @@ int keeper_end(struct keeper *keeper, struct diag *diag)
 	while (waitpid(keeper->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		r = place_remove(keeper->place, diag);
+		r = place_remove(keeper->place, keeper->place_fd, diag);
+	base_closep(&keeper->place_fd);
 	free(keeper->place);
 	*keeper = (struct keeper)KEEPER_INIT;
 	return r;

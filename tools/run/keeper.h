@@ -18,11 +18,12 @@ struct keeper {
 	pid_t pid;
 	int socket; /* its end is ours */
 	char *place;
+	int place_fd; /* to do its work, should it be killed */
 };
 
-#define KEEPER_INIT           \
-	{                     \
-		.socket = -1, \
+#define KEEPER_INIT                           \
+	{                                     \
+		.socket = -1, .place_fd = -1, \
 	}
 
 /* From then on no process, mount or directory of ours stays behind. */

@@ -2,7 +2,6 @@
 #include "leash.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -34,7 +33,10 @@ static bool has_mark(pid_t pid, const char *mark)
 	return false;
 }
 
-/* By a descriptor: the number may be another's by the time of the signal. */
+/*
+ * By a descriptor, opened before the look: by the time of the signal, the
+ * number may be another's.
+ */
 static bool signal_marked(pid_t pid, const char *mark, int number)
 {
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -43,8 +45,6 @@ static bool signal_marked(pid_t pid, const char *mark, int number)
 		return false;
 	if (number && fd >= 0)
 		syscall(SYS_pidfd_send_signal, fd, number, NULL, 0);
-	else if (number && errno == ENOSYS)
-		kill(pid, number);
 	return true;
 }
 

@@ -2,10 +2,14 @@
 #include "place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,10 +24,21 @@
 #define DISK_PATIENCE_MS  8000
 #define MOUNT_PATIENCE_MS 5000
 
-static int make_below(const char *dir, char **ret_place)
+int place_open(const char *place, int *ret_dir_fd)
+{
+	int fd = open(place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret_dir_fd = fd;
+	return 0;
+}
+
+static int make_below(const char *dir, char **ret_place, int *ret_dir_fd)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *full = realpath(dir, NULL);
+	int r;
 
 	if (!full)
 		return -errno;
@@ -34,11 +49,16 @@ static int make_below(const char *dir, char **ret_place)
 	}
 	if (!mkdtemp(path))
 		return -errno;
+	r = place_open(path, ret_dir_fd);
+	if (r < 0) {
+		rmdir(path);
+		return r;
+	}
 	*ret_place = take_ptr(path);
 	return 0;
 }
 
-int place_make(char **ret_place, struct diag *diag)
+int place_make(char **ret_place, int *ret_dir_fd, struct diag *diag)
 {
 	const char *const dirs[] = { getenv("XDG_RUNTIME_DIR"),
 				     getenv("TMPDIR"), "/tmp" };
@@ -46,7 +66,7 @@ int place_make(char **ret_place, struct diag *diag)
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		if (dirs[i] && *dirs[i])
-			r = make_below(dirs[i], ret_place);
+			r = make_below(dirs[i], ret_place, ret_dir_fd);
 		if (r == 0)
 			return 0;
 	}
@@ -96,27 +116,47 @@ static void end_processes(const char *place)
 	leash_kill(disk);
 }
 
-int place_remove(const char *place, struct diag *diag)
+/*
+ * Whether the path leads to the directory that was made; what is mounted there
+ * is not asked. As long as dir_fd is open, its inode number is no other's.
+ */
+static bool is_place(const char *place, int dir_fd)
+{
+	const int flags = AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW;
+	struct statx there;
+	struct stat made;
+
+	return statx(AT_FDCWD, place, flags, STATX_INO, &there) == 0 &&
+	       fstat(dir_fd, &made) == 0 && there.stx_ino == made.st_ino &&
+	       makedev(there.stx_dev_major, there.stx_dev_minor) == made.st_dev;
+}
+
+int place_remove(const char *place, int dir_fd, struct diag *diag)
 {
 	int64_t end = now_ms() + MOUNT_PATIENCE_MS;
-	int r = 0;
+	int r;
 
 	end_processes(place);
 	/* A mount may still be on its way, by a helper that nobody can end. */
-	while (rmdir(place) < 0) {
-		if (errno == ENOENT)
+	for (;;) {
+		r = mountpoint_detach_fuse(place);
+		if (r == -ENOENT)
 			return 0;
-		if (errno != EBUSY && errno != ENOTCONN)
+		if (r == -EBUSY || (r == -EINVAL && !is_place(place, dir_fd)))
+			return diag_set(
+				diag, -EBUSY, place,
+				"something else is there now and was left alone; unmount it, then remove the directory");
+		if (r == -EINVAL && rmdir(place) == 0)
+			return 0;
+		if (r == -EINVAL && errno != EBUSY && errno != ENOTCONN)
 			return diag_set(diag, -errno, place,
 					"cannot be removed: %s; see what it is",
 					strerror(errno));
-		r = mountpoint_detach(place);
 		if (now_ms() > end)
 			return diag_set(
-				diag, r < 0 ? r : -EBUSY, place,
+				diag, r == -EINVAL ? -EBUSY : r, place,
 				"cannot be unmounted; try fusermount3 -uz");
 		if (r < 0)
 			pause_a_little();
 	}
-	return 0;
 }

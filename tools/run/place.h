@@ -11,8 +11,13 @@
 
 struct diag;
 
-/* Its absolute path, which the caller frees. */
-int place_make(char **ret_place, struct diag *diag);
+/*
+ * Its absolute path, which the caller frees, and a descriptor, to know the
+ * directory again whatever is mounted on it.
+ */
+int place_make(char **ret_place, int *ret_dir_fd, struct diag *diag);
+/* The descriptor, for another process, while nothing is mounted there. */
+int place_open(const char *place, int *ret_dir_fd);
 
 /* "DIRDISK_PLACE=PLACE": QEMU's. */
 char *place_qemu_mark(const char *place);
@@ -20,9 +25,10 @@ char *place_qemu_mark(const char *place);
 char *place_disk_mark(const char *place);
 
 /*
- * Ends all who work for it, unmounts what is there and removes it. Waits for
- * dirdisk to end by itself, which it has been asked to.
+ * Ends all who work for it, unmounts the disk and removes the directory. Waits
+ * for dirdisk to end by itself, which it has been asked to. Anything else that
+ * is mounted there, or another directory of that name, is left alone.
  */
-int place_remove(const char *place, struct diag *diag);
+int place_remove(const char *place, int dir_fd, struct diag *diag);
 
 #endif

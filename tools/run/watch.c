@@ -158,9 +158,7 @@ static void watch_begin(struct watch *watch)
 
 static void watch_main(struct watch *watch, const char *disk, bool changes)
 {
-	dev_t dev;
-
-	while (first_sector_read(disk, &dev) < 0)
+	while (first_sector_read(disk, NULL) < 0)
 		nap(READY_TICK_MS);
 	if (changes)
 		watch_begin(watch);
