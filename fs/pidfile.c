@@ -4,11 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "imgcore/diag.h"
+
+/* How often a file that is locked, or removed meanwhile, is opened again. */
+#define TRIES 50
 
 static int complain(const char *path, int err, struct diag *diag)
 {
@@ -39,31 +46,89 @@ int pidfile_open(struct pidfile *pidfile, const char *path, struct diag *diag)
 	return pidfile->path && pidfile->name ? 0 : -ENOMEM;
 }
 
+static void pid_text(char text[static 32])
+{
+	snprintf(text, 32, "%ld\n", (long)getpid());
+}
+
+/* Whether the name still leads to the open file. */
+static bool is_there(const struct pidfile *pidfile, int fd)
+{
+	struct stat there;
+	struct stat ours;
+
+	return fstat(fd, &ours) == 0 &&
+	       fstatat(pidfile->dir_fd, pidfile->name, &there,
+		       AT_SYMLINK_NOFOLLOW) == 0 &&
+	       there.st_ino == ours.st_ino && there.st_dev == ours.st_dev;
+}
+
+/*
+ * Opens and locks it. A process holds the lock while it writes or removes the
+ * file, so none removes what another has just written. Where there are no
+ * locks, or somebody keeps one for long, it does without.
+ */
+static int open_locked(const struct pidfile *pidfile, int *ret_fd)
+{
+	const struct timespec tick = { .tv_nsec = 10000000 };
+
+	for (int tries = 0;; tries++) {
+		_cleanup_close_ int fd = openat(pidfile->dir_fd, pidfile->name,
+						O_RDWR | O_CREAT | O_NOFOLLOW |
+							O_NONBLOCK | O_CLOEXEC,
+						0644);
+		struct stat st;
+
+		if (fd < 0 || fstat(fd, &st) < 0)
+			return -errno;
+		if (!S_ISREG(st.st_mode))
+			return -EINVAL;
+		if ((flock(fd, LOCK_EX | LOCK_NB) == 0 ||
+		     errno != EWOULDBLOCK) &&
+		    is_there(pidfile, fd))
+			tries = TRIES;
+		if (tries >= TRIES) {
+			*ret_fd = take_fd(&fd);
+			return 0;
+		}
+		nanosleep(&tick, NULL);
+	}
+}
+
 int pidfile_write(struct pidfile *pidfile, struct diag *diag)
 {
-	_cleanup_close_ int fd = -1;
 	char text[32];
 	int r;
 
 	if (!pidfile->path)
 		return 0;
-	fd = openat(pidfile->dir_fd, pidfile->name,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		    0644);
-	if (fd < 0)
-		return complain(pidfile->path, -errno, diag);
-	pidfile->written = 1;
-	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	r = io_pwrite(fd, text, strlen(text), 0);
+	r = open_locked(pidfile, &pidfile->fd);
+	if (r < 0)
+		return complain(pidfile->path, r, diag);
+	pid_text(text);
+	r = ftruncate(pidfile->fd, 0) < 0 ? -errno : 0;
+	if (r == 0)
+		r = io_pwrite(pidfile->fd, text, strlen(text), 0);
+	flock(pidfile->fd, LOCK_UN);
 	return r < 0 ? complain(pidfile->path, r, diag) : 0;
 }
 
 void pidfile_end(struct pidfile *pidfile)
 {
-	if (pidfile->written)
-		unlinkat(pidfile->dir_fd, pidfile->name, 0);
+	char text[32];
+	char found[33] = "";
+
+	if (pidfile->fd >= 0) {
+		pid_text(text);
+		flock(pidfile->fd, LOCK_EX | LOCK_NB);
+		if (io_pread(pidfile->fd, found, sizeof(found) - 1, 0) >= 0 &&
+		    (!*found || strcmp(found, text) == 0) &&
+		    is_there(pidfile, pidfile->fd))
+			unlinkat(pidfile->dir_fd, pidfile->name, 0);
+	}
 	free(pidfile->path);
 	free(pidfile->name);
+	base_closep(&pidfile->fd);
 	base_closep(&pidfile->dir_fd);
 	*pidfile = (struct pidfile)PIDFILE_INIT;
 }

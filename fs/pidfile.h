@@ -13,19 +13,22 @@ struct pidfile {
 	char *path; /* as it was given; NULL: there is none to be */
 	char *name; /* in the directory */
 	int dir_fd;
-	int written;
+	int fd; /* of the file, once it is written; else -1 */
 };
 
-#define PIDFILE_INIT         \
-	{                    \
-		.dir_fd = -1 \
+#define PIDFILE_INIT                   \
+	{                              \
+		.dir_fd = -1, .fd = -1 \
 	}
 
 /* Opens the directory, so that the path counts from here. path may be NULL. */
 int pidfile_open(struct pidfile *pidfile, const char *path, struct diag *diag);
 /* Writes this process' id. */
 int pidfile_write(struct pidfile *pidfile, struct diag *diag);
-/* Removes the file if it was written, and closes the directory. */
+/*
+ * Removes the file if it was written and still is ours: another process may
+ * have put its id there, or a file of its own. Closes the directory.
+ */
 void pidfile_end(struct pidfile *pidfile);
 
 #endif
