@@ -24,6 +24,7 @@
 #include "imgcore/diag.h"
 #include "launcher.h"
 #include "log.h"
+#include "mountpoint.h"
 #include "options.h"
 #include "stdio_null.h"
 #include "supervisor.h"
@@ -89,6 +90,19 @@ static int run_foreground(const struct options *options)
 	return code;
 }
 
+static int run_remount(const struct options *options)
+{
+	struct diag diag = DIAG_INIT;
+	int r = mountpoint_remount(options->mnt, options->mount_flags, &diag);
+
+	if (r < 0)
+		log_diag(&diag, r);
+	diag_clear(&diag);
+	if (r == 0)
+		return EXIT_OK;
+	return r == -EPERM ? EXIT_MOUNT : EXIT_MOUNT_POINT;
+}
+
 static int run(const struct options *options)
 {
 	if (options->help) {
@@ -103,6 +117,8 @@ static int run(const struct options *options)
 		log_line("MNT: missing; usage: dirdisk [options] SRC MNT");
 		return EXIT_MOUNT_POINT;
 	}
+	if (options->remount)
+		return run_remount(options);
 	return options->foreground ? run_foreground(options)
 				   : run_background(options);
 }

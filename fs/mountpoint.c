@@ -4,22 +4,36 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
+#include "mountinfo.h"
 #include "path.h"
 
 #define FSTYPE "fuse.dirdisk"
 /* Dead mounts on top of each other that a start takes away. */
 #define MAX_STALE 16
+
+/* Linux 6.8; the headers may be older. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
+#ifndef SYS_statmount
+#ifdef __alpha__
+#define SYS_statmount 567
+#else
+#define SYS_statmount 457
+#endif
+#endif
 
 static void closedirp(DIR **dir)
 {
@@ -36,74 +50,6 @@ static int stat_quiet(int fd, struct statx *ret_st)
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, ret_st) < 0)
 		return -errno;
 	return 0;
-}
-
-/* ---- what is mounted ---- */
-
-struct mount_entry {
-	uint64_t id;
-	uint32_t major;
-	uint32_t minor;
-	char *point;
-	char *type;
-};
-
-static void mount_entry_clear(struct mount_entry *entry)
-{
-	free(entry->point);
-	free(entry->type);
-	*entry = (struct mount_entry){ 0 };
-}
-
-/* The kernel writes space, tab, newline and backslash as \ooo. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
-				       (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
-/* One line of mountinfo; false if it is not of the mount `id`. */
-static bool parse_mount(const char *line, uint64_t id,
-			struct mount_entry *ret_entry)
-{
-	const char *type = strstr(line, " - ");
-	struct mount_entry entry = { 0 };
-
-	if (type &&
-	    sscanf(line, "%" SCNu64 " %*s %" SCNu32 ":%" SCNu32 " %*s %ms",
-		   &entry.id, &entry.major, &entry.minor, &entry.point) == 4 &&
-	    entry.id == id && sscanf(type, " - %ms", &entry.type) == 1) {
-		unescape(entry.point);
-		*ret_entry = entry;
-		return true;
-	}
-	mount_entry_clear(&entry);
-	return false;
-}
-
-static int find_mount(uint64_t id, struct mount_entry *ret_entry)
-{
-	_cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-
-	if (!file)
-		return -errno;
-	while (getline(&line, &size, file) > 0) {
-		if (parse_mount(line, id, ret_entry))
-			return 0;
-	}
-	return -ENOENT;
 }
 
 /* ---- taking a mount away ---- */
@@ -140,13 +86,38 @@ static int run_fusermount(const char *path)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
-int mountpoint_detach(const char *path)
+/*
+ * Detaches the mount whose root fd is. umount2 goes through the descriptor, so
+ * neither a renamed directory nor an unmount by somebody else can lead it to
+ * another mount. Only what is mounted over it in this very moment would be hit:
+ * the kernel always takes the topmost. fusermount3 takes a path.
+ */
+static int detach(int fd, const char *path)
 {
-	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (umount2(link, MNT_DETACH) == 0)
 		return 0;
-	if (errno != EPERM)
-		return -errno;
-	return run_fusermount(path);
+	if (errno == ENOENT && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		return 0;
+	return errno == EPERM ? run_fusermount(path) : -errno;
+}
+
+int mountpoint_detach_fuse(const char *path)
+{
+	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
+	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW |
+						    O_CLOEXEC);
+	struct statx st;
+	int r = fd < 0 ? -errno : stat_quiet(fd, &st);
+
+	if (r < 0)
+		return r;
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
+	    mountinfo_find(st.stx_mnt_id, &entry) < 0)
+		return -EINVAL;
+	return strncmp(entry.type, "fuse", 4) == 0 ? detach(fd, path) : -EBUSY;
 }
 
 /* ---- before the mount ---- */
@@ -187,14 +158,14 @@ static int server_lives(int fd)
  */
 static int check_mount(int fd, const char *path, struct diag *diag)
 {
-	_cleanup_(mount_entry_clear) struct mount_entry entry = { 0 };
+	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
 	struct statx st;
 	int r = stat_quiet(fd, &st);
 
 	if (r < 0)
 		return diag_set(diag, r, path, NULL);
 	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
-	    find_mount(st.stx_mnt_id, &entry) < 0 ||
+	    mountinfo_find(st.stx_mnt_id, &entry) < 0 ||
 	    strncmp(entry.type, "fuse", 4) != 0)
 		return 0;
 	r = server_lives(fd);
@@ -209,7 +180,7 @@ static int check_mount(int fd, const char *path, struct diag *diag)
 		return diag_set(diag, -ENOTCONN, path,
 				"a dead mount of type %s; unmount it first",
 				entry.type);
-	r = mountpoint_detach(entry.point);
+	r = detach(fd, entry.point);
 	if (r < 0)
 		return diag_set(
 			diag, r, path,
@@ -249,12 +220,42 @@ int mountpoint_open(struct mountpoint *ret_mnt, const char *path,
 			continue;
 		if (r == 0)
 			r = identify(fd, &mnt, path, diag);
-		if (r == 0)
-			*ret_mnt = mnt;
-		return r;
+		if (r < 0)
+			return r;
+		mnt.dir_fd = take_fd(&fd);
+		*ret_mnt = mnt;
+		return 0;
 	}
 	return diag_set(diag, -EBUSY, path,
 			"dead mounts one over another; unmount them first");
+}
+
+int mountpoint_remount(const char *path, unsigned long flags, struct diag *diag)
+{
+	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
+	_cleanup_close_ int fd = -1;
+	struct statx st;
+	char link[64];
+	int r = open_directory(path, &fd, diag);
+
+	if (r < 0)
+		return r;
+	r = stat_quiet(fd, &st);
+	if (r < 0)
+		return diag_set(diag, r, path, NULL);
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
+	    mountinfo_find(st.stx_mnt_id, &entry) < 0 ||
+	    strcmp(entry.type, FSTYPE) != 0)
+		return diag_set(
+			diag, -EINVAL, path,
+			"no dirdisk is mounted there; leave remount out");
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (mount(NULL, link, NULL, MS_REMOUNT | flags, NULL) < 0)
+		return diag_set(
+			diag, -errno, path,
+			"cannot be remounted: %s; unmount it and mount it again",
+			strerror(errno));
+	return 0;
 }
 
 /* Of two that start at the same time, one shall find the other's mount. */
@@ -299,64 +300,164 @@ int mountpoint_claim(struct mountpoint *mnt, const char *path,
 void mountpoint_clear(struct mountpoint *mnt)
 {
 	free(mnt->path);
+	base_closep(&mnt->dir_fd);
 	base_closep(&mnt->lock_fd);
+	base_closep(&mnt->connection);
 	*mnt = (struct mountpoint)MOUNTPOINT_INIT;
 }
 
 /* ---- while it is mounted ---- */
 
-/* The mount that a path leads to now. */
-static int stat_path(const char *path, struct statx *ret_st)
-{
-	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW |
-						    O_CLOEXEC);
-
-	return fd < 0 ? -errno : stat_quiet(fd, ret_st);
-}
-
-static bool is_ours(const struct mountpoint *mnt, const char *path)
+/* The id of the mount that is never given to another; 0: this kernel has none.
+ */
+static uint64_t unique_id(int fd)
 {
 	struct statx st;
 
-	return stat_path(path, &st) == 0 && st.stx_dev_major == mnt->major &&
-	       st.stx_dev_minor == mnt->minor && st.stx_mnt_id == mnt->mount_id;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_MNT_ID_UNIQUE, &st) < 0 ||
+	    !(st.stx_mask & STATX_MNT_ID_UNIQUE))
+		return 0;
+	return st.stx_mnt_id;
+}
+
+/*
+ * As long as the connection lives, so does the file system, and no other one
+ * has its device number. It ends with the last mount, or by force.
+ */
+static bool connection_lives(const struct mountpoint *mnt)
+{
+	struct pollfd poll_fd = { .fd = mnt->connection };
+
+	return mnt->connection >= 0 && poll(&poll_fd, 1, 0) == 0;
 }
 
 int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 {
+	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
+	_cleanup_close_ int fd =
+		open(mnt->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct statx st;
-	int r = stat_path(mnt->path, &st);
+	int r = fd < 0 ? -errno : stat_quiet(fd, &st);
 
-	if (r < 0) {
-		mountpoint_detach(mnt->path);
+	if (r < 0)
 		return diag_set(diag, r, mnt->path, NULL);
-	}
+	if (!connection_lives(mnt))
+		return diag_set(diag, -ENOTCONN, mnt->path,
+				"was unmounted at once");
+	/* The lock keeps another dirdisk away, but nobody else. */
+	if (mountinfo_find(st.stx_mnt_id, &entry) == 0 &&
+	    strncmp(entry.type, "fuse", 4) != 0)
+		return diag_set(
+			diag, -EBUSY, mnt->path,
+			"something else was mounted over it meanwhile; unmount that, then run fusermount3 -u");
 	mnt->major = st.stx_dev_major;
 	mnt->minor = st.stx_dev_minor;
 	mnt->mount_id = st.stx_mnt_id;
+	mnt->unique_id = unique_id(fd);
 	mnt->adopted = true;
 	base_closep(&mnt->lock_fd);
 	mnt->lock_fd = -1;
 	return 0;
 }
 
+void mountpoint_served(struct mountpoint *mnt)
+{
+	if (!mnt->unique_id)
+		return;
+	base_closep(&mnt->connection);
+	mnt->connection = -1;
+}
+
+/*
+ * Whether fd, the root of a mount, is ours. Without an id that is never reused,
+ * a dead dirdisk with our numbers counts as ours: any start would take it away.
+ */
+static bool is_ours(const struct mountpoint *mnt, int fd)
+{
+	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
+	struct statx st;
+
+	if (mnt->unique_id)
+		return unique_id(fd) == mnt->unique_id;
+	return stat_quiet(fd, &st) == 0 && st.stx_dev_major == mnt->major &&
+	       st.stx_dev_minor == mnt->minor &&
+	       st.stx_mnt_id == mnt->mount_id &&
+	       (connection_lives(mnt) ||
+		(mountinfo_find(mnt->mount_id, &entry) == 0 &&
+		 strcmp(entry.type, FSTYPE) == 0 && server_lives(fd) == 0));
+}
+
+/*
+ * Finds the mount that has our numbers: where to look for ours. The path of a
+ * mount with less in common is not touched, as that may wait for its server.
+ */
+static int find_ours(const struct mountpoint *mnt, struct mountinfo *ret_entry)
+{
+	struct mountinfo entry = { 0 };
+	int r = mountinfo_find(mnt->mount_id, &entry);
+
+	if (r == 0 && (entry.major != mnt->major || entry.minor != mnt->minor))
+		r = -ENOENT;
+	if (r < 0)
+		mountinfo_clear(&entry);
+	else
+		*ret_entry = entry;
+	return r;
+}
+
+/* Whether our mount is still there, reachable by its path or not. */
+static bool is_mounted(const struct mountpoint *mnt)
+{
+	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
+	struct {
+		uint32_t size, spare;
+		uint64_t id, wanted;
+	} request = { .size = sizeof(request), .id = mnt->unique_id };
+	uint64_t answer[64];
+
+	if (find_ours(mnt, &entry) < 0)
+		return false;
+	if (!mnt->unique_id)
+		return connection_lives(mnt);
+	return syscall(SYS_statmount, &request, answer, sizeof(answer), 0) ==
+		       0 ||
+	       errno != ENOENT;
+}
+
 int mountpoint_unmount(struct mountpoint *mnt, struct diag *diag)
 {
-	_cleanup_(mount_entry_clear) struct mount_entry entry = { 0 };
+	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
 	const char *path = mnt->path;
-	int r;
+	bool found;
+	int r = 0;
+	int fd;
 
+	if (!mnt->adopted && mnt->connection < 0)
+		return 0;
 	if (!mnt->adopted)
-		return 0;
-	/* A directory above it may have been renamed since. */
-	if (find_mount(mnt->mount_id, &entry) == 0)
-		path = entry.point;
-	mnt->adopted = false;
-	if (!is_ours(mnt, path))
-		return 0;
-	r = mountpoint_detach(path);
+		r = mountpoint_adopt(mnt, diag);
 	if (r < 0)
-		return diag_set(diag, r, path,
-				"cannot be unmounted; try fusermount3 -u");
+		return r == -ENOTCONN ? 0 : r;
+	/* A directory above it may have been renamed since. */
+	if (find_ours(mnt, &entry) == 0)
+		path = entry.point;
+	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	found = fd >= 0 && is_ours(mnt, fd);
+	if (found)
+		r = detach(fd, path);
+	base_closep(&fd);
+	/* Somebody else may have unmounted it meanwhile. */
+	if ((!found || r < 0) && is_mounted(mnt))
+		return found ? diag_set(
+				       diag, r, path,
+				       "cannot be unmounted: %s; try fusermount3 -u",
+				       strerror(-r))
+			     : diag_set(
+				       diag, -EBUSY, path,
+				       "cannot be unmounted, since something else is mounted over it; unmount that, then run fusermount3 -u");
+	mnt->adopted = false;
+	base_closep(&mnt->connection);
+	mnt->connection = -1;
 	return 0;
 }

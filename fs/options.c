@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include <fuse_opt.h>
 
@@ -38,6 +39,8 @@ struct option_def {
 	uint8_t where;
 	char letter; /* or 0 */
 	uint8_t programs; /* that take it on the line; 0: all */
+	bool clears; /* the flag, rather than set it */
+	unsigned long flag; /* of mount(2) */
 };
 
 /* What the programs say differently. */
@@ -236,6 +239,10 @@ static const char *set_mount(struct options *options,
 		return "empty; give it a value";
 	if (fuse_opt_add_opt_escaped(&options->mount, text) < 0)
 		return "out of memory";
+	if (def->clears)
+		options->mount_flags &= ~def->flag;
+	else
+		options->mount_flags |= def->flag;
 	return def->offset ? set_flag(options, def, value, text) : NULL;
 }
 
@@ -255,6 +262,15 @@ static const char *set_list(struct options *options,
 #define TO_MOUNT(n)                                           \
 	{                                                     \
 		.name = n, .where = IN_LIST, .set = set_mount \
+	}
+#define SETS(n, f)                                                       \
+	{                                                                \
+		.name = n, .where = IN_LIST, .set = set_mount, .flag = f \
+	}
+#define CLEARS(n, f)                                                      \
+	{                                                                 \
+		.name = n, .where = IN_LIST, .set = set_mount, .flag = f, \
+		.clears = true                                            \
 	}
 #define SWALLOWED(n)                                            \
 	{                                                       \
@@ -334,30 +350,63 @@ static const struct option_def table[] = {
 	{ "subtype", "NAME", set_mount, NULL, FIELD(subtype), IN_LIST },
 	TO_MOUNT("allow_other"),
 	TO_MOUNT("allow_root"),
-	TO_MOUNT("auto_unmount"),
-	TO_MOUNT("ro"),
-	TO_MOUNT("rw"),
-	TO_MOUNT("suid"),
-	TO_MOUNT("nosuid"),
-	TO_MOUNT("dev"),
-	TO_MOUNT("nodev"),
-	TO_MOUNT("exec"),
-	TO_MOUNT("noexec"),
-	TO_MOUNT("async"),
-	TO_MOUNT("sync"),
-	TO_MOUNT("atime"),
-	TO_MOUNT("noatime"),
-	TO_MOUNT("dirsync"),
-	SWALLOWED("default_permissions"), /* is always on */
+	SETS("ro", MS_RDONLY),
+	CLEARS("rw", MS_RDONLY),
+	CLEARS("suid", MS_NOSUID),
+	SETS("nosuid", MS_NOSUID),
+	CLEARS("dev", MS_NODEV),
+	SETS("nodev", MS_NODEV),
+	CLEARS("exec", MS_NOEXEC),
+	SETS("noexec", MS_NOEXEC),
+	CLEARS("async", MS_SYNCHRONOUS),
+	SETS("sync", MS_SYNCHRONOUS),
+	CLEARS("atime", MS_NOATIME),
+	SETS("noatime", MS_NOATIME),
+	SETS("dirsync", MS_DIRSYNC),
+	{ "remount", NULL, set_flag, NULL, FIELD(remount), IN_LIST },
+
+	/* What is so anyway, or means nothing to a file system like this. */
+	SWALLOWED("auto_unmount"),
+	SWALLOWED("default_permissions"),
+	SWALLOWED("user_id"),
+	SWALLOWED("group_id"),
+	SWALLOWED("max_read"),
+	SWALLOWED("blksize"),
+	SWALLOWED("relatime"),
+	SWALLOWED("norelatime"),
+	SWALLOWED("diratime"),
+	SWALLOWED("nodiratime"),
+	SWALLOWED("strictatime"),
+	SWALLOWED("nostrictatime"),
+	SWALLOWED("lazytime"),
+	SWALLOWED("nolazytime"),
+	SWALLOWED("symfollow"),
+	SWALLOWED("nosymfollow"),
+	SWALLOWED("iversion"),
+	SWALLOWED("noiversion"),
+	SWALLOWED("mand"),
+	SWALLOWED("nomand"),
+	SWALLOWED("silent"),
+	SWALLOWED("loud"),
+
+	/* What mount(8) and systemd keep in fstab for themselves. */
 	SWALLOWED("defaults"),
 	SWALLOWED("auto"),
 	SWALLOWED("noauto"),
 	SWALLOWED("user"),
 	SWALLOWED("nouser"),
 	SWALLOWED("users"),
+	SWALLOWED("nousers"),
+	SWALLOWED("noowner"),
+	SWALLOWED("group"),
+	SWALLOWED("nogroup"),
+	SWALLOWED("comment"),
+	SWALLOWED("helper"),
+	SWALLOWED("uhelper"),
 	SWALLOWED("_netdev"),
 	SWALLOWED("nofail"),
 	SWALLOWED("x-*"),
+	SWALLOWED("X-*"),
 };
 /* clang-format on */
 
@@ -618,6 +667,7 @@ int options_parse(struct options *ret_options, enum program program, int argc,
 		.overlay_limit = OVERLAY_LIMIT_FREE_SPACE,
 		.timeout = 2,
 		.console = BOOT_CONSOLE_BOTH,
+		.mount_flags = MS_NOSUID | MS_NODEV,
 	};
 	int r = parse_line(&options, argc, argv, diag);
 

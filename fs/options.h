@@ -72,6 +72,9 @@ struct options {
 	char *mount; /* for FUSE: a list as -o takes it, escaped; or NULL */
 	bool fsname; /* the list sets them */
 	bool subtype;
+	bool remount; /* only to set mount_flags */
+	unsigned long mount_flags; /* of mount(2), as FUSE has them by default
+				      and the list changes them */
 };
 
 /* argv is sorted: options first. */

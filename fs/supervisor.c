@@ -34,7 +34,7 @@ struct supervisor {
 	int launcher; /* channel; -1 once it has seen the disk */
 	int worker; /* channel */
 	int signals;
-	pid_t worker_pid; /* 0: it has ended */
+	pid_t worker_pid; /* no other's until it is reaped; then 0 */
 	sigset_t user_mask;
 
 	struct mountpoint mnt;
@@ -174,6 +174,7 @@ static int worker_main(struct supervisor *sup, int channel, pid_t supervisor)
 	close(sup->signals);
 	base_closep(&sup->pidfile.dir_fd);
 	base_closep(&sup->mnt.lock_fd);
+	/* mnt.dir_fd stays open: the scan knows MNT by its inode number. */
 	sigprocmask(SIG_SETMASK, &sup->user_mask, NULL);
 	return worker_run(&worker);
 }
@@ -201,7 +202,8 @@ static int start_worker(struct supervisor *sup)
 	/* What only the worker needs would only keep file systems busy here. */
 	base_closep(&sup->src_fd);
 	base_closep(&sup->tmp_fd);
-	sup->src_fd = sup->tmp_fd = -1;
+	base_closep(&sup->mnt.dir_fd);
+	sup->src_fd = sup->tmp_fd = sup->mnt.dir_fd = -1;
 	return chdir("/") < 0 ? -errno : 0;
 }
 
@@ -209,10 +211,10 @@ static int start_worker(struct supervisor *sup)
 static void supervisor_stop(struct supervisor *sup)
 {
 	struct diag diag = DIAG_INIT;
-	int r = mountpoint_unmount(&sup->mnt, &diag);
 
-	if (r < 0)
-		supervisor_fail_diag(sup, EXIT_RUN, &diag, r);
+	/* It is tried again at the end, which also says what is wrong. */
+	mountpoint_unmount(&sup->mnt, &diag);
+	diag_clear(&diag);
 	if (sup->worker_pid)
 		kill(sup->worker_pid, SIGTERM);
 	sup->stopping = true;
@@ -258,18 +260,20 @@ static void worker_ended(struct supervisor *sup, int status)
 
 static void supervisor_mount(struct supervisor *sup)
 {
-	_cleanup_close_ int fd = -1;
+	struct mountpoint *mnt = &sup->mnt;
 	struct diag diag = DIAG_INIT;
-	int r = mount_disk(sup->mnt.path, sup->mount_list, &fd, &diag);
+	int r = mount_disk(mnt->path, sup->mount_list, &mnt->connection, &diag);
 
 	if (r == 0)
-		r = mountpoint_adopt(&sup->mnt, &diag);
+		r = mountpoint_adopt(mnt, &diag);
 	if (r == 0)
 		r = channel_send_mount(sup->worker,
-				       makedev(sup->mnt.major, sup->mnt.minor),
-				       fd);
-	if (r == 0)
+				       makedev(mnt->major, mnt->minor),
+				       mnt->connection);
+	if (r == 0) {
+		mountpoint_served(mnt);
 		return;
+	}
 	supervisor_fail_diag(sup, EXIT_MOUNT, &diag, r);
 	supervisor_stop(sup);
 }
@@ -461,8 +465,12 @@ static void supervisor_end(struct supervisor *sup)
 	struct diag diag = DIAG_INIT;
 	int r = mountpoint_unmount(&sup->mnt, &diag);
 
-	if (r < 0)
+	/* A mount that stays is news, whatever came before. */
+	if (r < 0 && sup->failed)
+		log_diag(&diag, r);
+	else if (r < 0)
 		supervisor_fail_diag(sup, EXIT_RUN, &diag, r);
+	diag_clear(&diag);
 	pidfile_end(&sup->pidfile);
 	mountpoint_clear(&sup->mnt);
 	base_closep(&sup->src_fd);

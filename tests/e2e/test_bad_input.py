@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_mount_point_not_ours(refused, src, box):
 
 @pytest.mark.parametrize(
     "option",
-    ["--bogus", "-Z", "--bogus=1", "-obogus", "-oro,bogus=1", "-omax_read=1"],
+    ["--bogus", "-Z", "--bogus=1", "-obogus", "-oro,bogus=1", "-ofd=3"],
 )
 def test_unknown_option(refused, src, mnt, option):
     name = re.sub(r"^-o(ro,)?", "", option).split("=")[0]
@@ -255,6 +256,65 @@ def test_fusermount3_missing(refused, src, box):
         )
     finally:
         box.umount("/usr/bin/fusermount3")
+
+
+@pytest.fixture
+def refused_to_mount(refused, box, src):
+    """A user who may not mount; command: what stands before the program."""
+
+    def check(*words, command=(), user=NOBODY):
+        env = box.environment()
+        mnt = box.dir("mnt", user)
+        arguments = ["--no-grub", src, mnt]
+        refused(
+            arguments,
+            MOUNT,
+            mnt,
+            *words,
+            command=command,
+            user=user,
+            env=env,
+        )
+
+    return check
+
+
+def test_no_new_privileges(refused_to_mount):
+    """As in a sandbox, or a service with NoNewPrivileges=."""
+    refused_to_mount(
+        "no_new_privs", "outside", command=["setpriv", "--no-new-privs"]
+    )
+
+
+def test_fusermount3_not_set_uid(refused_to_mount, box):
+    over = shutil.copy("/usr/bin/fusermount3", box.root / "fusermount3")
+    os.chmod(over, 0o755)
+    box.mount("--bind", over, "/usr/bin/fusermount3")
+    try:
+        refused_to_mount("/usr/bin/fusermount3", "not set-uid", "fuse3")
+    finally:
+        box.umount("/usr/bin/fusermount3")
+
+
+def test_fusermount3_on_nosuid(refused_to_mount, box):
+    box.mount("--bind", "/usr/bin/fusermount3", "/usr/bin/fusermount3")
+    box.mount("-o", "remount,bind,nosuid", "/usr/bin/fusermount3")
+    try:
+        refused_to_mount("/usr/bin/fusermount3", "nosuid", "remount")
+    finally:
+        box.umount("/usr/bin/fusermount3")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
+        ["unshare", "--user", "--map-root-user"],
+    ],
+    ids=["container", "user-namespace"],
+)
+def test_root_without_the_capability(refused_to_mount, command):
+    refused_to_mount("CAP_SYS_ADMIN", command=command, user=None)
 
 
 # ---- GRUB ----

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options in all their spellings; users and places."""
 
+import errno
 import os
 import re
 import signal
@@ -131,30 +132,126 @@ def test_no_grub_in_the_list(dirdisk, src):
     disk.unmount()
 
 
-def test_fstab_line(box, dirdisk, program, src):
+@pytest.fixture
+def installed(box, program):
+    """dirdisk where mount(8) looks for it."""
+    box.mount("--bind", program.parent, "/usr/local/sbin")
+    yield
+    box.run(["umount", "-l", "/usr/local/sbin"])
+
+
+def test_fstab_line(box, installed, src):
     """mount(8) finds dirdisk where programs are, with what fstab may hold."""
     mnt = box.dir("mnt")
     options = "ro,noauto,user,nofail,_netdev,x-systemd.automount"
     options += ",size=1G,no-grub"
     fstab = box.root / "fstab"
     fstab.write_text(f"{src} {mnt} fuse.dirdisk {options} 0 0\n")
-    box.mount("--bind", program.parent, "/usr/local/sbin")
-    try:
-        for arguments in (
-            ["-t", "fuse.dirdisk", src, mnt, "-o", options],
-            ["-T", fstab, mnt],
-        ):
-            box.mount(*arguments)
-            assert os.stat(mnt / "disk.img").st_size == 1 << 30
-            (mount,) = box.mounts()
-            assert mount.fstype == "fuse.dirdisk"
-            assert "ro" in mount.options.split(",")
-            with pytest.raises(OSError):
-                open(mnt / "disk.img", "r+b").close()
-            box.umount(mnt)
-            box.assert_nothing_left()
-    finally:
-        box.umount("/usr/local/sbin")
+    for arguments in (
+        ["-t", "fuse.dirdisk", src, mnt, "-o", options],
+        ["-T", fstab, mnt],
+    ):
+        box.mount(*arguments)
+        assert os.stat(mnt / "disk.img").st_size == 1 << 30
+        (mount,) = box.mounts()
+        assert mount.fstype == "fuse.dirdisk"
+        assert "ro" in mount.options.split(",")
+        with pytest.raises(OSError):
+            open(mnt / "disk.img", "r+b").close()
+        box.umount(mnt)
+        box.assert_nothing_left()
+
+
+WORDS = (
+    "relatime norelatime diratime nodiratime strictatime nostrictatime"
+    " lazytime nolazytime atime noatime symfollow nosymfollow iversion"
+    " noiversion mand nomand silent loud rw async sync dirsync user=me users"
+    " nousers group nogroup noowner comment=x helper=h uhelper=u user_id=0"
+    " group_id=0 max_read=131072 blksize=4096 x-systemd.automount"
+    " X-mount.mkdir auto_unmount default_permissions"
+)
+
+
+def test_words_of_mount(box, dirdisk, src):
+    """Whatever fstab may hold, or mount(8) hands on."""
+    words = ",".join(WORDS.split())
+    disk = dirdisk(src, None, "--no-grub", "-o", words)
+    assert disk.read(510, 2) == b"\x55\xaa"
+    disk.unmount()
+
+
+@pytest.mark.parametrize("kind", ["/proc/self/mounts", "/etc/fstab"])
+def test_line_of_proc_mounts(box, dirdisk, installed, src, kind):
+    """The line of a disk that is mounted mounts it again."""
+    disk = dirdisk(src, None, "--no-grub", "-o", "allow_other,noatime")
+    (line,) = [
+        line
+        for line in open("/proc/self/mounts")
+        if line.split()[1] == str(disk.mnt)
+    ]
+    disk.unmount()
+    source, point, fstype, options, *_ = line.split()
+    fstab = box.root / "fstab"
+    fstab.write_text(line)
+    if kind == "/etc/fstab":
+        box.mount("-T", fstab, point)
+    else:
+        box.mount("-t", fstype, "-o", options, source, point)
+    again = [m for m in box.mounts() if m.point == point]
+    assert [m.fstype for m in again] == ["fuse.dirdisk"]
+    for word in options.split(","):
+        assert word in again[0].options.split(",")
+    box.umount(point)
+    box.assert_nothing_left()
+
+
+def test_remount(box, dirdisk, installed, src):
+    """mount -o remount sets the flags, and starts no second dirdisk."""
+    mnt = box.dir("mnt")
+    fstab = box.root / "fstab"
+    fstab.write_text(f"{src} {mnt} fuse.dirdisk no-grub,allow_other 0 0\n")
+    box.mount("-T", fstab, mnt)
+    running = set(box.processes())
+
+    def remount(options):
+        box.mount("-T", fstab, "-o", options, mnt)
+        (mount,) = box.mounts()
+        assert set(box.processes()) == running
+        return mount.options.split(",")
+
+    with open(mnt / "disk.img", "rb", buffering=0) as held:
+        assert "rw" in remount("remount")
+        assert "ro" in remount("remount,ro")
+        with pytest.raises(OSError) as error:
+            open(mnt / "disk.img", "r+b").close()
+        assert error.value.errno == errno.EROFS
+        assert {"rw", "noexec"} <= set(remount("remount,rw,noexec"))
+        open(mnt / "disk.img", "r+b").close()
+        assert "noexec" not in remount("remount")
+        assert held.read(512)[510:] == b"\x55\xaa"
+    box.umount(mnt)
+    box.assert_nothing_left()
+
+
+def test_remount_of_nothing(box, dirdisk, src):
+    mnt = box.dir("mnt")
+    done = dirdisk.run(src, mnt, "-o", "remount", check=False)
+    assert done.returncode == 2
+    assert done.text.startswith(f"dirdisk: {mnt}: no dirdisk is mounted there")
+    point = box.tmpfs("tmpfs")
+    done = dirdisk.run(src, point, "-o", "remount,ro", check=False)
+    assert done.returncode == 2
+    assert "rw" in box.mounts()[0].options.split(",")
+
+
+def test_remount_by_an_ordinary_user(box, dirdisk, src):
+    disk = dirdisk(src, box.dir("mnt", NOBODY), "--no-grub", user=NOBODY)
+    done = dirdisk.run(
+        src, disk.mnt, "-o", "remount,ro", check=False, user=NOBODY
+    )
+    assert done.returncode == 4 and "mount it again" in done.text
+    assert "rw" in disk.box_mounts()[0].options.split(",")
+    disk.unmount("fusermount3", "-u", user=NOBODY)
 
 
 def test_fuse_options_arrive(dirdisk, src):

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "options.h"
 
+#include <sys/mount.h>
+
 #include "image_options.h"
 #include "imgcore/overlay_budget.h"
 #include "support.h"
@@ -210,6 +212,53 @@ static void test_mount_options(void **state)
 	assert_false(o.subtype);
 }
 
+/* The last word about a flag counts; FUSE mounts are nosuid and nodev. */
+static void test_mount_flags(void **state)
+{
+	_cleanup_options_ struct options o = { 0 };
+
+	assert_parses(&o, WORDS("s", "m"));
+	assert_int_equal(o.mount_flags, MS_NOSUID | MS_NODEV);
+	assert_false(o.remount);
+	options_clear(&o);
+	assert_parses(&o, WORDS("-o", "remount,rw,ro,suid,noexec,fsname=a\\,rw",
+				"s", "m"));
+	assert_int_equal(o.mount_flags, MS_NODEV | MS_RDONLY | MS_NOEXEC);
+	assert_true(o.remount);
+	options_clear(&o);
+	assert_parses(
+		&o, WORDS("-oro,noatime,noexec", "-orw,atime,exec", "s", "m"));
+	assert_int_equal(o.mount_flags, MS_NOSUID | MS_NODEV);
+}
+
+/* Words that mean nothing here never reach FUSE. */
+static void test_words_that_mean_nothing(void **state)
+{
+	static const char *const words[] = {
+		"relatime",    "norelatime",
+		"diratime",    "nodiratime",
+		"lazytime",    "nolazytime",
+		"strictatime", "nostrictatime",
+		"iversion",    "noiversion",
+		"mand",	       "nomand",
+		"silent",      "loud",
+		"symfollow",   "nosymfollow",
+		"group",       "nogroup",
+		"nousers",     "noowner",
+		"user_id=1",   "group_id=1",
+		"max_read=1",  "blksize=1",
+		"helper=x",    "X-mount.mkdir=1",
+		"comment=x",   "auto_unmount",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		_cleanup_options_ struct options o = { 0 };
+
+		assert_parses(&o, WORDS("-o", (char *)words[i], "s", "m"));
+		assert_null(o.mount);
+	}
+}
+
 static void test_octal_escape(void **state)
 {
 	_cleanup_options_ struct options o = { 0 };
@@ -266,7 +315,7 @@ static void test_unknown(void **state)
 	assert_refused(WORDS("-fz", "s", "m"), "-z");
 	assert_refused(WORDS("-o", "nosuch", "s", "m"), "-o nosuch");
 	assert_refused(WORDS("-o", "ro,nosuch=1", "s", "m"), "-o nosuch=1");
-	assert_refused(WORDS("-o", "max_read=1", "s", "m"), "-o max_read=1");
+	assert_refused(WORDS("-o", "fd=1", "s", "m"), "-o fd=1");
 	assert_refused(WORDS("-o", "help", "s", "m"), "-o help");
 	assert_refused(WORDS("-o", "x", "s", "m"), "-o x");
 	assert_refused(WORDS("--allow_other", "s", "m"), "--allow_other");
@@ -649,6 +698,8 @@ int main(void)
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_posixly_correct),
 		cmocka_unit_test(test_mount_options),
+		cmocka_unit_test(test_mount_flags),
+		cmocka_unit_test(test_words_that_mean_nothing),
 		cmocka_unit_test(test_octal_escape),
 		cmocka_unit_test(test_swallowed),
 		cmocka_unit_test(test_uuid),

@@ -41,7 +41,11 @@ void live_free(struct live *live);
  * the rights that the caller has left when it calls this.
  */
 void live_attend(struct live *live);
-/* The device that our own mount is, from when it is there. */
+/*
+ * The device that our own mount is, from when it is there. Valid as long as the
+ * kernel asks for anything: the number is not reused while a file of the mount
+ * can be opened or is open. What is scanned later is never shown.
+ */
 void live_set_own_dev(struct live *live, uint64_t dev);
 
 /*

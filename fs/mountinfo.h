@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef FS_MOUNTINFO_H
+#define FS_MOUNTINFO_H
+
+/* Mounts of this process's namespace, as /proc/self/mountinfo lists them. */
+
+#include <stdint.h>
+
+struct mountinfo {
+	uint32_t major; /* of the file system */
+	uint32_t minor;
+	char *point; /* where it is mounted; another mount may hide it */
+	char *type;
+};
+
+/*
+ * Finds the mount with an id, which is reused as soon as the mount is gone:
+ * unless a descriptor of it is open, the answer is a hint. 0 or a negative
+ * errno: -ENOENT if there is none.
+ */
+int mountinfo_find(uint64_t id, struct mountinfo *ret_mount);
+void mountinfo_clear(struct mountinfo *mount);
+
+#endif
