@@ -2,6 +2,8 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -70,5 +72,22 @@ int io_read_file(int fd, size_t limit, uint8_t **ret_bytes, size_t *ret_len)
 	}
 	*ret_bytes = take_ptr(bytes);
 	*ret_len = len;
+	return 0;
+}
+
+/*
+ * The kernel grants a read lease only where nobody has the file open for
+ * writing, which a shared mapping has until its last page is given up. It is
+ * given back at once: a program that opens the file for writing meanwhile waits
+ * for that long. The signal that tells of such a program is one that is ignored
+ * by default.
+ */
+int io_has_writer(int fd)
+{
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0)
+		return -errno;
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN ? 1 : -errno;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return 0;
 }

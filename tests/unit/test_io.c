@@ -2,7 +2,10 @@
 /* Whole reads and writes, and the little-endian fields. */
 #include "support.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/le.h"
 
@@ -122,6 +125,76 @@ static void rounding(void **state)
 	assert_int_equal(max_u64(1, 2), 2);
 }
 
+/* ---- writers ---- */
+
+static void writers_are_known(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_close_ int fd = -1;
+	int other;
+	char *map;
+
+	put_text(t->fd, "file", "text");
+	fd = openat(t->fd, "file", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(io_has_writer(fd), 0);
+	other = openat(t->fd, "file", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(io_has_writer(fd), 0);
+	close(other);
+	other = openat(t->fd, "file", O_RDWR | O_CLOEXEC);
+	assert_int_equal(io_has_writer(fd), 1);
+	map = mmap(NULL, 4, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	close(other);
+	assert_int_equal(io_has_writer(fd), 1);
+	munmap(map, 4);
+	assert_int_equal(io_has_writer(fd), 0);
+	/* It is asked, and nothing else. */
+	assert_int_equal(fcntl(fd, F_GETLEASE), F_UNLCK);
+	assert_true(io_has_writer(-1) < 0);
+}
+
+struct prober {
+	int fd;
+	atomic_bool stop;
+	atomic_uint found;
+};
+
+static void *probe(void *context)
+{
+	struct prober *p = context;
+
+	while (!atomic_load(&p->stop))
+		atomic_fetch_add(&p->found, io_has_writer(p->fd) == 1);
+	return NULL;
+}
+
+/* Writers are let in at once, and no signal ends anybody. */
+static void writers_come_while_it_is_asked(void **state)
+{
+	const struct temp *t = *state;
+	struct prober p = { 0 };
+	pthread_t threads[4];
+	struct timespec begin, end;
+
+	put_text(t->fd, "file", "text");
+	p.fd = openat(t->fd, "file", O_RDONLY | O_CLOEXEC);
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, probe, &p),
+				 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (unsigned i = 0; i < 2000 || atomic_load(&p.found) == 0; i++)
+		base_closep(
+			&(int){ openat(t->fd, "file", O_WRONLY | O_CLOEXEC) });
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	/* A lease that was left would hold the first one up for 45 s. */
+	assert_true(end.tv_sec - begin.tv_sec < 40);
+	atomic_store(&p.stop, true);
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(fcntl(p.fd, F_GETLEASE), F_UNLCK);
+	close(p.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +206,8 @@ int main(void)
 		cmocka_unit_test(limit_of_a_whole_file),
 		cmocka_unit_test(little_endian_at_any_place),
 		cmocka_unit_test(rounding),
+		temp_test(writers_are_known),
+		temp_test(writers_come_while_it_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
