@@ -48,6 +48,7 @@ struct options {
 	enum tree_unreadable unreadable;
 	enum tree_xattrs xattrs;
 	bool stale_serve; /* bytes of changed files, rather than errors */
+	bool no_watch; /* the tree is read again at each open */
 	bool no_follow;
 	bool cross_mounts;
 	enum tree_owner owner;

@@ -188,7 +188,10 @@ static void service_clear(struct service *service)
 static int build_disk(const struct worker *worker, struct service *service,
 		      struct diag *diag)
 {
-	struct live_options options = { .notice = notice };
+	struct live_options options = {
+		.no_watch = worker->options->no_watch,
+		.notice = notice,
+	};
 	struct served *served;
 	int r;
 

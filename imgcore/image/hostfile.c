@@ -10,9 +10,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "image/descriptors.h"
 #include "image/kept.h"
 #include "image/kept_file.h"
 #include "image/stale.h"
+#include "image/watch.h"
 #include "imgcore/diag.h"
 
 /*
@@ -34,6 +36,9 @@ struct slot {
 struct hostfiles {
 	struct slot slots[SLOTS];
 	struct kept *kept;
+	struct descriptors *descriptors;
+	struct watch *watch; /* or NULL */
+	uint64_t since;
 	bool serve_stale;
 	struct stale_list stale;
 };
@@ -50,7 +55,15 @@ int hostfiles_new(struct hostfiles **ret_files, bool serve_stale)
 		atomic_init(&f->slots[i].pins, 0);
 	}
 	f->kept = NULL;
+	f->watch = NULL;
+	f->since = 0;
 	f->serve_stale = serve_stale;
+	f->descriptors = descriptors_new();
+	if (!f->descriptors || descriptors_join(f->descriptors, f) < 0) {
+		descriptors_unref(f->descriptors);
+		free(f);
+		return -ENOMEM;
+	}
 	stale_init(&f->stale);
 	*ret_files = f;
 	return 0;
@@ -60,9 +73,12 @@ void hostfiles_free(struct hostfiles *files)
 {
 	if (!files)
 		return;
+	descriptors_leave(files->descriptors, files);
+	descriptors_unref(files->descriptors);
 	for (size_t i = 0; i < SLOTS; i++)
 		base_closep(&files->slots[i].fd);
 	kept_free(files->kept);
+	watch_unref(files->watch);
 	stale_release(&files->stale);
 	free(files);
 }
@@ -71,6 +87,31 @@ void hostfiles_keep(struct hostfiles *files, struct kept *kept)
 {
 	kept_free(files->kept);
 	files->kept = kept;
+}
+
+int hostfiles_share(struct hostfiles *files, const struct hostfiles *others)
+{
+	int r = descriptors_join(others->descriptors, files);
+
+	if (r < 0)
+		return r;
+	descriptors_leave(files->descriptors, files);
+	descriptors_unref(files->descriptors);
+	files->descriptors = descriptors_ref(others->descriptors);
+	return 0;
+}
+
+void hostfiles_watch(struct hostfiles *files, struct watch *watch,
+		     uint64_t since)
+{
+	watch_unref(files->watch);
+	files->watch = watch ? watch_ref(watch) : NULL;
+	files->since = since;
+}
+
+struct descriptors *hostfiles_descriptors(const struct hostfiles *files)
+{
+	return files->descriptors;
 }
 
 const struct kept *hostfiles_kept(const struct hostfiles *files)
@@ -138,6 +179,11 @@ static void drop(struct hostfiles *files)
 	}
 }
 
+void hostfiles_drop(struct hostfiles *files)
+{
+	descriptors_drop(files->descriptors, drop);
+}
+
 /* One read of one file. */
 struct reading {
 	struct hostfiles *files;
@@ -155,7 +201,7 @@ static int open_file(const struct reading *rd, struct tree_dir *dir,
 	int r = tree_open_host_in(rd->tree, rd->node, dir, ret_fd, rd->diag);
 
 	if (r == -EMFILE || r == -ENFILE) {
-		drop(rd->files);
+		hostfiles_drop(rd->files);
 		diag_clear(rd->diag);
 		r = tree_open_host_in(rd->tree, rd->node, dir, ret_fd,
 				      rd->diag);
@@ -179,6 +225,29 @@ static int serve(const struct reading *rd, int fd, ssize_t n)
 	return 1;
 }
 
+/* Whether all that is known of a file says that its bytes are the scanned. */
+static bool is_unwritten(const struct reading *rd, int fd)
+{
+	const char *name;
+	int32_t watch;
+	size_t len;
+
+	return tree_ctime_aside(rd->tree, rd->node, fd) &&
+	       tree_watched_name(rd->tree, rd->node, &watch, &name, &len) &&
+	       watch_unwritten(rd->files->watch, fd, watch, name, len,
+			       rd->files->since) == WATCH_UNWRITTEN;
+}
+
+static int verify(const struct reading *rd, int fd, struct kept_file *kept)
+{
+	if (kept)
+		return kept_file_verify(kept, rd->tree, rd->node, rd->diag);
+	if (tree_verify_host(rd->tree, rd->node, fd, NULL) == 0 ||
+	    is_unwritten(rd, fd))
+		return 0;
+	return tree_verify_host(rd->tree, rd->node, fd, rd->diag);
+}
+
 /*
  * Only what is unchanged behind the read was unchanged before it. Whatever went
  * wrong with another file is no news of this one. kept: NULL, or whose
@@ -188,8 +257,7 @@ static int read_verified(const struct reading *rd, int fd,
 			 struct kept_file *kept)
 {
 	ssize_t n = io_pread(fd, rd->buf, rd->len, rd->offset);
-	int r = kept ? kept_file_verify(kept, rd->tree, rd->node, rd->diag)
-		     : tree_verify_host(rd->tree, rd->node, fd, rd->diag);
+	int r = verify(rd, fd, kept);
 
 	if (r == -ESTALE)
 		stale_add(&rd->files->stale, rd->tree, rd->node);

@@ -16,9 +16,11 @@
 #include "imgcore/tree.h"
 
 struct diag;
+struct descriptors;
 struct hostfiles;
 struct kept;
 struct stale_list;
+struct watch;
 
 /* serve_stale: see image_options. */
 int hostfiles_new(struct hostfiles **ret_files, bool serve_stale);
@@ -31,13 +33,25 @@ void hostfiles_free(struct hostfiles *files);
 void hostfiles_keep(struct hostfiles *files, struct kept *kept);
 const struct kept *hostfiles_kept(const struct hostfiles *files);
 
+/*
+ * Shares descriptors with others from now on, and hears of writes from a watch
+ * since that moment (NULL: it does not). Before anyone reads. 0 or -ENOMEM.
+ */
+int hostfiles_share(struct hostfiles *files, const struct hostfiles *others);
+void hostfiles_watch(struct hostfiles *files, struct watch *watch,
+		     uint64_t since);
+/* Closes what nobody reads in all caches that share descriptors. */
+void hostfiles_drop(struct hostfiles *files);
+struct descriptors *hostfiles_descriptors(const struct hostfiles *files);
+
 /* What was seen to be stale. */
 struct stale_list *hostfiles_stale(struct hostfiles *files);
 
 /*
  * Fills buf from a regular file of a tree; [offset, offset + len) lies within
  * it. -ESTALE with a diagnostic if the file is no longer the one scanned, and
- * is not to be served.
+ * is not to be served. One with another change time alone is the one scanned if
+ * it is known that no byte was written.
  */
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 		   tree_id node, void *buf, size_t len, uint64_t offset,

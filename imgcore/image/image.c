@@ -51,24 +51,40 @@ static void get_trees(const struct image *image,
 }
 
 int image_keep(struct image *image, const struct image *previous, size_t budget,
-	       struct diag *diag)
+	       struct watch *watch, uint64_t since, struct diag *diag)
 {
 	const struct tree *trees[IMAGE_PARTS];
 	struct kept *kept;
 	int r;
 
 	get_trees(image, trees);
+	hostfiles_watch(image->hostfiles, watch, since);
+	if (previous &&
+	    hostfiles_share(image->hostfiles, previous->hostfiles) < 0)
+		return diag_set(diag, -ENOMEM, NULL, NULL);
 	r = kept_new(&kept, trees,
 		     previous ? hostfiles_kept(previous->hostfiles) : NULL,
-		     budget, diag);
+		     hostfiles_descriptors(image->hostfiles), budget, watch,
+		     diag);
 	if (r == 0)
 		hostfiles_keep(image->hostfiles, kept);
 	return r;
 }
 
+void image_drop_cached(const struct image *image)
+{
+	hostfiles_drop(image->hostfiles);
+}
+
 size_t image_kept(const struct image *image)
 {
 	return kept_count(hostfiles_kept(image->hostfiles));
+}
+
+void image_watched(const struct image *image, image_watched_fn *found,
+		   void *context)
+{
+	kept_watched(hostfiles_kept(image->hostfiles), found, context);
 }
 
 size_t image_take_stale(const struct image *image,

@@ -2,7 +2,6 @@
 #include "image/kept.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,14 +9,13 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/vec.h"
+#include "image/descriptors.h"
 #include "image/kept_file.h"
+#include "image/watch.h"
 #include "imgcore/diag.h"
 
-/* The descriptors of all images that share; counted by their users. */
-struct pool {
-	atomic_size_t users;
-	atomic_size_t open;
-};
+/* So many files with several names are kept besides what a boot reads. */
+#define LINKED_MAX 4096u
 
 struct entry {
 	enum image_part part;
@@ -28,7 +26,7 @@ struct entry {
 
 struct kept {
 	const struct tree *trees[IMAGE_PARTS];
-	struct pool *pool;
+	struct descriptors *descriptors;
 	struct {
 		struct entry *items;
 		size_t count, size;
@@ -37,44 +35,12 @@ struct kept {
 
 DEFINE_CLEANUP(struct kept, kept_free)
 
-/* ---- the descriptors there may be ---- */
-
-static struct pool *pool_of(const struct kept *previous)
-{
-	struct pool *pool;
-
-	if (previous) {
-		atomic_fetch_add(&previous->pool->users, 1);
-		return previous->pool;
-	}
-	pool = malloc(sizeof(*pool));
-	if (pool) {
-		atomic_init(&pool->users, 1);
-		atomic_init(&pool->open, 0);
-	}
-	return pool;
-}
-
-static void pool_unref(struct pool *pool)
-{
-	if (pool && atomic_fetch_sub(&pool->users, 1) == 1)
-		free(pool);
-}
-
-static bool pool_take(struct pool *pool, size_t budget)
-{
-	if (atomic_fetch_add(&pool->open, 1) < budget)
-		return true;
-	atomic_fetch_sub(&pool->open, 1);
-	return false;
-}
-
 /* ---- all of them ---- */
 
 static void drop(struct kept *kept, struct kept_file *file)
 {
 	if (kept_file_unref(file))
-		atomic_fetch_sub(&kept->pool->open, 1);
+		descriptors_give(kept->descriptors);
 }
 
 void kept_free(struct kept *kept)
@@ -83,7 +49,7 @@ void kept_free(struct kept *kept)
 		return;
 	for (size_t i = 0; i < kept->entries.count; i++)
 		drop(kept, kept->entries.items[i].file);
-	pool_unref(kept->pool);
+	descriptors_unref(kept->descriptors);
 	vec_free(&kept->entries);
 	free(kept);
 }
@@ -179,7 +145,7 @@ static int counterpart(const struct tree *from, tree_id node,
  * for the other then. Where both saw the same, nothing needs to be looked at.
  */
 static int share(struct kept *kept, const struct kept *previous,
-		 const struct entry *old)
+		 const struct entry *old, struct watch *watch)
 {
 	const struct tree *from = previous->trees[old->part];
 	const struct tree *tree = kept->trees[old->part];
@@ -190,6 +156,11 @@ static int share(struct kept *kept, const struct kept *previous,
 	if (r < 0)
 		return r;
 	if (name == TREE_NONE || !is_host_file(tree, name))
+		return 0;
+	/* Through a mapping it may have been, with the same times. */
+	if (kept_file_written(old->file) ||
+	    (!tree_is_graft(tree, name) &&
+	     watch_misses_file(watch, kept_file_watch(old->file))))
 		return 0;
 	if (!tree_same_file(from, old->node, tree, name) &&
 	    (kept_file_verify(old->file, from, old->node, NULL) < 0 ||
@@ -206,10 +177,12 @@ static int share(struct kept *kept, const struct kept *previous,
 	return 0;
 }
 
-static int share_all(struct kept *kept, const struct kept *previous)
+static int share_all(struct kept *kept, const struct kept *previous,
+		     struct watch *watch)
 {
 	for (size_t i = 0; previous && i < previous->entries.count; i++) {
-		int r = share(kept, previous, &previous->entries.items[i]);
+		int r = share(kept, previous, &previous->entries.items[i],
+			      watch);
 
 		if (r < 0)
 			return r;
@@ -224,6 +197,7 @@ struct walk {
 	struct kept *kept;
 	size_t shared; /* entries that were there before it */
 	size_t budget;
+	struct watch *watch; /* or NULL */
 	bool full; /* no more descriptors */
 	struct tree_dir dir;
 	struct {
@@ -245,28 +219,29 @@ static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
 {
 	_cleanup_(diag_clear) struct diag unread = DIAG_INIT;
 	_cleanup_close_ int fd = -1;
-	struct stat st;
+	struct kept_file *file;
 	int r = tree_open_host_in(tree, node, &w->dir, &fd, &unread);
 
-	if (r == -ESTALE && w->diag) {
-		diag_clear(w->diag);
-		*w->diag = unread;
-		unread = (struct diag)DIAG_INIT;
-	}
+	if (r == -ESTALE)
+		diag_move(w->diag, &unread);
 	if (r == -ESTALE || r == -ENOMEM)
 		return r;
 	w->full = r == -EMFILE || r == -ENFILE;
 	if (r < 0)
 		return 0;
-	/* Verified behind it: these are the times that were scanned. */
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	r = tree_verify_host(tree, node, fd, w->diag);
+	/* What others than us brought there changes seldom, and not in place.
+	 */
+	r = kept_file_new(&file, fd,
+			  tree_is_graft(tree, node) ? NULL : w->watch);
 	if (r < 0)
 		return r;
-	r = kept_file_new(ret_file, fd, &st);
-	if (r == 0)
-		take_fd(&fd);
+	take_fd(&fd);
+	/* Behind it: watched as the file that was scanned, with its times. */
+	r = tree_verify_host(tree, node, kept_file_descriptor(file), w->diag);
+	if (r < 0)
+		kept_file_unref(file);
+	else
+		*ret_file = file;
 	return r;
 }
 
@@ -285,7 +260,7 @@ static int keep_file(struct walk *w, enum image_part part, tree_id name)
 		return 0;
 	if (vec_reserve(&kept->entries, 1) < 0)
 		return -ENOMEM;
-	if (!pool_take(kept->pool, w->budget)) {
+	if (!descriptors_take(kept->descriptors, w->budget)) {
 		w->full = true;
 		return 0;
 	}
@@ -293,7 +268,7 @@ static int keep_file(struct walk *w, enum image_part part, tree_id name)
 	if (e.file)
 		*vec_push(&kept->entries) = e;
 	else
-		atomic_fetch_sub(&kept->pool->open, 1);
+		descriptors_give(kept->descriptors);
 	return r;
 }
 
@@ -343,8 +318,30 @@ static int visit_top(struct walk *w, enum image_part part, const char *path)
 	return top == TREE_NONE ? 0 : visit(w, part, top);
 }
 
+/*
+ * Files that had several names when they were scanned: no directory of the
+ * tree tells of what is done through a name elsewhere.
+ */
+static int open_linked(struct walk *w, enum image_part part)
+{
+	const struct tree *tree = w->kept->trees[part];
+	tree_id id = tree ? tree_next_linked(tree, TREE_ROOT) : TREE_NONE;
+	size_t most = w->kept->entries.count + LINKED_MAX;
+
+	while (id != TREE_NONE && !w->full && w->kept->entries.count < most) {
+		int r = tree_inode(tree, id) == id && is_host_file(tree, id)
+				? keep_file(w, part, id)
+				: 0;
+
+		if (r < 0)
+			return r;
+		id = tree_next_linked(tree, id + 1);
+	}
+	return 0;
+}
+
 static int keep_all(struct kept *kept, const struct kept *previous,
-		    size_t budget, struct diag *diag)
+		    size_t budget, struct watch *watch, struct diag *diag)
 {
 	static const struct {
 		enum image_part part;
@@ -357,20 +354,26 @@ static int keep_all(struct kept *kept, const struct kept *previous,
 	_cleanup_(walk_release) struct walk w = {
 		.kept = kept,
 		.budget = budget,
+		.watch = watch,
 		.dir = TREE_DIR_INIT,
 		.diag = diag,
 	};
-	int r = share_all(kept, previous);
+	int r = share_all(kept, previous, watch);
 
 	w.shared = kept->entries.count;
 	for (size_t i = 0; i < ARRAY_SIZE(tops) && r == 0; i++)
 		r = visit_top(&w, tops[i].part, tops[i].path);
-	return r < 0 ? r : open_all(&w);
+	if (r == 0)
+		r = open_all(&w);
+	for (unsigned i = 0; i < IMAGE_PARTS && r == 0; i++)
+		r = open_linked(&w, i);
+	return r;
 }
 
 int kept_new(struct kept **ret_kept,
 	     const struct tree *const trees[IMAGE_PARTS],
-	     const struct kept *previous, size_t budget, struct diag *diag)
+	     const struct kept *previous, struct descriptors *descriptors,
+	     size_t budget, struct watch *watch, struct diag *diag)
 {
 	_cleanup_(kept_freep) struct kept *kept = calloc(1, sizeof(*kept));
 	int r;
@@ -378,14 +381,25 @@ int kept_new(struct kept **ret_kept,
 	if (!kept)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	memcpy(kept->trees, trees, sizeof(kept->trees));
-	kept->pool = pool_of(previous);
-	if (!kept->pool)
-		return diag_set(diag, -ENOMEM, NULL, NULL);
-	r = keep_all(kept, previous, budget, diag);
+	kept->descriptors = descriptors_ref(descriptors);
+	r = keep_all(kept, previous, budget, watch, diag);
 	if (r < 0)
 		return r == -ESTALE ? r : diag_set(diag, r, NULL, NULL);
 	sort(kept);
 	drop_doubles(kept);
 	*ret_kept = take_ptr(kept);
 	return 0;
+}
+
+void kept_watched(const struct kept *kept, image_watched_fn *found,
+		  void *context)
+{
+	for (size_t i = 0; kept && i < kept->entries.count; i++) {
+		const struct entry *e = &kept->entries.items[i];
+		int32_t watch = kept_file_watch(e->file);
+
+		if (watch >= 0)
+			found(context, e->part, e->name, watch,
+			      kept_file_descriptor(e->file));
+	}
 }

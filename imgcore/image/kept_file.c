@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "image/watch.h"
 
 /*
  * The descriptor can lead to no other file: size and times alone are compared.
@@ -17,6 +18,9 @@
 struct kept_file {
 	atomic_size_t users;
 	int fd;
+	struct watch *watch; /* or NULL */
+	int32_t number; /* of its own watch */
+	uint64_t moment; /* when that began */
 	off_t size;
 	struct timespec mtime;
 	pthread_mutex_t lock; /* of the rest: as it was when last compared */
@@ -30,18 +34,33 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-int kept_file_new(struct kept_file **ret_file, int fd, const struct stat *st)
+int kept_file_new(struct kept_file **ret_file, int fd, struct watch *watch)
 {
 	struct kept_file *f = malloc(sizeof(*f));
+	uint64_t moment;
+	int32_t number;
+	struct stat st;
 
 	if (!f)
 		return -ENOMEM;
+	moment = watch ? watch_moment(watch) : 0;
+	number = watch_add_file(watch, fd);
+	if (fstat(fd, &st) < 0) {
+		int r = -errno;
+
+		watch_remove_file(watch, number);
+		free(f);
+		return r;
+	}
 	*f = (struct kept_file){
 		.fd = fd,
-		.size = st->st_size,
-		.mtime = st->st_mtim,
-		.ctime = st->st_ctim,
-		.nlink = st->st_nlink,
+		.watch = watch ? watch_ref(watch) : NULL,
+		.number = number,
+		.moment = moment,
+		.size = st.st_size,
+		.mtime = st.st_mtim,
+		.ctime = st.st_ctim,
+		.nlink = st.st_nlink,
 	};
 	atomic_init(&f->users, 1);
 	pthread_mutex_init(&f->lock, NULL);
@@ -59,6 +78,8 @@ bool kept_file_unref(struct kept_file *f)
 {
 	if (atomic_fetch_sub(&f->users, 1) > 1)
 		return false;
+	watch_remove_file(f->watch, f->number);
+	watch_unref(f->watch);
 	close(f->fd);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
@@ -94,7 +115,7 @@ static int look(const struct kept_file *f, struct stat *st)
  * Looked at within the lock: what another thread saw before must not be taken
  * for what came after.
  */
-static bool has_lost_names_only(struct kept_file *f)
+static bool has_other_names_only(struct kept_file *f)
 {
 	struct stat st;
 	bool same, moved;
@@ -103,7 +124,7 @@ static bool has_lost_names_only(struct kept_file *f)
 	same = !f->stale && look(f, &st) == 0 && st.st_size == f->size &&
 	       same_time(st.st_mtim, f->mtime);
 	moved = same && !same_time(st.st_ctim, f->ctime);
-	if (moved && st.st_nlink < f->nlink) {
+	if (moved && st.st_nlink != f->nlink) {
 		f->ctime = st.st_ctim;
 		f->nlink = st.st_nlink;
 	} else if (moved) {
@@ -114,13 +135,40 @@ static bool has_lost_names_only(struct kept_file *f)
 	return same;
 }
 
+static bool is_unwritten(struct kept_file *f, const struct tree *tree,
+			 tree_id node)
+{
+	if (!tree_ctime_aside(tree, node, f->fd))
+		return false;
+	switch (watch_unwritten(f->watch, f->fd, f->number, "", 0, f->moment)) {
+	case WATCH_UNWRITTEN:
+		return true;
+	case WATCH_WRITTEN:
+		return false;
+	case WATCH_UNKNOWN:
+		return has_other_names_only(f);
+	}
+	return false;
+}
+
 int kept_file_verify(struct kept_file *file, const struct tree *tree,
 		     tree_id node, struct diag *diag)
 {
 	if (tree_verify_host(tree, node, file->fd, NULL) == 0 ||
-	    has_lost_names_only(file))
+	    is_unwritten(file, tree, node))
 		return 0;
 	return tree_verify_host(tree, node, file->fd, diag);
+}
+
+bool kept_file_written(struct kept_file *file)
+{
+	return file->number >= 0 &&
+	       watch_told_of(file->watch, file->number, file->moment);
+}
+
+int32_t kept_file_watch(const struct kept_file *file)
+{
+	return file->number;
 }
 
 int kept_file_descriptor(const struct kept_file *file)

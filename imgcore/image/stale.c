@@ -36,12 +36,13 @@ void stale_add(struct stale_list *list, const struct tree *tree, tree_id node)
 	pthread_mutex_unlock(&list->lock);
 }
 
-static enum image_part part_of(const struct tree *const trees[IMAGE_PARTS],
-			       const struct tree *tree)
+/* IMAGE_PARTS: of no part. */
+static unsigned part_of(const struct tree *const trees[IMAGE_PARTS],
+			const struct tree *tree)
 {
 	unsigned part = 0;
 
-	while (trees[part] != tree)
+	while (part < IMAGE_PARTS && trees[part] != tree)
 		part++;
 	return part;
 }
@@ -50,16 +51,21 @@ size_t stale_take(struct stale_list *list,
 		  const struct tree *const trees[IMAGE_PARTS],
 		  struct image_stale ret_stale[IMAGE_STALE_MAX], bool *ret_more)
 {
-	size_t n;
+	size_t n = 0;
 
 	pthread_mutex_lock(&list->lock);
-	n = list->count;
-	for (size_t i = 0; i < n; i++)
-		ret_stale[i] = (struct image_stale){
-			.part = part_of(trees, list->items[i].tree),
-			.node = list->items[i].node,
-		};
 	*ret_more = list->more;
+	for (size_t i = 0; i < list->count; i++) {
+		unsigned part = part_of(trees, list->items[i].tree);
+
+		if (part < IMAGE_PARTS)
+			ret_stale[n++] = (struct image_stale){
+				.part = part,
+				.node = list->items[i].node,
+			};
+		else /* of which nothing can be said but that it is stale */
+			*ret_more = true;
+	}
 	list->count = 0;
 	list->more = false;
 	pthread_mutex_unlock(&list->lock);

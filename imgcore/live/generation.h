@@ -4,8 +4,8 @@
 
 #include <stdatomic.h>
 
+#include "image/watch.h"
 #include "imgcore/live.h"
-#include "live/watch.h"
 
 struct generation {
 	atomic_uint refs;

@@ -5,17 +5,17 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "image/watch.h"
 #include "imgcore/live.h"
 #include "live/generation.h"
 #include "live/mounts.h"
 #include "live/trees.h"
-#include "live/watch.h"
 
 struct live {
 	struct live_options options;
 	_Atomic uint64_t own_dev; /* 0: none yet */
 	struct boot_grub *grub; /* NULL: none */
-	struct watch watch;
+	struct watch *watch;
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
 	struct mounts mounts;
@@ -25,6 +25,7 @@ struct live {
 	int64_t scan_start; /* of the last scan, in ns since 1970 */
 	bool stale; /* a file was, that no watch stands for */
 	bool unwatched; /* some directories of the newest are */
+	bool watched_anew; /* all will be, if the next scan goes well */
 	bool told_unwatched;
 	bool told_modules;
 };

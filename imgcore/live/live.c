@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "base/math.h"
@@ -27,10 +29,12 @@ void live_free(struct live *live)
 {
 	if (!live)
 		return;
-	watch_release(&live->watch);
+	if (live->watch)
+		watch_stop(live->watch);
 	mounts_release(&live->mounts);
 	watch_changes_release(&live->changes);
 	generation_unref(live->newest);
+	watch_unref(live->watch);
 	boot_grub_free(live->grub);
 	pthread_mutex_destroy(&live->mutex);
 	free(live);
@@ -38,7 +42,7 @@ void live_free(struct live *live)
 
 void live_attend(struct live *live)
 {
-	watch_start(&live->watch);
+	watch_start(live->watch);
 }
 
 void live_set_own_dev(struct live *live, uint64_t dev)
@@ -65,14 +69,28 @@ static void notice(const struct live *live, const char *path,
 
 static void tell_unwatched(struct live *live)
 {
-	const char *reason = watch_reason(&live->watch);
+	const char *reason = watch_reason(live->watch);
 	_cleanup_free_ char *text = NULL;
 
 	if (live->unwatched && !live->told_unwatched &&
+	    !live->options.no_watch &&
 	    asprintf(&text, "%s: it is read again at each open",
 		     reason ? reason : "not all of it could be watched") >= 0)
 		notice(live, live->options.image.src_path, text, -ENOSPC);
 	live->told_unwatched = live->unwatched;
+}
+
+/* Its own directories tell nothing of what happens in its layers. */
+static void tell_overlay(const struct live *live)
+{
+	const struct image_options *image = &live->options.image;
+	struct statfs st;
+
+	if (fstatfs(image->src_fd, &st) == 0 &&
+	    (uint32_t)st.f_type == OVERLAYFS_SUPER_MAGIC)
+		notice(live, image->src_path,
+		       "is an overlay: what is changed in its layers, and not through this mount, is not seen; mount again then",
+		       0);
 }
 
 static bool has_modules(const struct tree *tree)
@@ -109,11 +127,13 @@ static void settle(struct live *live, const struct trees *trees)
 
 	/* Those that are held without need only make scans without need. */
 	if (trees_watches(trees, &watches, &live->unwatched) == 0)
-		watch_prune(&live->watch, &watches);
+		watch_prune(live->watch, &watches);
+	live->unwatched |= watch_give_back(live->watch);
+	live->watched_anew = false;
 	watch_changes_clear(&live->changes);
 	live->stale = false;
 	tell_unwatched(live);
-	if (watch_overflow(&live->watch))
+	if (watch_overflow(live->watch))
 		notice(live, live->options.image.src_path,
 		       "more changes than inotify holds: all of it was read again; see fs.inotify.max_queued_events",
 		       -EOVERFLOW);
@@ -141,7 +161,8 @@ static int make_image(struct live *live, struct trees *trees,
 
 	if (r < 0)
 		return r;
-	r = image_keep(image, previous, keep_budget(), diag);
+	r = image_keep(image, previous, keep_budget(), live->watch,
+		       live->changes.moment, diag);
 	if (r == 0)
 		*ret_image = take_ptr(image);
 	return r;
@@ -189,7 +210,9 @@ static int renew_once(struct live *live, struct diag *diag)
 	 * A call that writes sets the times first, and may go on for long: what
 	 * was read meanwhile is the last generation's, whatever the times say.
 	 */
-	if (live->changes.written || !trees_equal(&newest, &trees))
+	if (live->changes.written ||
+	    (live->watched_anew && !live->watch->full) ||
+	    !trees_equal(&newest, &trees))
 		return make_generation(live, &trees, &time, diag);
 	settle(live, &newest);
 	return 0;
@@ -204,6 +227,11 @@ static int renew(struct live *live, struct diag *diag)
 	const struct trees newest = rest_newest(live);
 	int r = renew_once(live, diag);
 
+	/* Caches of images may have all the descriptors there are. */
+	if ((r == -EMFILE || r == -ENFILE) && live->newest) {
+		image_drop_cached(live->newest->image);
+		r = renew_once(live, diag);
+	}
 	for (unsigned i = 0; i < KEEP_TRIES && r == -ESTALE; i++) {
 		r = rest_look(live, &newest, diag);
 		if (r < 0)
@@ -256,6 +284,19 @@ static void look_at_stale(struct live *live)
 	numbers_sort(&live->changes.known);
 }
 
+/* Whether the limit was raised, or the tree has become smaller. */
+static void retry_watches(struct live *live, const struct trees *newest)
+{
+	size_t needed = trees_directories(newest) +
+			image_kept(live->newest->image);
+
+	if (!watch_may_retry(live->watch, needed))
+		return;
+	/* The numbers that the trees have are those of watches given back. */
+	live->watched_anew = true;
+	live->changes.all = true;
+}
+
 static int get_newest(struct live *live, struct diag *diag)
 {
 	const struct trees newest = rest_newest(live);
@@ -263,6 +304,8 @@ static int get_newest(struct live *live, struct diag *diag)
 
 	if (r < 0)
 		return r;
+	if (live->unwatched && live->newest)
+		retry_watches(live, &newest);
 	look_at_stale(live);
 	return rest_is_due(live) ? renew(live, diag) : 0;
 }
@@ -292,7 +335,10 @@ int live_new(struct live **ret_live, const struct live_options *options,
 	live->options = *options;
 	pthread_mutex_init(&live->mutex, NULL);
 	live->mounts.fd = -1;
-	r = watch_init(&live->watch, image->src_fd);
+	live->told_unwatched = options->no_watch;
+	tell_overlay(live);
+	r = watch_new(&live->watch, image->src_fd,
+		      options->no_watch ? WATCH_NONE : WATCH_AUTO);
 	if (r == 0)
 		r = mounts_init(&live->mounts, image->src_fd);
 	if (r < 0)

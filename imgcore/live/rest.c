@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/math.h"
 #include "base/path.h"
 #include "base/vec.h"
@@ -154,6 +155,54 @@ static void note_mount(void *context, const char *path)
 	}
 }
 
+/* ---- files that are watched themselves ---- */
+
+struct looking_at_files {
+	const struct live *live;
+	const struct numbers *opened;
+	struct watch_changes *changes;
+};
+
+/*
+ * A file that somebody can write to right now may be written to through a
+ * mapping, of which nothing tells: at each open it counts as changed.
+ */
+static void look_at_file(void *context, enum image_part part, tree_id name,
+			 int32_t watch, int fd)
+{
+	const struct looking_at_files *l = context;
+	const struct tree *tree = image_tree(l->live->newest->image, part);
+	bool changed = numbers_has(&l->changes->files, (uint64_t)watch);
+	_cleanup_free_ char *copy = NULL;
+	struct tree_info info;
+	int32_t dir;
+
+	if (numbers_has(l->opened, (uint64_t)watch) && io_has_writer(fd) == 1) {
+		watch_put_opened(l->live->watch, watch);
+		l->changes->written = changed = true;
+	}
+	if (!changed)
+		return;
+	tree_get(tree, name, &info);
+	dir = tree_watch(tree, info.parent);
+	copy = strndup(info.name, info.name_len);
+	if (!copy ||
+	    (dir >= 0 && watch_changes_note(l->changes, dir, 0, copy) < 0))
+		l->changes->all = true;
+}
+
+static int look_at_files(struct live *live, struct watch_changes *changes)
+{
+	_cleanup_(numbers_release) struct numbers opened = { 0 };
+	struct looking_at_files looking = { live, &opened, changes };
+	int r = watch_take_opened(live->watch, &opened);
+
+	if (r == 0 && live->newest && opened.count + changes->files.count > 0)
+		image_watched(live->newest->image, look_at_file, &looking);
+	numbers_clear(&changes->files);
+	return r;
+}
+
 /* Nobody watches what a link in kernels/ leads to. */
 static int look_at_followed(struct live *live, const struct tree *tree,
 			    struct watch_changes *changes)
@@ -182,7 +231,9 @@ static int look(struct live *live, const struct trees *trees,
 	if (st.st_nlink == 0)
 		return diag_set(diag, -ESTALE, options->src_path,
 				"has been removed");
-	r = watch_take(&live->watch, changes);
+	r = watch_take(live->watch, changes);
+	if (r == 0)
+		r = look_at_files(live, changes);
 	if (r == 0)
 		r = mounts_look(&live->mounts, note_mount, &looking);
 	if (r == 0)
@@ -228,14 +279,17 @@ static int round_look(struct round *round, struct diag *diag)
 static int32_t add_watch(void *context, int dirfd)
 {
 	struct live *live = context;
-	const bool local = !live->options.image.scan.cross_mounts ||
-			   watch_is_local(dirfd);
-	int32_t watch = local ? watch_add(&live->watch, dirfd) : TREE_UNWATCHED;
+	const bool crosses = live->options.image.scan.cross_mounts;
+	int32_t watch = !crosses || watch_is_local(dirfd)
+				? watch_add(live->watch, dirfd)
+				: TREE_UNWATCHED;
 	struct stat st;
 
+	if (crosses)
+		watch_see(live->watch, dirfd);
 	if (watch >= 0 && (fstat(dirfd, &st) < 0 ||
 			   timespec_ns(&st.st_ctim) >= live->scan_start))
-		watch_note(&live->watch, watch);
+		watch_note(live->watch, watch);
 	return watch;
 }
 
@@ -263,6 +317,8 @@ static int round_scan(struct round *round, struct trees *ret_trees,
 	int r = 0;
 
 	live->scan_start = now_ns(CLOCK_REALTIME_COARSE);
+	/* Of watches that were given back nobody will hear. */
+	round->changes.all |= live->watch->full || live->watched_anew;
 	for (unsigned i = 0; i < IMAGE_PARTS && r == 0; i++) {
 		if (!round->at.tree[i])
 			continue;
@@ -288,7 +344,7 @@ static int round_scan(struct round *round, struct trees *ret_trees,
 /* What a scan says when something changed in the middle of it. */
 static bool is_change(int err)
 {
-	return err == -EAGAIN || err == -ESTALE || err == -ENOENT;
+	return err == -EAGAIN || err == -ESTALE;
 }
 
 static bool is_over(struct round *round)
@@ -323,6 +379,7 @@ static int round_try(struct round *round, bool *ret_rest, struct diag *diag)
 	struct trees trees = { 0 };
 	int r = round_scan(round, &trees, diag);
 
+	(void)watch_give_back(round->live->watch);
 	*ret_rest = false;
 	round->error = r;
 	if (r < 0)
@@ -353,7 +410,7 @@ static int round_begin(struct round *round)
 static bool round_is_quiet(const struct round *round)
 {
 	return round->error == 0 && !round->changes.all &&
-	       round->changes.watches.count == 0 &&
+	       round->changes.watches.count == 0 && !round->live->watch->full &&
 	       !trees_unwatched(&round->at);
 }
 

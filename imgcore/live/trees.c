@@ -63,6 +63,22 @@ bool trees_unwatched(const struct trees *trees)
 	return unwatched;
 }
 
+size_t trees_directories(const struct trees *trees)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
+		size_t n;
+		const tree_id *dirs = tree_list(trees->tree[i], TREE_LIST_DIRS,
+						&n);
+
+		for (size_t k = 0; k < n; k++)
+			sum += tree_watch(trees->tree[i], dirs[k]) !=
+			       TREE_NOT_HOST;
+	}
+	return sum;
+}
+
 int trees_changed(const struct trees *trees, enum image_part part,
 		  const struct watch_changes *changes, tree_id **ret_ids,
 		  size_t *ret_n)

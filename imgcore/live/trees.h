@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
+#include "image/numbers.h"
+#include "image/watch.h"
 #include "imgcore/image.h"
-#include "live/numbers.h"
-#include "live/watch.h"
 
 /* The trees of a disk; NULL: there are none. */
 struct trees {
@@ -19,6 +19,8 @@ bool trees_equal(const struct trees *a, const struct trees *b);
 /* The watches of all directories, sorted; whether some have none. -ENOMEM. */
 int trees_watches(const struct trees *trees, struct numbers *watches,
 		  bool *ret_unwatched);
+/* How many directories can be watched. */
+size_t trees_directories(const struct trees *trees);
 bool trees_unwatched(const struct trees *trees);
 /*
  * Directories of a part that are to be read: those that changed, and those that

@@ -207,6 +207,33 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 	return 0;
 }
 
+bool tree_ctime_aside(const struct tree *tree, tree_id id, int fd)
+{
+	const struct place *place;
+	const struct node *n = tree_inode_node(tree, id, &place);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_ino == n->ino && st.st_dev == node_device(place->dir, n) &&
+	       (uint64_t)st.st_size == n->size &&
+	       st.st_mtim.tv_sec == n->mtime &&
+	       (uint32_t)st.st_mtim.tv_nsec == n->mtime_ns;
+}
+
+bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
+		       const char **ret_name, size_t *ret_len)
+{
+	const struct place *place;
+	const struct node *n = tree_node(tree, id, &place);
+
+	if (n->flags & (NODE_GRAFT | NODE_LINKED | NODE_LEADS_OUT))
+		return false;
+	*ret_watch = place->dir->watch;
+	*ret_name = node_name(place->dir, n);
+	*ret_len = n->name_len;
+	return true;
+}
+
 /* Should a fifo have taken its place, do not wait for a writer. */
 #define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 

@@ -111,6 +111,31 @@ static tree_id linked_inode(const struct tree *tree, tree_id id)
 	return id;
 }
 
+bool tree_is_graft(const struct tree *tree, tree_id id)
+{
+	return tree_node(tree, id, NULL)->flags & NODE_GRAFT;
+}
+
+tree_id tree_next_linked(const struct tree *tree, tree_id id)
+{
+	const struct place *end = tree->places.items + tree->places.count;
+
+	if (id >= tree->count)
+		return TREE_NONE;
+	for (const struct place *p = find_place(tree, id); p < end; p++) {
+		uint32_t i = p->first < id ? id - p->first : 0;
+
+		for (; p->dir->linked > 0 && i < p->dir->count; i++) {
+			const struct node *n = &p->dir->nodes[i];
+
+			if ((n->flags & NODE_LINKED) && S_ISREG(n->mode) &&
+			    !(n->flags & NODE_GRAFT))
+				return p->first + i;
+		}
+	}
+	return TREE_NONE;
+}
+
 /* How many names an inode has whose node is NODE_LINKED. */
 static uint32_t linked_names(const struct tree *tree, tree_id inode)
 {

@@ -5,6 +5,7 @@ import errno
 import mmap
 import os
 import shutil
+import time
 
 import pytest
 
@@ -189,7 +190,7 @@ def test_written_through_a_mapping(box, dirdisk):
 
 
 def test_written_by_a_name_elsewhere(box, dirdisk):
-    """Nor of this: who reads the file finds out, and the next open shows it."""
+    """No directory of the tree tells of it: the file has a watch of its own."""
     src = box.tmpfs("host") / "src"
     path = sources.write(src, "dir/a", b"old!" * 2048)
     other = box.root / "host/other"
@@ -279,4 +280,23 @@ def test_deleted_tree(box, dirdisk):
         filled(box.dir("src"))
         with pytest.raises(OSError):
             disk.read(0, 512)
+    disk.unmount()
+
+
+def test_grub_that_is_gone_is_not_a_tree_at_work(box, dirdisk):
+    """The open says at once what is missing; SRC has nothing to wait for."""
+    src = sources.small(box.dir("src"))
+    grub = box.root / "i386-pc"
+    shutil.copytree("/usr/lib/grub/i386-pc", grub)
+    disk = dirdisk(src, None, f"--grub-dir={grub}")
+    (grub / "linux.mod").unlink()
+    (grub / "linux.mod").symlink_to("gone")
+    sources.write(src, "kernels/new", b"x")
+    begin = time.monotonic()
+    try:
+        disk.read(0, 512)
+    except OSError as error:
+        assert error.errno != errno.EAGAIN
+        assert "linux.mod" in (disk.mnt / "info/log").read_text()
+    assert time.monotonic() - begin < 2.5
     disk.unmount()

@@ -9,7 +9,9 @@
  * at a time, each file has one writer, and each write is a block. So at any
  * one moment a file is of one version throughout; or, while it is overwritten
  * in place, of the next one up to some block and of the last one from there on.
- * STAGE is on SRC's file system; new contents are made there and renamed.
+ * STAGE is on SRC's file system; new contents are made there and renamed, and
+ * further names of files come and go there. Some writers set the times back
+ * that a file had before, and modes change without any writing.
  *
  * Readers take I/O errors (the file has changed) and EAGAIN (it changes all the
  * time) as they come; writers pause now and then, or nobody would get a disk.
@@ -224,6 +226,92 @@ static void change_overwrite(struct file *file, uint64_t *state)
 	close(fd);
 }
 
+/* Through whichever name: its times are as before, when it is over. */
+static void overwrite_in_secret(struct file *file, const char *name)
+{
+	struct stat st;
+	int fd = open_or_give_up(name, O_WRONLY);
+
+	if (fstat(fd, &st) < 0)
+		give_up(name);
+	next_version(file, true);
+	write_blocks(fd, file, 0, file->blocks);
+	if (futimens(fd, (struct timespec[]){ st.st_atim, st.st_mtim }) < 0)
+		give_up(name);
+	close(fd);
+}
+
+static void change_in_secret(struct file *file, uint64_t *state)
+{
+	char path[4096];
+
+	path_of(file, path);
+	overwrite_in_secret(file, path);
+}
+
+/* The times are set back once for each block, and not only in the end. */
+static void change_with_old_times(struct file *file, uint64_t *state)
+{
+	char path[4096];
+	struct stat st;
+	int fd;
+
+	path_of(file, path);
+	fd = open_or_give_up(path, O_WRONLY);
+	if (fstat(fd, &st) < 0)
+		give_up(path);
+	next_version(file, true);
+	for (uint64_t i = 0; i < file->blocks; i++) {
+		write_blocks(fd, file, i, i + 1);
+		if (futimens(fd,
+			     (struct timespec[]){ st.st_atim, st.st_mtim }) < 0)
+			give_up(path);
+	}
+	close(fd);
+}
+
+static void stage_name(const struct file *file, char name[4096])
+{
+	snprintf(name, 4096, "%s/%" PRIu64 ".link", all.stage, file->number);
+}
+
+static void change_names(struct file *file, uint64_t *state)
+{
+	char path[4096], name[4096];
+
+	path_of(file, path);
+	stage_name(file, name);
+	if (link(path, name) < 0)
+		give_up(name);
+	if (dice(state, 2))
+		pause_us(dice(state, 3000));
+	if (unlink(name) < 0)
+		give_up(name);
+}
+
+/* By a name that no directory of the tree has. */
+static void change_from_elsewhere(struct file *file, uint64_t *state)
+{
+	char path[4096], name[4096];
+
+	path_of(file, path);
+	stage_name(file, name);
+	if (link(path, name) < 0)
+		give_up(name);
+	overwrite_in_secret(file, name);
+	if (unlink(name) < 0)
+		give_up(name);
+}
+
+static void change_attributes(struct file *file, uint64_t *state)
+{
+	char path[4096];
+
+	path_of(file, path);
+	if (chmod(path, dice(state, 2) ? 0644 : 0600) < 0)
+		give_up(path);
+}
+
 static void change_append(struct file *file, uint64_t *state)
 {
 	uint64_t old = file->blocks;
@@ -283,24 +371,40 @@ static void change_move(struct file *file, uint64_t *state)
 typedef void change_fn(struct file *, uint64_t *);
 
 /*
- * The first few may be done to any file. What kernels/ has is kept open, and a
- * link there would show what it leads to.
+ * A link in kernels/ would show what it leads to. What kernels/ has is kept
+ * open and watched, so that it may be written by a name elsewhere as well; what
+ * other directories have is known by their names.
  */
-#define SPARED 3
+static change_fn *const kernel_changes[] = {
+	change_replace,	  change_replace,	 change_unlink,
+	change_names,	  change_names,		 change_attributes,
+	change_in_secret, change_with_old_times, change_from_elsewhere,
+};
 static change_fn *const changes[] = {
-	change_replace, change_replace, change_unlink,
-	change_link,	change_rewrite, change_append,
-	change_cut,	change_move,	change_overwrite,
+	change_replace,
+	change_replace,
+	change_unlink,
+	change_link,
+	change_rewrite,
+	change_append,
+	change_cut,
+	change_move,
+	change_overwrite,
+	change_names,
+	change_attributes,
+	change_in_secret,
+	change_with_old_times,
 };
 
 static void change(struct file *file, uint64_t *state)
 {
-	size_t among = is_kernel(file) ? SPARED : ARRAY_SIZE(changes);
-
 	if (file->blocks == 0)
 		change_replace(file, state);
+	else if (is_kernel(file))
+		kernel_changes[dice(state, ARRAY_SIZE(kernel_changes))](file,
+									state);
 	else
-		changes[dice(state, among)](file, state);
+		changes[dice(state, ARRAY_SIZE(changes))](file, state);
 	atomic_fetch_add(&all.changes, 1);
 }
 

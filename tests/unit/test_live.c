@@ -193,7 +193,7 @@ static void a_thousand_generations_leave_nothing(void **state)
 			held = mallinfo2().uordblks;
 	}
 	assert_true(mallinfo2().uordblks < held + 100000);
-	assert_in_range(live->watch.held.count, 1, 20);
+	assert_in_range(live->watch->held.count, 1, 20);
 }
 
 static void a_source_that_is_gone_is_said_to_be(void **state)

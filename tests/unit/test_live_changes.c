@@ -313,31 +313,6 @@ static void what_a_read_finds_stale_is_scanned_again(void **state)
 	assert_false(rest_is_due(live));
 }
 
-/* As `cp -al` does to all files; one read finds it out for all of them. */
-static void names_elsewhere_are_found_out_at_once(void **state)
-{
-	const struct temp *t = *state;
-	_cleanup_live_ struct live *live = NULL;
-	_cleanup_generation_ struct generation *first = NULL;
-	_cleanup_generation_ struct generation *second = NULL;
-	_cleanup_close_ int src = -1;
-
-	assert_sys(mkdirat(t->fd, "src", 0755));
-	src = openat(t->fd, "src", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	make_dirs(src);
-	assert_sys(mkdirat(src, "third", 0755));
-	put_text(src, "third/e", "five");
-	live = live_of(src, NULL);
-	first = newest(live);
-	assert_sys(linkat(src, "other/d", t->fd, "d", 0));
-	assert_sys(linkat(src, "third/e", t->fd, "e", 0));
-	assert_int_equal(read_file(first, "other/d"), -ESTALE);
-	second = newest(live);
-	assert_contains(generation_cause(second), "all was read again");
-	assert_is_now(second, src);
-	assert_ok(read_file(second, "third/e"));
-}
-
 /* kernels/bzImage leads to a build. */
 static void builds_are_seen(void **state)
 {
@@ -417,7 +392,6 @@ int main(void)
 		temp_test(every_change_is_seen_by_the_thread),
 		temp_test(changes_of_all_kinds_in_a_row),
 		temp_test(what_a_read_finds_stale_is_scanned_again),
-		temp_test(names_elsewhere_are_found_out_at_once),
 		temp_test(builds_are_seen),
 		temp_test(kernels_outlive_their_names),
 	};

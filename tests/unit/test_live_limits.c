@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 
 #include "live/live-internal.h"
@@ -23,13 +24,13 @@ static void lost_events_lose_no_change(void **state)
 	live = live_of(t->fd, NULL);
 	assert_true(io_pread(fd, text, sizeof(text) - 1, 0) > 0);
 	/* The thread may not drain meanwhile. */
-	pthread_mutex_lock(&live->watch.mutex);
+	pthread_mutex_lock(&live->watch->mutex);
 	for (long i = 0; i <= atol(text) / 2 + 1; i++) {
 		assert_sys(fchmodat(t->fd, "kernels/a", 0600 + i % 2, 0));
 		assert_sys(fchmodat(t->fd, "kernels/b", 0600 + i % 2, 0));
 	}
 	put_text(t->fd, "kernels/sub/late", "unseen");
-	pthread_mutex_unlock(&live->watch.mutex);
+	pthread_mutex_unlock(&live->watch->mutex);
 	g = newest(live);
 	assert_contains(generation_cause(g), "all was read again");
 	assert_is_now(g, t->fd);
@@ -83,6 +84,95 @@ static int is_new(struct live *live, int fd, uint64_t number)
 	return 0;
 }
 
+/* How many watches the kernel has for it. */
+static unsigned count_watches(const struct live *live)
+{
+	char path[64], line[512];
+	unsigned n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", live->watch->fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		n += strncmp(line, "inotify ", 8) == 0;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Another program of the same user. */
+static bool others_can_watch(const struct temp *t, unsigned n)
+{
+	_cleanup_close_ int fd = inotify_init1(IN_CLOEXEC);
+	char path[128];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s%s", t->path,
+			 i == 0 ? "" : "/kernels");
+		if (inotify_add_watch(fd, path, IN_CREATE) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* A limit that one directory more than there are would need. */
+static int with_a_raised_limit(void *context)
+{
+	const struct temp *t = context;
+	_cleanup_live_ struct live *live = NULL;
+	struct notices notices = { 0 };
+	char name[32];
+	int r;
+
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "a%u", i);
+		must(mkdirat(t->fd, name, 0755) == 0);
+	}
+	enter_namespace();
+	write_proc("/proc/sys/user/max_inotify_watches", "40");
+	live = live_of(t->fd, &notices);
+	must(live->unwatched && count_watches(live) == 0);
+	must(others_can_watch(t, 2));
+	put_text(t->fd, "other/d", "changed");
+	r = is_new(live, t->fd, 2);
+	must(r == 0 && count_watches(live) == 0 && notices.n == 1);
+	/* Too little more: not even tried. */
+	write_proc("/proc/sys/user/max_inotify_watches", "45");
+	must(is_new(live, t->fd, 2) == 0 && live->watch->full);
+	/* The disk says so once more, as what told of changes is another. */
+	write_proc("/proc/sys/user/max_inotify_watches", "1000");
+	must(is_new(live, t->fd, 3) == 0);
+	must(!live->unwatched && !live->watch->full);
+	/* Each directory, and each file of kernels/. */
+	must(count_watches(live) == 44 + 3);
+	must(is_new(live, t->fd, 3) == 0 && !rest_is_due(live));
+	put_text(t->fd, "other/new", "x");
+	must(is_new(live, t->fd, 4) == 0);
+	put_text(t->fd, "kernels/a", "x");
+	must(is_new(live, t->fd, 5) == 0 && !rest_is_due(live));
+	must(notices.n == 1);
+	/* A tree that grows beyond: all are given back. */
+	write_proc("/proc/sys/user/max_inotify_watches", "48");
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "b%u", i);
+		must(mkdirat(t->fd, name, 0755) == 0);
+	}
+	must(is_new(live, t->fd, 6) == 0);
+	must(live->unwatched && count_watches(live) == 0 && notices.n == 2);
+	/* And one that becomes smaller: they are had again. */
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "b%u", i);
+		must(unlinkat(t->fd, name, AT_REMOVEDIR) == 0);
+		snprintf(name, sizeof(name), "a%u", i);
+		must(unlinkat(t->fd, name, AT_REMOVEDIR) == 0);
+	}
+	must(is_new(live, t->fd, 7) == 0);
+	put_text(t->fd, "other/new", "y");
+	must(is_new(live, t->fd, 8) == 0);
+	must(!live->unwatched && count_watches(live) == 24 + 3);
+	return 0;
+}
+
 static int without_enough_watches(void *context)
 {
 	const struct temp *t = context;
@@ -93,7 +183,7 @@ static int without_enough_watches(void *context)
 	enter_namespace();
 	write_proc("/proc/sys/user/max_inotify_watches", "2");
 	live = live_of(t->fd, &notices);
-	must(live->unwatched);
+	must(live->unwatched && count_watches(live) == 0);
 	must(notices.n == 1 && strstr(notices.last, "max_user_watches"));
 	put_text(t->fd, "kernels/sub/c", "changed");
 	r = is_new(live, t->fd, 2);
@@ -114,7 +204,7 @@ static int without_an_instance(void *context)
 	enter_namespace();
 	write_proc("/proc/sys/user/max_inotify_instances", "0");
 	live = live_of(t->fd, &notices);
-	must(live->watch.fd < 0);
+	must(live->watch->fd < 0);
 	must(notices.n == 1 && strstr(notices.last, "max_user_instances"));
 	put_text(t->fd, "kernels/sub/c", "changed");
 	r = is_new(live, t->fd, 2);
@@ -219,6 +309,11 @@ static void watches_run_out(void **state)
 	run_in_namespace(state, without_enough_watches);
 }
 
+static void a_raised_limit_is_used(void **state)
+{
+	run_in_namespace(state, with_a_raised_limit);
+}
+
 static void instances_run_out(void **state)
 {
 	run_in_namespace(state, without_an_instance);
@@ -239,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		temp_test(lost_events_lose_no_change),
 		temp_test(watches_run_out),
+		temp_test(a_raised_limit_is_used),
 		temp_test(instances_run_out),
 		temp_test(mounts_are_seen),
 		temp_test(the_own_mount_is_not_seen),

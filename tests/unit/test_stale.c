@@ -5,6 +5,8 @@
  */
 #include "support_image.h"
 
+#include "image/stale.h"
+
 #include <pthread.h>
 #include <time.h>
 
@@ -204,7 +206,7 @@ static void kept(void **state)
 
 	put_all(t->fd);
 	image = image_now(t->fd, true);
-	assert_ok(image_keep(image, NULL, 100, NULL));
+	assert_ok(image_keep(image, NULL, 100, NULL, 0, NULL));
 	assert_sys(unlinkat(t->fd, "boot/longer", 0));
 	put_filled(t->fd, "boot/shorter", 'b', 4000);
 	assert_serves(image, "boot/longer", 'a', SIZE);
@@ -262,6 +264,27 @@ static void more_than_there_is_room_for(void **state)
 	}
 }
 
+/* Of a tree that none of these is: nothing but that there is something. */
+static void of_no_tree(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_image_ struct image *image = NULL;
+	const struct tree *trees[IMAGE_PARTS] = { NULL };
+	struct image_stale stale[IMAGE_STALE_MAX];
+	struct stale_list list;
+	bool more = false;
+
+	put_all(t->fd);
+	image = image_now(t->fd, false);
+	stale_init(&list);
+	stale_add(&list, image_tree(image, 1), node_of(image, "replaced"));
+	assert_int_equal(stale_take(&list, trees, stale, &more), 0);
+	assert_true(more);
+	assert_int_equal(stale_take(&list, trees, stale, &more), 0);
+	assert_false(more);
+	stale_release(&list);
+}
+
 #define THREADS 4
 #define ROUNDS	200
 
@@ -316,6 +339,7 @@ int main(void)
 		temp_test(served_as_it_is_now),
 		temp_test(kept),
 		temp_test(told_once),
+		temp_test(of_no_tree),
 		temp_test(more_than_there_is_room_for),
 		temp_test(told_while_they_are_read),
 	};

@@ -6,12 +6,21 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 
-#include "live/numbers.h"
-#include "live/watch.h"
+#include "image/numbers.h"
+#include "image/watch.h"
 
-#define _cleanup_watch_	  _cleanup_(watch_release)
+DEFINE_CLEANUP(struct watch, watch_unref)
+#define _cleanup_watch_	  _cleanup_(watch_unrefp)
 #define _cleanup_changes_ _cleanup_(watch_changes_release)
 #define _cleanup_numbers_ _cleanup_(numbers_release)
+
+static struct watch *watch_of(int dir)
+{
+	struct watch *w;
+
+	assert_ok(watch_new(&w, dir, WATCH_AUTO));
+	return w;
+}
 
 static bool has_changed(const struct watch_changes *changes, int32_t watch)
 {
@@ -70,27 +79,27 @@ static void numbers_stay_small(void **state)
 static void changes_are_told_once(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 	int32_t watch;
 
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
-	watch = watch_add(&w, t->fd);
+	w = watch_of(t->fd);
+	watch_start(w);
+	watch = watch_add(w, t->fd);
 	assert_true(watch >= 0);
-	assert_int_equal(watch_add(&w, t->fd), watch);
-	assert_null(watch_reason(&w));
-	assert_ok(watch_take(&w, &changes));
+	assert_int_equal(watch_add(w, t->fd), watch);
+	assert_null(watch_reason(w));
+	assert_ok(watch_take(w, &changes));
 	assert_int_equal(changes.watches.count, 0);
 	put_text(t->fd, "new", "x");
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_true(has_changed(&changes, watch));
 	assert_false(changes.all);
 	assert_int_equal(changes.names.count, 1);
 	assert_true(mask_of(&changes, "new") & IN_CREATE);
 	assert_true(mask_of(&changes, "new") & IN_CLOSE_WRITE);
 	watch_changes_clear(&changes);
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_int_equal(changes.watches.count, 0);
 	assert_int_equal(changes.names.count, 0);
 }
@@ -98,18 +107,18 @@ static void changes_are_told_once(void **state)
 static void changes_add_up(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 	int32_t watch;
 
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
-	watch = watch_add(&w, t->fd);
+	w = watch_of(t->fd);
+	watch_start(w);
+	watch = watch_add(w, t->fd);
 	put_text(t->fd, "a", "x");
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_sys(unlinkat(t->fd, "a", 0));
 	put_text(t->fd, "b", "x");
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_int_equal(changes.watches.count, 1);
 	assert_true(has_changed(&changes, watch));
 	assert_int_equal(changes.names.count, 2);
@@ -122,7 +131,7 @@ static void changes_add_up(void **state)
 static void what_does_not_matter_is_not_told(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 	_cleanup_close_ int fd = -1;
 	uint8_t *bytes;
@@ -133,31 +142,31 @@ static void what_does_not_matter_is_not_told(void **state)
 	assert_ok(io_read_file(fd, 100, &bytes, &len));
 	free(bytes);
 	assert_sys(unlinkat(t->fd, "file", 0));
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
-	assert_true(watch_add(&w, t->fd) >= 0);
+	w = watch_of(t->fd);
+	watch_start(w);
+	assert_true(watch_add(w, t->fd) >= 0);
 	assert_ok(io_pwrite(fd, "more", 4, 4));
 	close(openat(t->fd, ".", O_RDONLY | O_DIRECTORY));
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_int_equal(changes.watches.count, 0);
 }
 
 static void a_hundred_names_are_kept(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
-	assert_true(watch_add(&w, t->fd) >= 0);
+	w = watch_of(t->fd);
+	watch_start(w);
+	assert_true(watch_add(w, t->fd) >= 0);
 	for (unsigned i = 0; i < 500; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "%u", i % 250);
 		put_text(t->fd, name, "x");
 	}
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_int_equal(changes.names.count, WATCH_NAMES);
 	assert_int_equal(changes.known.count, 250);
 	assert_string_equal(changes.names.items[99].name, "99");
@@ -185,21 +194,21 @@ static void many_events(int fd, long n)
 static void an_overflow_is_told(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
-	assert_true(watch_add(&w, t->fd) >= 0);
+	w = watch_of(t->fd);
+	watch_start(w);
+	assert_true(watch_add(w, t->fd) >= 0);
 	/* The thread waits for it. */
-	pthread_mutex_lock(&w.mutex);
+	pthread_mutex_lock(&w->mutex);
 	many_events(t->fd, max_queued() + 10);
-	pthread_mutex_unlock(&w.mutex);
-	assert_ok(watch_take(&w, &changes));
+	pthread_mutex_unlock(&w->mutex);
+	assert_ok(watch_take(w, &changes));
 	assert_true(changes.all);
 	watch_changes_clear(&changes);
 	put_text(t->fd, "c", "");
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_false(changes.all);
 	assert_true(mask_of(&changes, "c") != 0);
 }
@@ -208,25 +217,25 @@ static void an_overflow_is_told(void **state)
 static void the_thread_drains_the_queue(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 	long n = max_queued();
 
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
-	assert_true(w.has_thread);
-	assert_true(watch_add(&w, t->fd) >= 0);
+	w = watch_of(t->fd);
+	watch_start(w);
+	assert_true(w->has_thread);
+	assert_true(watch_add(w, t->fd) >= 0);
 	for (unsigned i = 0; i < 8; i++) {
 		int left = 1;
 
 		many_events(t->fd, n / 4);
 		for (unsigned k = 0; left > 0 && k < 3000; k++) {
 			usleep(10000);
-			assert_sys(ioctl(w.fd, FIONREAD, &left));
+			assert_sys(ioctl(w->fd, FIONREAD, &left));
 		}
 		assert_int_equal(left, 0);
 	}
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_false(changes.all);
 	assert_int_equal(changes.names.count, 2);
 }
@@ -234,29 +243,29 @@ static void the_thread_drains_the_queue(void **state)
 static void watches_are_given_up(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_changes_ struct watch_changes changes = { 0 };
 	_cleanup_numbers_ struct numbers keep = { 0 };
 	int32_t watches[3];
 	int dirs[3];
 
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
+	w = watch_of(t->fd);
+	watch_start(w);
 	for (unsigned i = 0; i < 3; i++) {
 		char name[2] = { (char)('a' + i), 0 };
 
 		assert_sys(mkdirat(t->fd, name, 0755));
 		dirs[i] = openat(t->fd, name, O_RDONLY | O_DIRECTORY);
-		watches[i] = watch_add(&w, dirs[i]);
+		watches[i] = watch_add(w, dirs[i]);
 		assert_true(watches[i] >= 0);
 	}
 	assert_ok(numbers_add(&keep, (uint64_t)watches[1]));
 	numbers_sort(&keep);
-	watch_prune(&w, &keep);
-	assert_int_equal(w.held.count, 1);
+	watch_prune(w, &keep);
+	assert_int_equal(w->held.count, 1);
 	for (unsigned i = 0; i < 3; i++)
 		put_text(dirs[i], "new", "x");
-	assert_ok(watch_take(&w, &changes));
+	assert_ok(watch_take(w, &changes));
 	assert_int_equal(changes.watches.count, 1);
 	assert_true(has_changed(&changes, watches[1]));
 	for (unsigned i = 0; i < 3; i++)
@@ -267,15 +276,15 @@ static void watches_are_given_up(void **state)
 
 static void elsewhere_is_not_watched(void **state)
 {
-	_cleanup_watch_ struct watch w;
+	_cleanup_watch_ struct watch *w = NULL;
 	_cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY);
 	_cleanup_close_ int shm = open("/dev/shm", O_RDONLY | O_DIRECTORY);
 
 	assert_false(watch_is_local(proc));
 	assert_true(watch_is_local(shm));
-	assert_ok(watch_init(&w, proc));
-	assert_int_equal(watch_add(&w, proc), TREE_UNWATCHED);
-	assert_contains(watch_reason(&w), "elsewhere");
+	w = watch_of(proc);
+	assert_int_equal(watch_add(w, proc), TREE_UNWATCHED);
+	assert_contains(watch_reason(w), "elsewhere");
 }
 
 /* A thread that scans has a table of descriptors of its own. */
@@ -300,16 +309,17 @@ static void *add_apart(void *context)
 static void threads_of_their_own_descriptors_add(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_watch_ struct watch w;
-	struct apart a = { .watch = &w, .dir = t->fd, .number = -1 };
+	_cleanup_watch_ struct watch *w = NULL;
+	struct apart a = { .dir = t->fd, .number = -1 };
 	pthread_t thread;
 
-	assert_ok(watch_init(&w, t->fd));
-	watch_start(&w);
+	w = watch_of(t->fd);
+	watch_start(w);
+	a.watch = w;
 	assert_int_equal(pthread_create(&thread, NULL, add_apart, &a), 0);
 	pthread_join(thread, NULL);
 	assert_true(a.number >= 0);
-	assert_int_equal(watch_add(&w, t->fd), a.number);
+	assert_int_equal(watch_add(w, t->fd), a.number);
 }
 
 int main(void)

@@ -25,6 +25,7 @@
 
 struct diag;
 struct image;
+struct watch;
 
 /* The trees that a disk is made of. */
 enum image_part {
@@ -120,8 +121,11 @@ void image_set_own_dev(struct image *image, uint64_t own_dev);
  * Opens host files that a boot reads, and keeps them open as long as the image
  * lives: one that is then replaced by rename, or removed, is still read whole.
  * They are those below kernels/ on partition 2, those on partition 1 and those
- * in archives, the ones nearest to the root first. One that previous (may be
- * NULL) keeps, and that is still the same, is shared with it.
+ * in archives, the ones nearest to the root first; then some of those with
+ * several names. One that previous (may be NULL) keeps, and that is still the
+ * same, is shared with it.
+ * watch: each of them is watched itself. NULL: none is, nor does the image hear
+ * of others that were written since the moment `since`.
  * budget: descriptors that this image, previous, those that it shares with in
  * turn, and so on, may keep open together. When they run out, or the process'
  * own do, the other files are opened when they are read, as ever.
@@ -129,9 +133,20 @@ void image_set_own_dev(struct image *image, uint64_t own_dev);
  * Once, before anyone else reads the image; previous may be read meanwhile.
  */
 int image_keep(struct image *image, const struct image *previous, size_t budget,
-	       struct diag *diag);
+	       struct watch *watch, uint64_t since, struct diag *diag);
+/*
+ * Closes what caches of this image, and of those that it shares descriptors
+ * with, have open: for a caller that ran out of descriptors.
+ */
+void image_drop_cached(const struct image *image);
 /* How many are kept. */
 size_t image_kept(const struct image *image);
+
+/* Calls found for each that is watched: one of its names, its watch. */
+typedef void image_watched_fn(void *context, enum image_part part, tree_id name,
+			      int32_t watch, int fd);
+void image_watched(const struct image *image, image_watched_fn *found,
+		   void *context);
 
 /* What there is to boot; NULL: nobody looked (image_build_trees). */
 const struct boot_kernels *image_kernels(const struct image *image);

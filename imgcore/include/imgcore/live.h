@@ -23,6 +23,7 @@ struct live;
 struct live_options {
 	/* What its pointers point to outlives the live tree. */
 	struct image_options image;
+	bool no_watch; /* the source is read again at each open instead */
 	/* A line for the log, now and then; any thread; may be NULL. */
 	void (*notice)(void *context, const struct diag *diag, int err);
 	void *context;

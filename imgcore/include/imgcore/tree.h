@@ -411,6 +411,22 @@ int tree_judge_read(const struct tree *tree, tree_id id, ssize_t n, size_t len,
 /* The check alone, on an open descriptor: 0 or -ESTALE. */
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag);
+/* Whether it finds the file that was scanned, but for the change time. */
+bool tree_ctime_aside(const struct tree *tree, tree_id id, int fd);
+/*
+ * Where the watch of a directory tells of all that is done to a file's bytes:
+ * that watch, and the name in it (not terminated). Not so where the file had
+ * other names when it was scanned, or is not beneath the root.
+ */
+bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
+		       const char **ret_name, size_t *ret_len);
+/* Whether an entry comes from a builder, not from the scan. */
+bool tree_is_graft(const struct tree *tree, tree_id id);
+/*
+ * The first regular file of the host at or behind id that had several names,
+ * anywhere, when it was scanned; TREE_NONE: there are no more.
+ */
+tree_id tree_next_linked(const struct tree *tree, tree_id id);
 
 /*
  * 128 bits that stand for everything the image shows of the tree, but for the

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "live/numbers.h"
+#include "image/numbers.h"
 
 #include "base/vec.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef LIVE_NUMBERS_H
-#define LIVE_NUMBERS_H
+#ifndef IMAGE_NUMBERS_H
+#define IMAGE_NUMBERS_H
 
 /*
  * A set of numbers that may be added to in any order, and often the same: a

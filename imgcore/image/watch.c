@@ -1,0 +1,716 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/math.h"
+#include "base/search.h"
+#include "base/threads.h"
+#include "base/vec.h"
+#include "imgcore/tree.h"
+
+/*
+ * A file that is written through a mapping says so when it is closed, and that
+ * is when the last mapping has gone. What has no name any more does not matter.
+ */
+#define EVENTS                                                             \
+	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | \
+	 IN_ATTRIB | IN_CLOSE_WRITE | IN_ONLYDIR | IN_EXCL_UNLINK)
+
+/* Who opens a file may go on to write to it, or to map it. */
+#define FILE_EVENTS (IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_OPEN)
+/* What another content of a name may come with. */
+#define WRITE_EVENTS                                                          \
+	(IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | \
+	 IN_MOVED_TO)
+
+/* Room for some hundreds of events. */
+#define BUFFER 65536u
+/* The thread rests so long between one look and the next. */
+#define REST_MS 10
+/* Beyond this many names they are not told apart any more. */
+#define KNOWN_MAX 65536u
+
+/* ---- which file systems ---- */
+
+/* By the numbers of linux/magic.h, which does not have them all. */
+bool watch_is_local(int fd)
+{
+	static const uint32_t local[] = {
+		0x0000ef53, /* ext2, ext3, ext4 */
+		0x58465342, /* xfs */
+		0x9123683e, /* btrfs */
+		0x01021994, /* tmpfs */
+		0x858458f6, /* ramfs */
+		0x794c7630, /* overlay */
+		0xf2f52010, /* f2fs */
+		0x2fc12fc1, /* zfs */
+		0xca451a4e, /* bcachefs */
+		0x3153464a, /* jfs */
+		0x52654973, /* reiserfs */
+		0x00003434, /* nilfs2 */
+		0x73717368, /* squashfs */
+		0xe0f5e1e2, /* erofs */
+		0x28cd3d45, /* cramfs */
+		0x00009660, /* iso9660 */
+		0x15013346, /* udf */
+		0x00004d44, /* vfat */
+		0x2011bab0, /* exfat */
+		0x7366746e, /* ntfs3 */
+		0x00011954, /* ufs */
+		0x4244, /* hfs */
+		0x482b, /* hfsplus */
+		0x24051905, /* ubifs */
+		0x72b6, /* jffs2 */
+	};
+	struct statfs st;
+
+	if (fstatfs(fd, &st) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(local); i++)
+		if ((uint32_t)st.f_type == local[i])
+			return true;
+	return false;
+}
+
+/* Where no page fault sets a time; or not of the file that was opened. */
+static bool is_blind(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) < 0 || (uint32_t)st.f_type == TMPFS_MAGIC ||
+	       (uint32_t)st.f_type == RAMFS_MAGIC ||
+	       (uint32_t)st.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
+/* ---- what has changed ---- */
+
+static void drop_names(struct watch_changes *changes)
+{
+	for (size_t i = 0; i < changes->names.count; i++)
+		free(changes->names.items[i].name);
+	changes->names.count = 0;
+}
+
+void watch_changes_clear(struct watch_changes *changes)
+{
+	drop_names(changes);
+	numbers_clear(&changes->watches);
+	numbers_clear(&changes->files);
+	numbers_clear(&changes->known);
+	changes->all = false;
+	changes->written = false;
+}
+
+void watch_changes_release(struct watch_changes *changes)
+{
+	drop_names(changes);
+	vec_free(&changes->names);
+	numbers_release(&changes->watches);
+	numbers_release(&changes->files);
+	numbers_release(&changes->known);
+}
+
+static int note_name(struct watch_changes *c, int32_t watch, uint32_t mask,
+		     const char *name)
+{
+	uint64_t hash = XXH3_64bits_withSeed(name, strlen(name),
+					     (uint64_t)watch);
+	struct watch_name *n;
+
+	for (size_t i = c->names.count; i-- > 0;) {
+		n = &c->names.items[i];
+		if (n->watch == watch && strcmp(n->name, name) == 0) {
+			n->mask |= mask;
+			return 0;
+		}
+	}
+	if (c->known.count < KNOWN_MAX && numbers_add(&c->known, hash) < 0)
+		return -ENOMEM;
+	if (c->names.count >= WATCH_NAMES)
+		return 0;
+	n = vec_push(&c->names);
+	if (!n)
+		return -ENOMEM;
+	n->watch = watch;
+	n->mask = mask;
+	n->name = strdup(name);
+	if (n->name)
+		return 0;
+	c->names.count--;
+	return -ENOMEM;
+}
+
+int watch_changes_note(struct watch_changes *c, int32_t watch, uint32_t mask,
+		       const char *name)
+{
+	int r = numbers_add(&c->watches, (uint64_t)watch);
+
+	return r < 0 ? r : note_name(c, watch, mask, name);
+}
+
+int watch_changes_add(struct watch_changes *to,
+		      const struct watch_changes *from)
+{
+	int r = numbers_add_all(&to->watches, &from->watches);
+
+	for (size_t i = 0; i < from->names.count && r == 0; i++) {
+		const struct watch_name *n = &from->names.items[i];
+
+		r = note_name(to, n->watch, n->mask, n->name);
+	}
+	if (r == 0)
+		r = numbers_add_all(&to->known, &from->known);
+	if (r == 0)
+		r = numbers_add_all(&to->files, &from->files);
+	to->all |= from->all || r < 0;
+	to->written |= from->written;
+	to->moment = max_u64(to->moment, from->moment);
+	numbers_sort(&to->watches);
+	numbers_sort(&to->files);
+	numbers_sort(&to->known);
+	return r;
+}
+
+/* ---- the queue ---- */
+
+/* The file of a watch, or NULL. */
+static struct watch_file *find_file(const struct watch *w, int32_t number)
+{
+	size_t i = vec_search(&w->files, (uint32_t)number);
+
+	return i < w->files.count && w->files.items[i].number == number
+		       ? &w->files.items[i]
+		       : NULL;
+}
+
+/* What was lost may have been of any file, and of any moment. */
+static void lose_events(struct watch *w)
+{
+	w->seen.all = true;
+	writes_forget(&w->writes);
+	for (size_t i = 0; i < w->files.count; i++)
+		(void)numbers_add(&w->opened,
+				  (uint64_t)w->files.items[i].number);
+}
+
+static int take_file_event(struct watch *w, int32_t number, uint32_t mask)
+{
+	if (mask & IN_OPEN)
+		return numbers_add(&w->opened, (uint64_t)number);
+	return numbers_add(&w->seen.files, (uint64_t)number);
+}
+
+/*
+ * Whether bytes are others, although the times may be the same. What a mapping
+ * wrote has a time of its own, if pages were mapped for writing after the scan;
+ * on file systems in memory it never has, and only its end tells, which is that
+ * of any descriptor for writing.
+ */
+static bool is_write(struct watch *w, const struct inotify_event *event)
+{
+	if (event->mask & IN_MODIFY)
+		return true;
+	if (!(event->mask & IN_CLOSE_WRITE))
+		return false;
+	numbers_sort(&w->writers);
+	return w->blind || numbers_has(&w->writers, (uint64_t)event->wd);
+}
+
+/* An event that cannot be kept is one that was lost. */
+static void take_event(struct watch *w, const struct inotify_event *event)
+{
+	const char *name = event->len ? event->name : "";
+	int r;
+
+	if (event->mask & IN_Q_OVERFLOW) {
+		w->overflow = true;
+		lose_events(w);
+		return;
+	}
+	if (event->wd < 0 || event->mask & IN_IGNORED)
+		return;
+	if (event->mask & WRITE_EVENTS)
+		writes_note(&w->writes, event->wd, name, strlen(name));
+	w->seen.written |= is_write(w, event);
+	r = find_file(w, event->wd) ? take_file_event(w, event->wd, event->mask)
+				    : watch_changes_note(&w->seen, event->wd,
+							 event->mask, name);
+	if (r < 0)
+		lose_events(w);
+}
+
+/* All that is there; the caller holds the lock. */
+static void drain(struct watch *w)
+{
+	_Alignas(struct inotify_event) char buf[BUFFER];
+
+	while (w->fd >= 0) {
+		ssize_t len = read(w->fd, buf, sizeof(buf));
+
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0 && errno != EAGAIN)
+			lose_events(w);
+		if (len <= 0)
+			return;
+		for (ssize_t at = 0; at < len;) {
+			const struct inotify_event *event = (void *)(buf + at);
+
+			take_event(w, event);
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	}
+}
+
+/* Sleeps until it is to end, or, with both, until there are events. */
+static bool is_stopped(const struct watch *w, nfds_t n, int timeout)
+{
+	struct pollfd fds[2] = {
+		{ .fd = w->stop_fd, .events = POLLIN },
+		{ .fd = w->fd, .events = POLLIN },
+	};
+
+	return poll(fds, n, timeout) > 0 && fds[0].revents;
+}
+
+static void *watch_thread(void *context)
+{
+	struct watch *w = context;
+
+	while (!is_stopped(w, 2, -1)) {
+		pthread_mutex_lock(&w->mutex);
+		drain(w);
+		pthread_mutex_unlock(&w->mutex);
+		if (is_stopped(w, 1, REST_MS))
+			break;
+	}
+	return NULL;
+}
+
+void watch_start(struct watch *w)
+{
+	if (w->fd >= 0 && w->stop_fd >= 0 && !w->has_thread)
+		w->has_thread = threads_start(&w->thread, watch_thread, w) == 0;
+}
+
+void watch_stop(struct watch *w)
+{
+	uint64_t one = 1;
+
+	if (w->has_thread && write(w->stop_fd, &one, sizeof(one)) > 0)
+		pthread_join(w->thread, NULL);
+	w->has_thread = false;
+}
+
+static uint64_t read_limit(const struct watch *w)
+{
+	uint64_t limit = UINT64_MAX;
+
+	for (size_t i = 0; i < ARRAY_SIZE(w->limit_fd); i++) {
+		char text[32] = "";
+
+		if (w->limit_fd[i] >= 0 &&
+		    io_pread(w->limit_fd[i], text, sizeof(text) - 1, 0) > 0)
+			limit = min_u64(limit, strtoull(text, NULL, 10));
+	}
+	return limit;
+}
+
+int watch_new(struct watch **ret_watch, int src_fd, enum watch_mode mode)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->fd = w->stop_fd = w->limit_fd[0] = w->limit_fd[1] = -1;
+	atomic_init(&w->users, 1);
+	pthread_mutex_init(&w->mutex, NULL);
+	*ret_watch = w;
+	if (mode == WATCH_NONE)
+		return 0;
+	if (!watch_is_local(src_fd)) {
+		w->reason = "may be changed from elsewhere";
+		return 0;
+	}
+	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w->fd < 0) {
+		w->reason =
+			"no inotify instance is left (fs.inotify.max_user_instances)";
+		return 0;
+	}
+	w->stop_fd = eventfd(0, EFD_CLOEXEC);
+	/* Opened now: later no file can be. The second is the namespace's. */
+	w->limit_fd[0] = open("/proc/sys/fs/inotify/max_user_watches",
+			      O_RDONLY | O_CLOEXEC);
+	w->limit_fd[1] = open("/proc/sys/user/max_inotify_watches",
+			      O_RDONLY | O_CLOEXEC);
+	w->limit = read_limit(w);
+	w->blind = is_blind(src_fd);
+	return 0;
+}
+
+struct watch *watch_ref(struct watch *w)
+{
+	atomic_fetch_add_explicit(&w->users, 1, memory_order_relaxed);
+	return w;
+}
+
+void watch_unref(struct watch *w)
+{
+	if (!w || atomic_fetch_sub(&w->users, 1) != 1)
+		return;
+	watch_stop(w);
+	base_closep(&w->fd);
+	base_closep(&w->stop_fd);
+	base_closep(&w->limit_fd[0]);
+	base_closep(&w->limit_fd[1]);
+	watch_changes_release(&w->seen);
+	numbers_release(&w->held);
+	numbers_release(&w->opened);
+	numbers_release(&w->writers);
+	vec_free(&w->files);
+	writes_release(&w->writes);
+	pthread_mutex_destroy(&w->mutex);
+	free(w);
+}
+
+/* ---- watches ---- */
+
+static const char *reason_of(int err)
+{
+	switch (err) {
+	case ENOSPC:
+		return "no more directories can be watched (fs.inotify.max_user_watches)";
+	case ENOENT:
+	case ENOTDIR:
+		return "/proc is not there to watch directories by";
+	default:
+		return "its directories cannot be watched";
+	}
+}
+
+/* An eighth is left to other programs of the user. */
+static bool has_too_many(struct watch *w)
+{
+	uint64_t most = w->limit - w->limit / 8;
+
+	if (w->held.count + w->files.count <= most)
+		return false;
+	numbers_sort(&w->held);
+	return w->held.count + w->files.count > most;
+}
+
+static void become_full(struct watch *w)
+{
+	w->full = true;
+	w->taken = w->held.count + w->files.count;
+	w->reason = reason_of(ENOSPC);
+}
+
+static int add(const struct watch *w, int fd, uint32_t events)
+{
+	char path[64];
+	int number;
+
+	/* A thread that scans has descriptors of its own. */
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
+	number = inotify_add_watch(w->fd, path, events);
+	return number < 0 ? -errno : number;
+}
+
+int32_t watch_add(struct watch *w, int dirfd)
+{
+	int number;
+
+	if (w->fd < 0 || w->full)
+		return TREE_UNWATCHED;
+	number = add(w, dirfd, EVENTS);
+	pthread_mutex_lock(&w->mutex);
+	/* One that is not held is only never given up. */
+	if (number >= 0)
+		(void)numbers_add(&w->held, (uint64_t)number);
+	if (number == -ENOSPC || (number >= 0 && has_too_many(w)))
+		become_full(w);
+	else if (number < 0)
+		w->reason = reason_of(-number);
+	pthread_mutex_unlock(&w->mutex);
+	return number < 0 ? TREE_UNWATCHED : number;
+}
+
+void watch_see(struct watch *w, int fd)
+{
+	bool blind = is_blind(fd);
+
+	pthread_mutex_lock(&w->mutex);
+	w->blind |= blind;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void watch_note(struct watch *w, int32_t number)
+{
+	pthread_mutex_lock(&w->mutex);
+	if (numbers_add(&w->seen.watches, (uint64_t)number) < 0)
+		w->seen.all = true;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+int watch_take(struct watch *w, struct watch_changes *changes)
+{
+	int r;
+
+	pthread_mutex_lock(&w->mutex);
+	drain(w);
+	w->seen.moment = w->writes.now;
+	r = watch_changes_add(changes, &w->seen);
+	if (r == 0)
+		watch_changes_clear(&w->seen);
+	pthread_mutex_unlock(&w->mutex);
+	return r;
+}
+
+void watch_prune(struct watch *w, const struct numbers *keep)
+{
+	size_t kept = 0;
+
+	pthread_mutex_lock(&w->mutex);
+	numbers_sort(&w->held);
+	for (size_t i = 0; i < w->held.count; i++) {
+		uint64_t number = w->held.items[i];
+
+		if (numbers_has(keep, number))
+			w->held.items[kept++] = number;
+		else
+			inotify_rm_watch(w->fd, (int)number);
+	}
+	w->held.count = w->held.sorted = kept;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+bool watch_overflow(struct watch *w)
+{
+	bool overflow;
+
+	pthread_mutex_lock(&w->mutex);
+	overflow = w->overflow;
+	w->overflow = false;
+	pthread_mutex_unlock(&w->mutex);
+	return overflow;
+}
+
+const char *watch_reason(struct watch *w)
+{
+	const char *reason;
+
+	pthread_mutex_lock(&w->mutex);
+	reason = w->reason;
+	if (w->fd >= 0)
+		w->reason = NULL;
+	pthread_mutex_unlock(&w->mutex);
+	return reason;
+}
+
+/* ---- too few ---- */
+
+/* As all of it will be read again, what is in the queue does not matter. */
+static void discard(struct watch *w)
+{
+	_Alignas(struct inotify_event) char buf[BUFFER];
+
+	while (read(w->fd, buf, sizeof(buf)) > 0)
+		;
+	watch_changes_clear(&w->seen);
+	numbers_clear(&w->opened);
+	numbers_clear(&w->writers);
+	w->overflow = false;
+	writes_forget(&w->writes);
+}
+
+bool watch_give_back(struct watch *w)
+{
+	bool full;
+
+	pthread_mutex_lock(&w->mutex);
+	full = w->full;
+	for (size_t i = 0; full && i < w->held.count; i++)
+		inotify_rm_watch(w->fd, (int)w->held.items[i]);
+	for (size_t i = 0; full && i < w->files.count; i++)
+		inotify_rm_watch(w->fd, w->files.items[i].number);
+	if (full && w->held.count + w->files.count > 0) {
+		numbers_clear(&w->held);
+		w->files.count = 0;
+		discard(w);
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return full;
+}
+
+bool watch_may_retry(struct watch *w, size_t needed)
+{
+	bool retry = false;
+
+	pthread_mutex_lock(&w->mutex);
+	if (w->full) {
+		uint64_t limit = read_limit(w);
+
+		retry = needed <= limit - limit / 8 &&
+			(limit > w->limit || needed < w->taken);
+		w->limit = min_u64(limit, w->limit);
+		if (retry) {
+			w->limit = limit;
+			w->full = false;
+		}
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return retry;
+}
+
+/* ---- single files ---- */
+
+/* One that cannot be kept is not looked at: as with a file without a watch. */
+static void add_writer(struct watch *w, int32_t number)
+{
+	(void)numbers_add(&w->opened, (uint64_t)number);
+	(void)numbers_add(&w->writers, (uint64_t)number);
+}
+
+int32_t watch_add_file(struct watch *w, int fd)
+{
+	struct watch_file *file;
+	int number = -1;
+
+	if (!w || w->fd < 0)
+		return TREE_UNWATCHED;
+	pthread_mutex_lock(&w->mutex);
+	/* A link may lead to a file of another file system. */
+	w->blind |= is_blind(fd);
+	if (!w->full && vec_reserve(&w->files, 1) == 0)
+		number = add(w, fd, FILE_EVENTS);
+	if (number >= 0 && !(file = find_file(w, number))) {
+		size_t i = vec_search(&w->files, (uint32_t)number);
+
+		file = &w->files.items[i];
+		memmove(file + 1, file, (w->files.count++ - i) * sizeof(*file));
+		*file = (struct watch_file){ .number = number };
+	}
+	if (number >= 0)
+		file->users++;
+	if (number == -ENOSPC || (number >= 0 && has_too_many(w)))
+		become_full(w);
+	if (number >= 0 && io_has_writer(fd) == 1)
+		add_writer(w, number);
+	pthread_mutex_unlock(&w->mutex);
+	return number < 0 ? TREE_UNWATCHED : number;
+}
+
+void watch_remove_file(struct watch *w, int32_t number)
+{
+	struct watch_file *file;
+
+	if (!w || number < 0)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	file = find_file(w, number);
+	if (file && --file->users == 0) {
+		struct watch_file *end = w->files.items + w->files.count--;
+
+		inotify_rm_watch(w->fd, number);
+		memmove(file, file + 1,
+			(size_t)(end - file - 1) * sizeof(*file));
+	}
+	pthread_mutex_unlock(&w->mutex);
+}
+
+bool watch_misses_file(struct watch *w, int32_t number)
+{
+	bool misses;
+
+	if (!w || w->fd < 0)
+		return false;
+	pthread_mutex_lock(&w->mutex);
+	misses = !w->full && !find_file(w, number);
+	pthread_mutex_unlock(&w->mutex);
+	return misses;
+}
+
+uint64_t watch_moment(struct watch *w)
+{
+	uint64_t moment;
+
+	pthread_mutex_lock(&w->mutex);
+	moment = w->writes.now;
+	pthread_mutex_unlock(&w->mutex);
+	return moment;
+}
+
+int watch_take_opened(struct watch *w, struct numbers *ret_opened)
+{
+	int r;
+
+	pthread_mutex_lock(&w->mutex);
+	r = numbers_add_all(ret_opened, &w->opened);
+	if (r == 0)
+		numbers_clear(&w->opened);
+	if (r == 0)
+		numbers_clear(&w->writers);
+	pthread_mutex_unlock(&w->mutex);
+	numbers_sort(ret_opened);
+	return r;
+}
+
+void watch_put_opened(struct watch *w, int32_t number)
+{
+	pthread_mutex_lock(&w->mutex);
+	add_writer(w, number);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+bool watch_told_of(struct watch *w, int32_t number, uint64_t since)
+{
+	bool told;
+
+	pthread_mutex_lock(&w->mutex);
+	told = writes_since(&w->writes, number, "", 0, since);
+	pthread_mutex_unlock(&w->mutex);
+	return told;
+}
+
+/*
+ * First who writes, then what the events say: a write sets the times, copies
+ * the bytes, and queues its event last, while the file is still open. Where
+ * nobody has it open for writing, every write there ever was has its event in
+ * the queue. In the other order one could end between the two. Times alone
+ * prove nothing: whoever writes can set them back.
+ */
+enum watch_verdict watch_unwritten(struct watch *w, int fd, int32_t number,
+				   const char *name, size_t len, uint64_t since)
+{
+	enum watch_verdict verdict = WATCH_UNWRITTEN;
+	int writer;
+
+	if (!w || w->fd < 0 || number < 0)
+		return WATCH_UNKNOWN;
+	writer = io_has_writer(fd);
+	pthread_mutex_lock(&w->mutex);
+	drain(w);
+	if (writer > 0 || writes_since(&w->writes, number, name, len, since))
+		verdict = WATCH_WRITTEN;
+	else if (writer < 0 || w->full || !writes_known(&w->writes, since))
+		verdict = WATCH_UNKNOWN;
+	pthread_mutex_unlock(&w->mutex);
+	return verdict;
+}
