@@ -222,6 +222,13 @@ static const char *set_stale(struct options *options,
 	return value_stale(value, &options->stale_serve);
 }
 
+static const char *set_watch(struct options *options,
+			     const struct option_def *def, const char *value,
+			     const char *text)
+{
+	return value_watch(value, &options->no_watch);
+}
+
 static const char *set_owner(struct options *options,
 			     const struct option_def *def, const char *value,
 			     const char *text)
@@ -316,6 +323,9 @@ static const struct option_def table[] = {
 	  .where = BOTH },
 	{ "stale", "WHAT", set_stale,
 	  "at a file that changed while it is in use: fail (the default) or serve",
+	  .where = BOTH, .programs = PROGRAM_DIRDISK },
+	{ "watch", "HOW", set_watch,
+	  "how changes of SRC are seen: auto (the default) or none (SRC is read at each open)",
 	  .where = BOTH, .programs = PROGRAM_DIRDISK },
 	{ "no-follow", NULL, set_flag,
 	  "links of kernels/ out of SRC stay links",

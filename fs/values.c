@@ -199,6 +199,17 @@ const char *value_stale(const char *text, bool *ret_serve)
 	return NULL;
 }
 
+const char *value_watch(const char *text, bool *ret_none)
+{
+	if (strcmp(text, "auto") == 0)
+		*ret_none = false;
+	else if (strcmp(text, "none") == 0)
+		*ret_none = true;
+	else
+		return "no such choice; give auto or none";
+	return NULL;
+}
+
 /* The highest number stands for "no change" in the kernel's calls. */
 static bool take_id(const char **text, uint32_t *ret_id)
 {

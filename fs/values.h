@@ -35,6 +35,7 @@ const char *value_unreadable(const char *text,
 const char *value_xattrs(const char *text, enum tree_xattrs *ret_xattrs);
 /* fail or serve. */
 const char *value_stale(const char *text, bool *ret_serve);
+const char *value_watch(const char *text, bool *ret_none);
 /* keep, root or UID:GID; the last two set uid and gid. */
 const char *value_owner(const char *text, enum tree_owner *ret_owner,
 			uint32_t *ret_uid, uint32_t *ret_gid);

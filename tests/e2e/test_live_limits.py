@@ -30,22 +30,51 @@ signal.pause()
 """
 
 
+SOME_WATCHES = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+fd = libc.inotify_init1(0)
+for name in os.listdir(sys.argv[1])[:5]:
+    path = os.path.join(sys.argv[1], name).encode()
+    assert libc.inotify_add_watch(fd, path, 0x100) > 0, ctypes.get_errno()
+"""
+
+
+def watches(process):
+    """Of the processes that it has started, and of itself."""
+    found = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*/fdinfo/*"):
+        pid = int(path.parts[2])
+        try:
+            if pid in (process.pid, *children(process.pid)):
+                found += path.read_text().count("inotify wd:")
+        except OSError:
+            pass
+    return found
+
+
+def children(pid):
+    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
 def filled(src):
     for number in range(DIRECTORIES):
         sources.write(src, f"{number}/deeper/file", b"before")
     return src
 
 
-def assert_never_stale(box, src, image, enter):
+def assert_never_stale(box, src, image, enter, more="more"):
     for number in range(0, DIRECTORIES, 7):
         path = f"{number}/deeper/file"
         (src / path).write_bytes(b"after %d" % number)
         assert cat(box, image, path, enter) == b"after %d" % number
-        os.mkdir(src / f"{number}/deeper/more")
-        (src / f"{number}/deeper/more/file").write_bytes(b"new")
-        assert cat(box, image, f"{number}/deeper/more/file", enter) == b"new"
+        os.mkdir(src / f"{number}/deeper/{more}")
+        (src / f"{number}/deeper/{more}/file").write_bytes(b"new")
+        assert cat(box, image, f"{number}/deeper/{more}/file", enter) == b"new"
         os.unlink(src / path)
-        assert listed(box, image, f"{number}/deeper", enter) == ["more"]
+        assert more in listed(box, image, f"{number}/deeper", enter)
+        assert "file" not in listed(box, image, f"{number}/deeper", enter)
 
 
 def assert_said_once(text):
@@ -64,6 +93,18 @@ def test_no_watches_left(box, program):
     box.wait_for(image.exists, process)
     enter = ["nsenter", f"--mount=/proc/{process.pid}/ns/mnt"]
     assert_never_stale(box, src, mnt / "disk.img", enter)
+    assert_said_once(process.log.read_text())
+    # None are held for nothing: another program's are to be had.
+    assert watches(process) == 0
+    there = ["nsenter", "--preserve-credentials", "-U", "-m", "-t"]
+    there += [str(process.pid)]
+    box.run([*there, sys.executable, "-c", SOME_WATCHES, src])
+    # A limit that is raised is used at the next open.
+    raised = "echo 1000 >/proc/sys/user/max_inotify_watches"
+    box.run([*there, "sh", "-c", raised])
+    assert cat(box, mnt / "disk.img", "0/deeper/more/file", enter) == b"new"
+    assert watches(process) > 2 * DIRECTORIES
+    assert_never_stale(box, src, mnt / "disk.img", enter, "others")
     assert_said_once(process.log.read_text())
     process.terminate()
     assert process.wait(20) == 0

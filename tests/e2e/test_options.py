@@ -22,7 +22,7 @@ def test_help(dirdisk, option):
     said = dirdisk.run(option).text
     options = "size boot-size free append timeout default console owner"
     options += " uuid pidfile unreadable xattrs grub-dir core-image no-grub"
-    options += " name stale no-follow cross-mounts overlay-limit"
+    options += " name stale no-follow cross-mounts overlay-limit watch"
     for name in options.split():
         assert f"--{name}" in said
     assert "SRC MNT" in said

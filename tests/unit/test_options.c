@@ -369,6 +369,8 @@ static void test_bad_values_are_named(void **state)
 		"overlay-limit=5%",
 		"stale=yes",
 		"stale=",
+		"watch=",
+		"watch=yes",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -516,13 +518,17 @@ static void test_changes(void **state)
 	_cleanup_options_ struct options back = { 0 };
 
 	assert_parses(&line, WORDS("--stale=serve", "--no-follow",
-				   "--cross-mounts", "s", "m"));
-	assert_true(line.stale_serve && line.no_follow && line.cross_mounts);
+				   "--cross-mounts", "--watch=none", "s", "m"));
+	assert_true(line.stale_serve && line.no_follow && line.cross_mounts &&
+		    line.no_watch);
 	assert_parses(&list,
-		      WORDS("-ostale=serve,no-follow,cross-mounts", "s", "m"));
-	assert_true(list.stale_serve && list.no_follow && list.cross_mounts);
-	assert_parses(&back, WORDS("--stale=serve", "--stale=fail", "s", "m"));
-	assert_false(back.stale_serve);
+		      WORDS("-ostale=serve,no-follow,cross-mounts,watch=none",
+			    "s", "m"));
+	assert_true(list.stale_serve && list.no_follow && list.cross_mounts &&
+		    list.no_watch);
+	assert_parses(&back, WORDS("--stale=serve", "--stale=fail",
+				   "--watch=none", "--watch=auto", "s", "m"));
+	assert_false(back.stale_serve || back.no_watch);
 }
 
 static void test_overlay_limit(void **state)
@@ -543,6 +549,7 @@ static void test_help(void **state)
 		"--stale=",
 		"--no-follow",
 		"--cross-mounts",
+		"--watch=",
 		"--size=SIZE",
 		"--boot-size=SIZE",
 		"--free=SIZE",

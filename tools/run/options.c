@@ -28,7 +28,8 @@ static const struct option own[] = {
 	{ "qemu", required_argument, NULL, OPTION_QEMU },
 	{ "dirdisk", required_argument, NULL, OPTION_DIRDISK },
 	{ "accel", required_argument, NULL, OPTION_ACCEL },
-	{ "watch", no_argument, NULL, OPTION_WATCH },
+	/* With a value it is dirdisk's. */
+	{ "watch", optional_argument, NULL, OPTION_WATCH },
 	{ "expect", required_argument, NULL, OPTION_EXPECT },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "log", required_argument, NULL, OPTION_LOG },
@@ -282,6 +283,8 @@ static int take(struct parser *parser, int value, const char *argument)
 		options->verbose = true;
 		return 0;
 	case OPTION_WATCH:
+		if (argument)
+			return put_disk_made(parser, "--", "watch", argument);
 		options->watch = true;
 		return 0;
 	case OPTION_QEMU:
