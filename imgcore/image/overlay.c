@@ -430,10 +430,11 @@ static int write_file(int fd, const struct write *w, size_t *ret_done)
 	};
 	uint64_t start = w->offset - w->before;
 	size_t len = w->stop + w->after - start;
-	struct iovec *next = iov;
+	struct iovec *next = iov + (w->before == 0);
+	struct iovec *end = iov + 3 - (w->after == 0);
 
 	for (*ret_done = 0; *ret_done < len;) {
-		ssize_t n = pwritev(fd, next, (int)(iov + 3 - next),
+		ssize_t n = pwritev(fd, next, (int)(end - next),
 				    (off_t)(start + *ret_done));
 
 		if (n < 0 && errno == EINTR)
@@ -441,7 +442,7 @@ static int write_file(int fd, const struct write *w, size_t *ret_done)
 		if (n <= 0)
 			return n < 0 ? -errno : -ENOSPC;
 		*ret_done += (size_t)n;
-		for (; next < iov + 3 && (size_t)n >= next->iov_len; next++)
+		for (; next < end && (size_t)n >= next->iov_len; next++)
 			n -= (ssize_t)next->iov_len;
 		if (n > 0) {
 			next->iov_base = (uint8_t *)next->iov_base + n;
