@@ -160,7 +160,7 @@ static int share(struct kept *kept, const struct kept *previous,
 	/* Through a mapping it may have been, with the same times. */
 	if (kept_file_written(old->file) ||
 	    (!tree_is_graft(tree, name) &&
-	     watch_misses_file(watch, kept_file_watch(old->file))))
+	     !kept_file_is_watched(old->file, watch)))
 		return 0;
 	if (!tree_same_file(from, old->node, tree, name) &&
 	    (kept_file_verify(old->file, from, old->node, NULL) < 0 ||

@@ -160,6 +160,11 @@ int kept_file_verify(struct kept_file *file, const struct tree *tree,
 	return tree_verify_host(tree, node, file->fd, diag);
 }
 
+bool kept_file_is_watched(const struct kept_file *file, struct watch *watch)
+{
+	return file->watch == watch && !watch_misses_file(watch, file->number);
+}
+
 bool kept_file_written(struct kept_file *file)
 {
 	return file->number >= 0 &&

@@ -29,6 +29,11 @@ bool kept_file_unref(struct kept_file *file);
 int kept_file_descriptor(const struct kept_file *file);
 /* The number of its own watch, or TREE_UNWATCHED. */
 int32_t kept_file_watch(const struct kept_file *file);
+/*
+ * Whether `watch` watches it, as far as that watches single files at all: it
+ * may have been opened for another directory.
+ */
+bool kept_file_is_watched(const struct kept_file *file, struct watch *watch);
 /* Whether events told so far that it was written to since it was opened. */
 bool kept_file_written(struct kept_file *file);
 

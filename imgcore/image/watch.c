@@ -304,6 +304,7 @@ static void *watch_thread(void *context)
 
 void watch_start(struct watch *w)
 {
+	w->attended = true;
 	if (w->fd >= 0 && w->stop_fd >= 0 && !w->has_thread)
 		w->has_thread = threads_start(&w->thread, watch_thread, w) == 0;
 }
@@ -331,7 +332,9 @@ static uint64_t read_limit(const struct watch *w)
 	return limit;
 }
 
-int watch_new(struct watch **ret_watch, int src_fd, enum watch_mode mode)
+/* limit_fd: as in struct watch; they are duplicated. */
+static int open_watch(struct watch **ret_watch, int src_fd,
+		      enum watch_mode mode, const int limit_fd[2])
 {
 	struct watch *w = calloc(1, sizeof(*w));
 
@@ -339,6 +342,10 @@ int watch_new(struct watch **ret_watch, int src_fd, enum watch_mode mode)
 		return -ENOMEM;
 	w->fd = w->stop_fd = w->limit_fd[0] = w->limit_fd[1] = -1;
 	atomic_init(&w->users, 1);
+	w->mode = mode;
+	for (size_t i = 0; i < ARRAY_SIZE(w->limit_fd); i++)
+		if (limit_fd[i] >= 0)
+			w->limit_fd[i] = fcntl(limit_fd[i], F_DUPFD_CLOEXEC, 3);
 	pthread_mutex_init(&w->mutex, NULL);
 	*ret_watch = w;
 	if (mode == WATCH_NONE)
@@ -354,13 +361,35 @@ int watch_new(struct watch **ret_watch, int src_fd, enum watch_mode mode)
 		return 0;
 	}
 	w->stop_fd = eventfd(0, EFD_CLOEXEC);
-	/* Opened now: later no file can be. The second is the namespace's. */
-	w->limit_fd[0] = open("/proc/sys/fs/inotify/max_user_watches",
-			      O_RDONLY | O_CLOEXEC);
-	w->limit_fd[1] = open("/proc/sys/user/max_inotify_watches",
-			      O_RDONLY | O_CLOEXEC);
 	w->limit = read_limit(w);
 	w->blind = is_blind(src_fd);
+	return 0;
+}
+
+/* The limits are opened now: later no file can be. One is the namespace's. */
+int watch_new(struct watch **ret_watch, int src_fd, enum watch_mode mode)
+{
+	_cleanup_close_ int all = open("/proc/sys/fs/inotify/max_user_watches",
+				       O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int own = open("/proc/sys/user/max_inotify_watches",
+				       O_RDONLY | O_CLOEXEC);
+
+	return open_watch(ret_watch, src_fd, mode, (int[]){ all, own });
+}
+
+int watch_renew(struct watch **watch, int src_fd)
+{
+	struct watch *old = *watch;
+	struct watch *w;
+	int r = open_watch(&w, src_fd, old->mode, old->limit_fd);
+
+	if (r < 0)
+		return r;
+	watch_stop(old);
+	if (old->attended)
+		watch_start(w);
+	watch_unref(old);
+	*watch = w;
 	return 0;
 }
 

@@ -58,6 +58,11 @@ int watch_changes_note(struct watch_changes *changes, int32_t watch,
 void watch_changes_clear(struct watch_changes *changes);
 void watch_changes_release(struct watch_changes *changes);
 
+enum watch_mode {
+	WATCH_AUTO, /* what can be watched */
+	WATCH_NONE,
+};
+
 /* A file that is watched itself, by several images maybe. */
 struct watch_file {
 	int32_t number;
@@ -66,6 +71,8 @@ struct watch_file {
 
 struct watch {
 	atomic_uint users;
+	enum watch_mode mode;
+	bool attended; /* a thread is wanted */
 	atomic_bool full; /* there are too few watches: none are added */
 	int fd; /* inotify; -1: there is none */
 	int stop_fd; /* readable: the thread is to end */
@@ -90,16 +97,16 @@ struct watch {
 	struct writes writes;
 };
 
-enum watch_mode {
-	WATCH_AUTO, /* what can be watched */
-	WATCH_NONE,
-};
-
 /*
  * For directories of the file system of src_fd. 0 or -ENOMEM: what cannot be
  * watched is not watched.
  */
 int watch_new(struct watch **ret_watch, int src_fd, enum watch_mode mode);
+/*
+ * Another one, for another directory, takes the place of *watch, which goes on
+ * for the images that have it. 0, or -ENOMEM: *watch is as it was.
+ */
+int watch_renew(struct watch **watch, int src_fd);
 struct watch *watch_ref(struct watch *watch);
 /* NULL is allowed. */
 void watch_unref(struct watch *watch);

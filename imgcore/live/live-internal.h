@@ -9,6 +9,7 @@
 #include "imgcore/live.h"
 #include "live/generation.h"
 #include "live/mounts.h"
+#include "live/source.h"
 #include "live/trees.h"
 
 struct live {
@@ -18,8 +19,10 @@ struct live {
 	struct watch *watch;
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
+	struct source source;
 	struct mounts mounts;
 	struct generation *newest; /* NULL: there is none yet */
+	uint64_t newest_source; /* number of the directory it was made from */
 	/* Since the newest was made, and not in it. */
 	struct watch_changes changes;
 	int64_t scan_start; /* of the last scan, in ns since 1970 */
@@ -38,7 +41,10 @@ int rest_reach(struct live *live, struct trees *ret_trees,
 int rest_look(struct live *live, const struct trees *trees, struct diag *diag);
 /* Whether that makes a scan necessary. */
 bool rest_is_due(const struct live *live);
-/* What the newest generation's disk is made of. */
+/*
+ * What the newest generation's disk is made of, if that is of the directory
+ * that is the source now; otherwise nothing.
+ */
 struct trees rest_newest(const struct live *live);
 
 #endif

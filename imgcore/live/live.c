@@ -20,7 +20,8 @@
 DEFINE_CLEANUP(struct live, live_free)
 DEFINE_CLEANUP(struct image, image_free)
 
-#define MODULES "boot/grub/i386-pc"
+#define MODULES	  "boot/grub/i386-pc"
+#define ELSEWHERE "the path leads to another directory: all of it was read\n"
 /* At most so many files are kept open, and so often that is tried. */
 #define KEEP_MAX   65536u
 #define KEEP_TRIES 3u
@@ -32,6 +33,7 @@ void live_free(struct live *live)
 	if (live->watch)
 		watch_stop(live->watch);
 	mounts_release(&live->mounts);
+	source_release(&live->source);
 	watch_changes_release(&live->changes);
 	generation_unref(live->newest);
 	watch_unref(live->watch);
@@ -176,8 +178,12 @@ static int make_generation(struct live *live, struct trees *trees,
 	_cleanup_(image_freep) struct image *image = NULL;
 	_cleanup_free_ char *cause = NULL;
 	struct generation *generation;
-	int r = cause_make(&live->changes, trees->tree, old.tree, &cause);
+	int r;
 
+	if (live->newest && !old.tree[0])
+		r = (cause = strdup(ELSEWHERE)) ? 0 : -ENOMEM;
+	else
+		r = cause_make(&live->changes, trees->tree, old.tree, &cause);
 	if (r == 0)
 		r = make_image(live, trees, &image, diag);
 	else
@@ -193,6 +199,7 @@ static int make_generation(struct live *live, struct trees *trees,
 	settle(live, trees);
 	generation_unref(live->newest);
 	live->newest = generation;
+	live->newest_source = live->source.number;
 	return 0;
 }
 
@@ -274,7 +281,7 @@ static void look_at_stale(struct live *live)
 	bool more = false;
 	size_t n;
 
-	if (!live->newest)
+	if (!rest_newest(live).tree[0])
 		return;
 	n = image_take_stale(live->newest->image, stale, &more);
 	for (size_t i = 0; i < n; i++)
@@ -337,13 +344,18 @@ int live_new(struct live **ret_live, const struct live_options *options,
 	live->mounts.fd = -1;
 	live->told_unwatched = options->no_watch;
 	tell_overlay(live);
+	live->source.fd = -1;
 	r = watch_new(&live->watch, image->src_fd,
 		      options->no_watch ? WATCH_NONE : WATCH_AUTO);
 	if (r == 0)
-		r = mounts_init(&live->mounts, image->src_fd);
+		r = source_init(&live->source, &live->options);
+	if (r == 0)
+		r = mounts_init(&live->mounts, live->source.fd);
 	if (r < 0)
 		return diag_set(diag, r, image->src_path, NULL);
 	r = image_find_grub(image, &live->grub, diag);
+	if (r == 0 && options->begin)
+		r = options->begin(options->context, live->grub, diag);
 	if (r == 0)
 		r = get_newest(live, diag);
 	if (r < 0)

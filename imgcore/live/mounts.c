@@ -158,11 +158,18 @@ static void set_list(struct mounts *m, struct list *list)
 
 int mounts_init(struct mounts *m, int src_fd)
 {
+	*m = (struct mounts){
+		.fd = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC),
+	};
+	return mounts_restart(m, src_fd);
+}
+
+int mounts_restart(struct mounts *m, int src_fd)
+{
 	_cleanup_(list_release) struct list list = { 0 };
 	int r;
 
-	*m = (struct mounts){ .src_fd = src_fd };
-	m->fd = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+	m->src_fd = src_fd;
 	if (m->fd < 0)
 		return 0;
 	r = read_list(m, &list);

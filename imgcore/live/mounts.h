@@ -21,6 +21,8 @@ struct mounts {
 /* 0 or -ENOMEM: where it cannot be known what is mounted, nothing is told. */
 int mounts_init(struct mounts *mounts, int src_fd);
 void mounts_release(struct mounts *mounts);
+/* The same for another directory; what is mounted below it is no news. */
+int mounts_restart(struct mounts *mounts, int src_fd);
 /*
  * If anything was mounted or unmounted anywhere since this was last called,
  * calls changed(context, path) for each mount point that is there or was:

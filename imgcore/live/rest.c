@@ -40,6 +40,7 @@ struct round {
 	struct trees at; /* the last that were scanned */
 	/* What changed since; what is in it is in live->changes as well. */
 	struct watch_changes changes;
+	uint64_t source; /* number of the directory that is scanned */
 	struct timespec time; /* of the last look */
 	int64_t deadline; /* 0: not before a first scan is done */
 	unsigned n;
@@ -56,7 +57,7 @@ struct trees rest_newest(const struct live *live)
 {
 	struct trees trees = { 0 };
 
-	if (!live->newest)
+	if (!live->newest || live->newest_source != live->source.number)
 		return trees;
 	for (unsigned i = 0; i < IMAGE_PARTS; i++)
 		trees.tree[i] = image_tree(live->newest->image, i);
@@ -197,7 +198,9 @@ static int look_at_files(struct live *live, struct watch_changes *changes)
 	struct looking_at_files looking = { live, &opened, changes };
 	int r = watch_take_opened(live->watch, &opened);
 
-	if (r == 0 && live->newest && opened.count + changes->files.count > 0)
+	/* A number is one of this watch, not of another directory's. */
+	if (r == 0 && rest_newest(live).tree[0] &&
+	    opened.count + changes->files.count > 0)
 		image_watched(live->newest->image, look_at_file, &looking);
 	numbers_clear(&changes->files);
 	return r;
@@ -223,14 +226,20 @@ static int look(struct live *live, const struct trees *trees,
 {
 	const struct image_options *options = &live->options.image;
 	struct looking looking = { trees, changes };
-	struct stat st;
-	int r;
+	bool moved;
+	int r = source_look(&live->source, atomic_load(&live->own_dev), &moved,
+			    diag);
 
-	if (fstat(options->src_fd, &st) < 0)
-		return diag_set(diag, -errno, options->src_path, NULL);
-	if (st.st_nlink == 0)
-		return diag_set(diag, -ESTALE, options->src_path,
-				"has been removed");
+	if (r < 0)
+		return r;
+	if (moved) {
+		watch_changes_clear(&live->changes);
+		live->stale = false;
+		r = watch_renew(&live->watch, live->source.fd);
+		if (r == 0)
+			r = mounts_restart(&live->mounts, live->source.fd);
+		return r < 0 ? diag_set(diag, r, options->src_path, NULL) : 0;
+	}
 	r = watch_take(live->watch, changes);
 	if (r == 0)
 		r = look_at_files(live, changes);
@@ -252,7 +261,7 @@ int rest_look(struct live *live, const struct trees *trees, struct diag *diag)
 bool rest_is_due(const struct live *live)
 {
 	return live->changes.all || live->changes.watches.count > 0 ||
-	       live->stale || live->unwatched || !live->newest;
+	       live->stale || live->unwatched || !rest_newest(live).tree[0];
 }
 
 /* What changed since the round began, and with it since the newest. */
@@ -267,6 +276,12 @@ static int round_look(struct round *round, struct diag *diag)
 		round->changes.all = live->changes.all = true;
 	watch_changes_release(&changes);
 	clock_gettime(CLOCK_REALTIME, &round->time);
+	if (round->source != live->source.number) {
+		trees_release(&round->at);
+		watch_changes_clear(&round->changes);
+		round->changes.all = true;
+		round->source = live->source.number;
+	}
 	return r;
 }
 
@@ -298,6 +313,8 @@ static struct image_options scan_options(struct live *live)
 {
 	struct image_options options = live->options.image;
 
+	options.src_fd = live->source.fd;
+	options.scan.opener = live->source.opener;
 	options.scan.watch = add_watch;
 	options.scan.watch_context = live;
 	options.scan.own_dev = atomic_load(&live->own_dev);
@@ -403,6 +420,7 @@ static int round_begin(struct round *round)
 	struct live *live = round->live;
 
 	round->at = rest_newest(live);
+	round->source = live->source.number;
 	clock_gettime(CLOCK_REALTIME, &round->time);
 	return watch_changes_add(&round->changes, &live->changes);
 }

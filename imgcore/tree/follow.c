@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "imgcore/opener.h"
 
 #define LINKS_MAX 40 /* as the kernel has it */
 
@@ -243,4 +246,44 @@ bool follow_leads_out(int root_fd, const char *dir, const char *name,
 	if (walk_begin(&w, root_fd, dir, name) == 0)
 		(void)walk_run(&w, &end);
 	return w.left;
+}
+
+/*
+ * What the kernel has cached is looked up without a question to anybody: it
+ * gives up where it would have to ask.
+ */
+static int open_cached(const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_CACHED,
+	};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+int opener_find(const char *path, uint64_t own_dev)
+{
+	_cleanup_(walk_release) struct walk w = {
+		.dir = -1,
+		.own_dev = own_dev,
+	};
+	_cleanup_(followed_release) struct followed end = FOLLOWED_INIT;
+	int r = enter(&w, open_cached(path));
+
+	if (r == 0 || r == -EXDEV)
+		return r < 0 ? r : take_fd(&w.dir);
+	r = enter(&w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	if (r == 0) {
+		w.path = strdup(path);
+		r = w.path ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+	w.rest = w.path + strspn(w.path, "/");
+	r = walk_run(&w, &end);
+	/* Where the path ends at a directory, it stands in it. */
+	if (r == -EISDIR)
+		return take_fd(&w.dir);
+	return r == 0 || r == -EINVAL ? -ENOTDIR : r;
 }

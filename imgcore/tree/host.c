@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
+#include "imgcore/opener.h"
 #include "imgcore/tree.h"
 #include "tree/follow.h"
 #include "tree/node.h"
@@ -147,10 +148,10 @@ int host_open_across(int root_fd, const char *path, uint64_t own_dev, int flags)
 
 int host_open_in_tree(const struct tree *tree, const char *path, int flags)
 {
-	if (!tree->cross_mounts)
-		return host_open_beneath(tree->root_fd, path, flags);
-	return host_open_across(tree->root_fd, path,
-				atomic_load(&tree->own_dev), flags);
+	/* A place is not opened by others: nobody is forbidden to. */
+	return opener_open(flags & O_PATH ? NULL : tree->opener, tree->root_fd,
+			   path, tree->cross_mounts,
+			   atomic_load(&tree->own_dev), flags);
 }
 
 int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
@@ -160,6 +161,8 @@ int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *above =
 		strndup(path, slash ? (size_t)(slash - path) : 0);
+	const char *name = slash ? slash + 1 : path;
+	struct statx link;
 	int r;
 
 	if (!above)
@@ -167,7 +170,15 @@ int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
 	dir = host_open_across(root_fd, above, own_dev, O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;
-	r = follow_resolve(dir, slash ? slash + 1 : path, own_dev, &target);
+	/* What is mounted there by now is not asked: it may be ourselves. */
+	if (statx(dir, name,
+		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_UID, &link) < 0)
+		return -errno;
+	if (!S_ISLNK(link.stx_mode) || link.stx_uid != geteuid() ||
+	    !follow_leads_out(root_fd, above, name, own_dev))
+		return -ENODEV;
+	r = follow_resolve(dir, name, own_dev, &target);
 	if (r < 0)
 		return r == -EINVAL || r == -EISDIR || r == -EXDEV ? -ENODEV
 								   : r;
@@ -253,8 +264,9 @@ static int open_scanned(const struct tree *tree, tree_id id)
 	if (r < 0)
 		return r;
 	if (n->flags & NODE_LEADS_OUT)
-		return host_open_link(tree->root_fd, path,
-				      atomic_load(&tree->own_dev), OPEN_FLAGS);
+		return opener_open_link(tree->opener, tree->root_fd, path,
+					atomic_load(&tree->own_dev),
+					OPEN_FLAGS);
 	return host_open_in_tree(tree, path, OPEN_FLAGS);
 }
 
@@ -295,7 +307,9 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 	char name[NAME_MAX + 1];
 	int fd;
 
-	if (n->flags & (NODE_GRAFT | NODE_LEADS_OUT))
+	/* Who opens files for us is told their whole paths. */
+	if (n->flags & (NODE_GRAFT | NODE_LEADS_OUT) ||
+	    (tree->opener && tree->opener->open))
 		return open_scanned(tree, id);
 	fd = dir_enter(dir, tree, place->node);
 	/* What is wrong with the directory, the whole path will show. */

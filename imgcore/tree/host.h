@@ -22,7 +22,8 @@ int host_open_in_tree(const struct tree *tree, const char *path, int flags);
 /*
  * Follows the symbolic link at `path` beneath a directory to the regular file
  * it leads to, anywhere on the host but on own_dev, and opens that: a
- * descriptor or a negative errno. -ENODEV: it leads to something else than a
+ * descriptor or a negative errno. -ENODEV: there is no link of the effective
+ * user's that leads out of the directory, or it leads to something else than a
  * regular file, or to own_dev; others are those of host_open_beneath and of
  * follow_resolve.
  */

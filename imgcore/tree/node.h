@@ -169,6 +169,7 @@ struct tree {
 	int root_fd;
 	bool cross_mounts;
 	_Atomic uint64_t own_dev; /* our mount's: no link is followed into it */
+	struct opener *opener;
 };
 
 static_assert(offsetof(struct further, node) == 0, "a record's number");

@@ -11,6 +11,7 @@
 #include "base/search.h"
 #include "base/threads.h"
 #include "base/vec.h"
+#include "imgcore/opener.h"
 #include "tree/assembly.h"
 #include "tree/relink.h"
 #include "tree/scan_dir.h"
@@ -584,6 +585,7 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path)
 	t->cross_mounts = s->options->cross_mounts;
 	atomic_store(&t->own_dev, s->options->own_dev);
 	t->root_path = strdup(root_path);
+	t->opener = opener_ref(s->options->opener);
 	t->root_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
 	if (!t->root_path || t->root_fd < 0)
 		return diag_set(s->diag, t->root_path ? -errno : -ENOMEM,

@@ -12,6 +12,7 @@
 #include "base/math.h"
 #include "base/path.h"
 #include "base/vec.h"
+#include "imgcore/opener.h"
 #include "tree/follow.h"
 #include "tree/host.h"
 #include "tree/mount_type.h"
@@ -222,13 +223,24 @@ static int fail_if_changed(struct dir_scan *s, const char *name, int err)
 	return fail(s, name, err, NULL);
 }
 
-static int open_beneath(const struct dir_scan *s, int dirfd, const char *path,
-			int flags)
+/* Opens an entry of the directory, or, without a name, itself. */
+static int open_beneath(const struct dir_scan *s, const char *name, int flags)
 {
-	return s->options->cross_mounts
-		       ? host_open_across(dirfd, path, s->options->own_dev,
-					  flags)
-		       : host_open_beneath(dirfd, path, flags);
+	const struct tree_scan_options *o = s->options;
+	struct opener *opener = o->opener;
+	_cleanup_free_ char *path = NULL;
+
+	if (!name || !opener || !opener->open)
+		return opener_open(opener, name ? s->dirfd : s->root_fd,
+				   name ? name : s->path, o->cross_mounts,
+				   o->own_dev, flags);
+	if (asprintf(&path, "%s%s%s", s->path, is_root(s) ? "" : "/", name) <
+	    0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return opener_open(opener, s->root_fd, path, o->cross_mounts,
+			   o->own_dev, flags);
 }
 
 static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
@@ -240,7 +252,7 @@ static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 	if (stx->stx_size == 0 ||
 	    stx->stx_blocks >= (stx->stx_size + 511) / 512)
 		return 0;
-	fd = open_beneath(s, s->dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = open_beneath(s, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fail_if_changed(s, name, fd);
 	r = scan_extents(&s->batch, e, fd, stx->stx_size);
@@ -592,7 +604,7 @@ static int open_directory(struct dir_scan *s)
 {
 	_cleanup_close_ int fd = -1;
 
-	fd = open_beneath(s, s->root_fd, s->path, O_RDONLY | O_DIRECTORY);
+	fd = open_beneath(s, NULL, O_RDONLY | O_DIRECTORY);
 	if (fd == -EXDEV)
 		return 0;
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ||

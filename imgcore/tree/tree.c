@@ -9,6 +9,7 @@
 #include "base/search.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
+#include "imgcore/opener.h"
 #include "tree/dir.h"
 #include "tree/origin.h"
 
@@ -36,6 +37,7 @@ void tree_free(struct tree *tree)
 	vec_free(&tree->xattr_numbers);
 	if (tree->root_fd >= 0)
 		close(tree->root_fd);
+	opener_unref(tree->opener);
 	free(tree->root_path);
 	free(tree);
 }

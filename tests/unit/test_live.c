@@ -196,21 +196,128 @@ static void a_thousand_generations_leave_nothing(void **state)
 	assert_in_range(live->watch->held.count, 1, 20);
 }
 
-static void a_source_that_is_gone_is_said_to_be(void **state)
+/* ---- where the source is ---- */
+
+/* The path of t/src, and its live tree. */
+static struct live *live_at(const struct temp *t, char path[PATH_MAX])
+{
+	_cleanup_close_ int fd = -1;
+	struct live_options options = { 0 };
+	struct live *live;
+
+	snprintf(path, PATH_MAX, "%s/src", t->path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	options = (struct live_options){
+		.image = {
+			.src_fd = fd,
+			.src_path = path,
+			.boot.no_grub = true,
+		},
+		.path = path,
+	};
+	assert_ok(live_new(&live, &options, NULL));
+	live_attend(live);
+	return live;
+}
+
+static void put_source(const struct temp *t, const char *name, const char *file)
+{
+	char path[PATH_MAX];
+
+	assert_sys(mkdirat(t->fd, name, 0755));
+	snprintf(path, sizeof(path), "%s/%s", name, file);
+	put_text(t->fd, path, file);
+}
+
+static void assert_holds(struct live *live, const char *file)
+{
+	_cleanup_generation_ struct generation *g = newest(live);
+	_cleanup_close_ int fd = -1;
+	struct tree_info root;
+
+	tree_get(tree_of(g), TREE_ROOT, &root);
+	assert_int_equal(root.n_children, 2); /* and lost+found */
+	assert_ok(tree_open_host(tree_of(g), must_find(tree_of(g), file), &fd,
+				 NULL));
+}
+
+static void assert_none(struct live *live, int err, const char *reason)
+{
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	struct generation *g;
+
+	for (unsigned i = 0; i < 3; i++) {
+		diag_clear(&diag);
+		assert_int_equal(live_newest(live, &g, &diag), err);
+		assert_contains(diag.path, "/src");
+		assert_contains(diag.reason, reason);
+	}
+}
+
+static void the_source_is_where_its_path_leads(void **state)
+{
+	const struct temp *t = *state;
+	_cleanup_generation_ struct generation *first = NULL;
+	_cleanup_generation_ struct generation *last = NULL;
+	_cleanup_generation_ struct generation *same = NULL;
+	_cleanup_live_ struct live *live = NULL;
+	_cleanup_close_ int file = -1;
+	char path[PATH_MAX];
+
+	put_source(t, "src", "one");
+	live = live_at(t, path);
+	first = newest(live);
+	assert_holds(live, "one");
+	assert_sys(renameat(t->fd, "src", t->fd, "old"));
+	assert_none(live, -ENOENT, "no such directory");
+	put_source(t, "src", "two");
+	assert_holds(live, "two");
+	put_text(t->fd, "src/two", "and watched");
+	assert_holds(live, "two");
+	/* The old one is where it was, to those who hold it. */
+	assert_ok(tree_open_host(
+		tree_of(first), must_find(tree_of(first), "one"), &file, NULL));
+	assert_sys(renameat2(t->fd, "src", t->fd, "old", RENAME_EXCHANGE));
+	assert_holds(live, "one");
+	/* The same directory by another way is no change. */
+	last = newest(live);
+	assert_sys(renameat(t->fd, "src", t->fd, "moved"));
+	assert_sys(symlinkat("moved", t->fd, "src"));
+	assert_holds(live, "one");
+	same = newest(live);
+	assert_int_equal(generation_number(same), generation_number(last));
+	assert_sys(unlinkat(t->fd, "src", 0));
+	assert_sys(symlinkat("old/.", t->fd, "src"));
+	assert_holds(live, "two");
+	assert_sys(unlinkat(t->fd, "src", 0));
+	assert_sys(symlinkat("src", t->fd, "src"));
+	assert_none(live, -ELOOP, "");
+	assert_sys(unlinkat(t->fd, "src", 0));
+	put_text(t->fd, "src", "a file");
+	assert_none(live, -ENOTDIR, "not a directory");
+	assert_sys(unlinkat(t->fd, "src", 0));
+	assert_sys(renameat(t->fd, "old", t->fd, "src"));
+	assert_holds(live, "two");
+}
+
+/* Its number is given to the next directory at once, or not: both are new. */
+static void a_source_that_is_made_again_and_again(void **state)
 {
 	const struct temp *t = *state;
 	_cleanup_live_ struct live *live = NULL;
-	_cleanup_generation_ struct generation *g = NULL;
-	_cleanup_diag_ struct diag diag = DIAG_INIT;
-	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
 
-	assert_sys(mkdirat(t->fd, "src", 0755));
-	fd = openat(t->fd, "src", O_RDONLY | O_DIRECTORY);
-	live = live_of(fd, NULL);
-	assert_sys(unlinkat(t->fd, "src", AT_REMOVEDIR));
-	assert_int_equal(live_newest(live, &g, &diag), -ESTALE);
-	assert_string_equal(diag.path, "/src");
-	assert_string_equal(diag.reason, "has been removed");
+	put_source(t, "src", "file");
+	live = live_at(t, path);
+	for (unsigned i = 0; i < 100; i++) {
+		const char *names[] = { "src/a", "src/b" };
+
+		assert_sys(unlinkat(t->fd, i ? names[i % 2] : "src/file", 0));
+		assert_sys(unlinkat(t->fd, "src", AT_REMOVEDIR));
+		put_source(t, "src", i % 2 ? "a" : "b");
+		assert_holds(live, i % 2 ? "a" : "b");
+	}
+	assert_in_range(live->watch.held.count, 1, 3);
 }
 
 /* What makes no disk is an error each time, until it is mended. */
@@ -250,7 +357,8 @@ int main(void)
 		temp_test(modules_of_its_own_are_told_of_once),
 		temp_test(generations_outlive_what_made_them),
 		temp_test(a_thousand_generations_leave_nothing),
-		temp_test(a_source_that_is_gone_is_said_to_be),
+		temp_test(the_source_is_where_its_path_leads),
+		temp_test(a_source_that_is_made_again_and_again),
 		temp_test(a_wrong_tree_is_an_error_until_it_is_mended),
 	};
 

@@ -16,14 +16,35 @@
 
 #include "imgcore/image.h"
 
+struct boot_grub;
 struct diag;
 struct generation;
 struct live;
+struct opener;
 
 struct live_options {
 	/* What its pointers point to outlives the live tree. */
 	struct image_options image;
 	bool no_watch; /* the source is read again at each open instead */
+	/*
+	 * Where the source is: an absolute path, which is followed anew each
+	 * time. NULL: it is image.src_fd for ever.
+	 */
+	const char *path;
+	/*
+	 * Opens the directory that the path leads to now, with the opener of
+	 * the files beneath it; both are the caller's. own_dev is our own
+	 * mount's, or 0. 0 or a negative errno. NULL: opener_find does it.
+	 */
+	int (*find)(void *context, uint64_t own_dev, int *ret_fd,
+		    struct opener **ret_opener);
+	/*
+	 * Called once, before the first scan: no other path is looked up from
+	 * here on, and no program is run. grub: NULL where there is none. May
+	 * be NULL.
+	 */
+	int (*begin)(void *context, const struct boot_grub *grub,
+		     struct diag *diag);
 	/* A line for the log, now and then; any thread; may be NULL. */
 	void (*notice)(void *context, const struct diag *diag, int err);
 	void *context;
@@ -52,8 +73,8 @@ void live_set_own_dev(struct live *live, uint64_t dev);
 /*
  * The generation that the tree is now: where nothing changed, the one it was
  * before. The caller unrefs it. -EAGAIN: the tree does not rest, the path is
- * one that changed; -ESTALE: the source is gone; others: what the tree is now
- * makes no disk. Those there are stay.
+ * one that changed; -ENOENT, -ENOTDIR, -EXDEV: its path leads to no directory;
+ * others: what the tree is now makes no disk. Those there are stay.
  */
 int live_newest(struct live *live, struct generation **ret_generation,
 		struct diag *diag);

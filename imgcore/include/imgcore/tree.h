@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 struct diag;
+struct opener;
 struct tree;
 struct tree_builder;
 
@@ -230,6 +231,8 @@ struct tree_scan_options {
 		uint64_t ino;
 	} * prune;
 	size_t n_prune;
+	/* By whom the files beneath the root are opened; the tree keeps it. */
+	struct opener *opener;
 	/*
 	 * Whether what is mounted below is part of the tree: all but own_dev,
 	 * `prune`, the kernel's own interfaces, other disks of dirdisk's, and a

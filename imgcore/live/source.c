@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "live/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "imgcore/diag.h"
+#include "imgcore/opener.h"
+
+/* Takes the directory's identity; its file system is not asked. */
+static int identify(struct source *source, int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_INO | STATX_MNT_ID, &stx) < 0)
+		return -errno;
+	source->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+	source->ino = stx.stx_ino;
+	source->mount = stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0;
+	return 0;
+}
+
+int source_init(struct source *source, const struct live_options *options)
+{
+	*source = (struct source){
+		.options = options,
+		.number = 1,
+		.fd = fcntl(options->image.src_fd, F_DUPFD_CLOEXEC, 3),
+		.opener = opener_ref(options->image.scan.opener),
+	};
+	return source->fd < 0 ? -errno : identify(source, source->fd);
+}
+
+void source_release(struct source *source)
+{
+	base_closep(&source->fd);
+	source->fd = -1;
+	opener_unref(source->opener);
+	source->opener = NULL;
+}
+
+static int fail(const struct source *source, int err, struct diag *diag)
+{
+	const char *path = source->options->image.src_path;
+
+	switch (err) {
+	case -ENOENT:
+		return diag_set(
+			diag, err, path,
+			"no such directory any more; make it again, and open the disk again");
+	case -ENOTDIR:
+		return diag_set(
+			diag, err, path,
+			"not a directory any more; make it again, and open the disk again");
+	case -EXDEV:
+		return diag_set(
+			diag, err, path,
+			"leads to the mount of this disk itself; give it another directory");
+	default:
+		return diag_set(diag, err, path, NULL);
+	}
+}
+
+/* The directory that the path leads to, and who opens files beneath it. */
+static int find(const struct source *source, uint64_t own_dev, int *ret_fd,
+		struct opener **ret_opener)
+{
+	const struct live_options *options = source->options;
+
+	if (options->find)
+		return options->find(options->context, own_dev, ret_fd,
+				     ret_opener);
+	*ret_fd = opener_find(options->path, own_dev);
+	return *ret_fd < 0 ? *ret_fd : 0;
+}
+
+int source_look(struct source *source, uint64_t own_dev, bool *ret_moved,
+		struct diag *diag)
+{
+	const char *path = source->options->path;
+	_cleanup_close_ int fd = path ? opener_find(path, own_dev) : -1;
+	struct source now = *source;
+	int r;
+
+	*ret_moved = false;
+	if (!path)
+		return 0;
+	r = fd < 0 ? fd : identify(&now, fd);
+	if (r < 0)
+		return fail(source, r, diag);
+	if (now.dev == source->dev && now.ino == source->ino &&
+	    now.mount == source->mount)
+		return 0;
+	now.fd = -1;
+	now.opener = NULL;
+	r = find(source, own_dev, &now.fd, &now.opener);
+	if (r == 0)
+		r = identify(&now, now.fd);
+	if (r < 0) {
+		source_release(&now);
+		return fail(source, r, diag);
+	}
+	source_release(source);
+	*source = now;
+	source->number++;
+	*ret_moved = true;
+	return 0;
+}
