@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "confine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fuse.h>
 #include <linux/landlock.h>
+#include <linux/securebits.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,65 +22,170 @@
 #include "base/math.h"
 #include "base/xattr_calls.h"
 
-/* ---- Landlock: what may be changed, and where ---- */
+/* Sanitizers look into the process, with calls and at files of all kinds. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* ---- capabilities ---- */
+
+/* Nothing gives back what is dropped, not even another program of root's. */
+#define SECURE_BITS                                                       \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED | \
+	 SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |         \
+	 SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+void confine_capabilities(bool trusted)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	/*
+	 * To read files of others, not to touch their access times (O_NOATIME),
+	 * and to know whether somebody can write to them (io_has_writer). What
+	 * else the last two allow, the system calls that are left do not.
+	 */
+	const uint64_t keep = 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_FOWNER |
+			      1ULL << CAP_LEASE |
+			      (trusted ? 1ULL << CAP_SYS_ADMIN : 0);
+	struct __user_cap_data_struct data[2];
+
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
+	prctl(PR_SET_SECUREBITS, SECURE_BITS);
+	if (syscall(SYS_capget, &header, data) < 0)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		data[i].permitted &= (uint32_t)(keep >> 32 * i);
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	syscall(SYS_capset, &header, data);
+}
+
+/* ---- Landlock: what may be read and changed, and where ---- */
 
 /* Rights that headers may not know yet, by the version that brought them. */
 #define RIGHT_REFER    (1ULL << 13) /* 2 */
 #define RIGHT_TRUNCATE (1ULL << 14) /* 3 */
 
-#define RIGHTS_FILE (LANDLOCK_ACCESS_FS_WRITE_FILE | RIGHT_TRUNCATE)
+#define RIGHTS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define RIGHTS_FILE                                                     \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
+	 RIGHT_TRUNCATE)
 /* A file without a name, or one that is removed at once. */
-#define RIGHTS_TMP                                   \
-	(RIGHTS_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | \
+#define RIGHTS_TMP                                                 \
+	(RIGHTS_READ | RIGHTS_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | \
 	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
-#define RIGHTS_ALL                                                      \
-	(RIGHTS_TMP | RIGHT_REFER | LANDLOCK_ACCESS_FS_EXECUTE |        \
-	 LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
-	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK |   \
-	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | \
-	 LANDLOCK_ACCESS_FS_MAKE_SYM)
+#define RIGHTS_CHANGE                                                   \
+	(RIGHT_REFER | RIGHT_TRUNCATE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
+	 LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_REMOVE_FILE |  \
+	 LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |  \
+	 LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |   \
+	 LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |  \
+	 LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
 
-static void allow_beneath(int rules, int fd, uint64_t rights)
-{
-	struct landlock_path_beneath_attr beneath = {
-		.allowed_access = rights,
-		.parent_fd = fd,
-	};
+struct rules {
+	int fd; /* -1: this kernel has none */
+	uint64_t handled;
+};
 
-	syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH,
-		&beneath, 0);
-}
-
-static void confine_files(int tmp_fd)
+static void rules_begin(struct rules *rules, uint64_t rights)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
 			       LANDLOCK_CREATE_RULESET_VERSION);
-	uint64_t known = ~(version < 2 ? RIGHT_REFER : 0) &
-			 ~(version < 3 ? RIGHT_TRUNCATE : 0);
 	struct landlock_ruleset_attr attr = {
-		.handled_access_fs = RIGHTS_ALL & known,
+		.handled_access_fs = rights & ~(version < 2 ? RIGHT_REFER : 0) &
+				     ~(version < 3 ? RIGHT_TRUNCATE : 0),
 	};
-	_cleanup_close_ int fuse = open("/dev/fuse", O_PATH | O_CLOEXEC);
-	_cleanup_close_ int rules = -1;
 
-	if (version < 1)
+	*rules = (struct rules){
+		.fd = version < 1 ? -1
+				  : (int)syscall(SYS_landlock_create_ruleset,
+						 &attr, sizeof(attr), 0),
+		.handled = attr.handled_access_fs,
+	};
+}
+
+static void rules_allow(const struct rules *rules, int fd, uint64_t rights)
+{
+	struct landlock_path_beneath_attr beneath = {
+		.allowed_access = rights & rules->handled,
+		.parent_fd = fd,
+	};
+
+	if (rules->fd >= 0 && fd >= 0)
+		syscall(SYS_landlock_add_rule, rules->fd,
+			LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+}
+
+/* The files that links in a directory lead to. */
+static void rules_allow_linked(const struct rules *rules, int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir) {
+		base_closep(&fd);
 		return;
-	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr),
-			     0);
-	if (rules < 0)
-		return;
-	if (tmp_fd >= 0)
-		allow_beneath(rules, tmp_fd, RIGHTS_TMP & known);
+	}
+	while ((entry = readdir(dir))) {
+		_cleanup_close_ int file = -1;
+		struct stat st;
+
+		if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN)
+			continue;
+		file = openat(dir_fd, entry->d_name, O_PATH | O_CLOEXEC);
+		if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode))
+			rules_allow(rules, file, LANDLOCK_ACCESS_FS_READ_FILE);
+	}
+	closedir(dir);
+}
+
+static void rules_end(struct rules *rules)
+{
+	if (rules->fd >= 0)
+		syscall(SYS_landlock_restrict_self, rules->fd, 0);
+	base_closep(&rules->fd);
+}
+
+static void confine_files(const struct confine_files *files)
+{
+	_cleanup_close_ int fuse = open("/dev/fuse", O_PATH | O_CLOEXEC);
+	_cleanup_close_ int root = -1;
+	struct rules rules;
+
+	rules_begin(&rules, RIGHTS_READ | RIGHTS_CHANGE);
+	rules_allow(&rules, files->src_fd, RIGHTS_READ);
+	rules_allow(&rules, files->tmp_fd, RIGHTS_TMP);
+	for (size_t i = 0; i < ARRAY_SIZE(files->grub_fd); i++) {
+		if (files->grub_fd[i] < 0)
+			continue;
+		rules_allow(&rules, files->grub_fd[i], RIGHTS_READ);
+		rules_allow_linked(&rules, files->grub_fd[i]);
+	}
 	/* Threads open it for channels of their own. */
-	if (fuse >= 0)
-		allow_beneath(rules, fuse, RIGHTS_FILE & known);
-	syscall(SYS_landlock_restrict_self, rules, 0);
+	rules_allow(&rules, fuse, RIGHTS_FILE);
+	if (SANITIZED) {
+		root = open("/", O_PATH | O_CLOEXEC);
+		rules_allow(&rules, root, RIGHTS_READ);
+	}
+	rules_end(&rules);
 }
 
 /* ---- seccomp: system calls ---- */
 
 /* By name: each architecture has its own selection. */
-static const char *const allowed[] = {
+static const char *const of_worker[] = {
 	/* files */
 	"read", "readv", "pread64", "preadv", "preadv2", "write", "writev",
 	"pwrite64", "pwritev", "pwritev2", "open", "openat", "openat2", "close",
@@ -92,10 +203,9 @@ static const char *const allowed[] = {
 	"brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise",
 	"mincore",
 	/* threads */
-	"clone", "clone3", "exit", "exit_group", "futex", "futex_time64",
-	"set_robust_list", "rseq", "gettid", "getpid", "getppid", "tgkill",
-	"sched_yield", "sched_getaffinity", "membarrier", "restart_syscall",
-	"set_tid_address",
+	"exit", "exit_group", "futex", "futex_time64", "set_robust_list",
+	"rseq", "gettid", "getpid", "getppid", "tgkill", "sched_yield",
+	"sched_getaffinity", "membarrier", "restart_syscall", "set_tid_address",
 	/* signals, time, identity, chance */
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn",
 	"sigaltstack", "clock_gettime", "clock_gettime64", "clock_getres",
@@ -107,11 +217,46 @@ static const char *const allowed[] = {
 	"sendmsg", "sendto", "recvmsg", "poll", "ppoll", "ppoll_time64"
 };
 
+/* What follows a link or a path, and opens what it leads to. */
+static const char *const of_opener[] = {
+	"open",		  "openat",	  "openat2",	"close",
+	"fstat",	  "fstat64",	  "newfstatat", "fstatat64",
+	"statx",	  "readlink",	  "readlinkat", "fcntl",
+	"fcntl64",	  "recvmsg",	  "recvfrom",	"recv",
+	"sendmsg",	  "brk",	  "mmap",	"mmap2",
+	"munmap",	  "mremap",	  "getrandom",	"geteuid",
+	"geteuid32",	  "getpid",	  "gettid",	"tgkill",
+	"rt_sigprocmask", "rt_sigreturn", "sigreturn",	"restart_syscall",
+	"exit",		  "exit_group"
+};
+
+/* All that a clone may bring into being in place of the caller's. */
+#define NAMESPACES                                                        \
+	(0x00000080 /* CLONE_NEWTIME */ | CLONE_NEWNS | CLONE_NEWCGROUP | \
+	 CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |     \
+	 CLONE_NEWNET)
+#ifdef __s390__
+#define CLONE_FLAGS SCMP_A1
+#else
+#define CLONE_FLAGS SCMP_A0
+#endif
+
 static void allow_special(scmp_filter_ctx filter)
 {
+	/*
+	 * Threads, and no namespaces. What clone3 is asked for cannot be seen
+	 * from here: the C library does without it.
+	 */
+	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+			 CLONE_FLAGS(SCMP_CMP_MASKED_EQ, NAMESPACES, 0));
+	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(unshare), 1,
+			 SCMP_A0(SCMP_CMP_EQ, CLONE_FILES));
 	/* Of newer kernels than libseccomp may know. */
 	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_getxattrat, 0);
 	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_listxattrat, 0);
+	/* libdevmapper, which comes with libparted, says if there are none. */
+	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(semctl), 1,
+			 SCMP_A2_32(SCMP_CMP_EQ, SEM_INFO));
 	/* libfuse's threads ask for a channel of their own. */
 	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 			 SCMP_A1_32(SCMP_CMP_EQ, FUSE_DEV_IOC_CLONE));
@@ -120,41 +265,42 @@ static void allow_special(scmp_filter_ctx filter)
 			 SCMP_A0_32(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
 }
 
-static void confine_calls(void)
+static void confine_calls(const char *const *allowed, size_t n, bool special)
 {
 	/* What a newer C library tries first looks like an older kernel. */
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 
 	if (!filter)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
+	for (size_t i = 0; i < n; i++) {
 		int number = seccomp_syscall_resolve_name(allowed[i]);
 
 		if (number != __NR_SCMP_ERROR)
 			seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
 	}
-	allow_special(filter);
+	if (special)
+		allow_special(filter);
 	seccomp_load(filter);
 	seccomp_release(filter);
 }
 
-/* Sanitizers look into the process with calls of all kinds. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-void confine_worker(int tmp_fd)
+void confine_worker(const struct confine_files *files)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return;
-	confine_files(tmp_fd);
+	confine_files(files);
 	if (!SANITIZED)
-		confine_calls();
+		confine_calls(of_worker, ARRAY_SIZE(of_worker), true);
+}
+
+void confine_opener(void)
+{
+	struct rules rules;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return;
+	rules_begin(&rules, RIGHTS_CHANGE);
+	rules_end(&rules);
+	if (!SANITIZED)
+		confine_calls(of_opener, ARRAY_SIZE(of_opener), false);
 }

@@ -3,6 +3,11 @@
 
 #include "options.h"
 
+const char *image_options_follow(const struct options *options)
+{
+	return options->no_follow ? NULL : "kernels";
+}
+
 void image_options_fill(struct image_options *ret_image,
 			const struct options *options)
 {
@@ -11,7 +16,7 @@ void image_options_fill(struct image_options *ret_image,
 		.scan = {
 			.unreadable = options->unreadable,
 			.xattrs = options->xattrs,
-			.follow = options->no_follow ? NULL : "kernels",
+			.follow = image_options_follow(options),
 			.cross_mounts = options->cross_mounts,
 			.owner = options->owner,
 			.uid = options->uid,

@@ -15,4 +15,7 @@ struct options;
 void image_options_fill(struct image_options *ret_image,
 			const struct options *options);
 
+/* The directory whose links are followed; NULL: there is none. */
+const char *image_options_follow(const struct options *options);
+
 #endif

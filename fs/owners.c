@@ -7,15 +7,9 @@
 
 #include "imgcore/image.h"
 
-/* How a namespace shows a user, or a group, that it has no number for. */
-struct hidden {
-	uint32_t id;
-	bool possible; /* it is no number of the namespace's own */
-};
-
-static struct hidden read_hidden(const char *overflow, const char *map)
+static struct hidden_id read_hidden(const char *overflow, const char *map)
 {
-	struct hidden hidden = { .id = 65534, .possible = true };
+	struct hidden_id hidden = { .id = 65534, .possible = true };
 	uint64_t inside, outside, n;
 	FILE *f = fopen(overflow, "re");
 
@@ -37,33 +31,39 @@ static struct hidden read_hidden(const char *overflow, const char *map)
 	return hidden;
 }
 
+void owners_read(struct owners *ret_owners)
+{
+	*ret_owners = (struct owners){
+		.user = read_hidden("/proc/sys/kernel/overflowuid",
+				    "/proc/self/uid_map"),
+		.group = read_hidden("/proc/sys/kernel/overflowgid",
+				     "/proc/self/gid_map"),
+	};
+}
+
 struct search {
-	struct hidden user, group;
+	const struct owners *owners;
 	bool found;
 };
 
 static void visit(void *context, tree_id id, const struct tree_info *info)
 {
 	struct search *s = context;
+	const struct owners *o = s->owners;
 
-	s->found |= (s->user.possible && info->attr.uid == s->user.id) ||
-		    (s->group.possible && info->attr.gid == s->group.id);
+	s->found |= (o->user.possible && info->attr.uid == o->user.id) ||
+		    (o->group.possible && info->attr.gid == o->group.id);
 }
 
-bool owners_are_hidden(const struct image_options *options,
+bool owners_are_hidden(const struct owners *owners,
+		       const struct image_options *options,
 		       const struct tree *tree)
 {
-	struct search s;
+	struct search s = { .owners = owners };
 
 	if (options->scan.owner != TREE_OWNER_KEEP || !tree)
 		return false;
-	s = (struct search){
-		.user = read_hidden("/proc/sys/kernel/overflowuid",
-				    "/proc/self/uid_map"),
-		.group = read_hidden("/proc/sys/kernel/overflowgid",
-				     "/proc/self/gid_map"),
-	};
-	if (s.user.possible || s.group.possible)
+	if (owners->user.possible || owners->group.possible)
 		tree_walk(tree, 0, tree_count(tree), visit, &s);
 	return s.found;
 }

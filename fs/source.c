@@ -3,11 +3,58 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
-#include "path.h"
+
+/*
+ * Without "." and empty names, and without ".." where that leads out of the
+ * working directory: in the path of that are no symbolic links.
+ */
+static int make_absolute(const char *src, char **ret_path)
+{
+	bool relative = *src != '/';
+	_cleanup_free_ char *path = NULL;
+	char *end;
+
+	if (relative) {
+		_cleanup_free_ char *cwd = getcwd(NULL, 0);
+
+		/* Otherwise it cannot be reached from the root. */
+		if (!cwd || *cwd != '/')
+			return cwd ? -ENOENT : -errno;
+		path = malloc(strlen(cwd) + strlen(src) + 2);
+		end = path ? stpcpy(path, cwd[1] ? cwd : "") : NULL;
+	} else {
+		end = path = malloc(strlen(src) + 2);
+	}
+	if (!path)
+		return -ENOMEM;
+	*end = '\0';
+	while (*src) {
+		size_t len = strcspn(src += strspn(src, "/"), "/");
+
+		if (relative && len == 2 && strncmp(src, "..", 2) == 0) {
+			end = strrchr(path, '/') ? strrchr(path, '/') : path;
+			*end = '\0';
+		} else if (len > 0 && !(len == 1 && *src == '.')) {
+			relative = false;
+			*end = '/';
+			end = mempcpy(end + 1, src, len);
+			*end = '\0';
+		}
+		src += len;
+	}
+	if (!*path)
+		strcpy(path, "/");
+	*ret_path = take_ptr(path);
+	return 0;
+}
 
 int source_open(const char *src, int *ret_fd, char **ret_path,
 		struct diag *diag)
@@ -26,7 +73,7 @@ int source_open(const char *src, int *ret_fd, char **ret_path,
 		return diag_set(diag, -errno, src, NULL);
 	if (st.st_nlink == 0)
 		return diag_set(diag, -ENOENT, src, "has been removed");
-	r = path_of_fd(fd, src, ret_path);
+	r = make_absolute(src, ret_path);
 	if (r < 0)
 		return diag_set(diag, r, src, NULL);
 	*ret_fd = take_fd(&fd);

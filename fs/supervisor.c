@@ -16,10 +16,12 @@
 #include "base/cleanup.h"
 #include "channel.h"
 #include "exit_code.h"
+#include "image_options.h"
 #include "imgcore/diag.h"
 #include "log.h"
 #include "mount.h"
 #include "mountpoint.h"
+#include "opener.h"
 #include "options.h"
 #include "pidfile.h"
 #include "source.h"
@@ -35,6 +37,7 @@ struct supervisor {
 	int worker; /* channel */
 	int signals;
 	pid_t worker_pid; /* no other's until it is reaped; then 0 */
+	pid_t opener_pid; /* likewise */
 	sigset_t user_mask;
 
 	struct mountpoint mnt;
@@ -155,12 +158,70 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 
 /* ---- the worker ---- */
 
-static int worker_main(struct supervisor *sup, int channel, pid_t supervisor)
+/* What a child has no use for, and should not keep open. */
+static void close_in_child(struct supervisor *sup)
+{
+	/* Ends of channels that stay open would hide the other side's end. */
+	close(sup->launcher);
+	base_closep(&sup->worker);
+	close(sup->signals);
+	base_closep(&sup->pidfile.dir_fd);
+	base_closep(&sup->mnt.lock_fd);
+	sigprocmask(SIG_SETMASK, &sup->user_mask, NULL);
+}
+
+static int opener_main(struct supervisor *sup, int socket, pid_t supervisor)
+{
+	const struct opener_process process = {
+		.supervisor = supervisor,
+		.socket = socket,
+		.src_fd = sup->src_fd,
+		.path = sup->source,
+		.follow = image_options_follow(sup->options),
+		.cross_mounts = sup->options->cross_mounts,
+		.trusted = sup->options->xattrs == TREE_XATTRS_KEEP,
+		.foreground = sup->options->foreground,
+	};
+
+	close_in_child(sup);
+	base_closep(&sup->tmp_fd);
+	return opener_run(&process);
+}
+
+/* *ret_socket: the worker's end. */
+static int start_opener(struct supervisor *sup, int *ret_socket)
+{
+	pid_t self = getpid();
+	int ends[2];
+	int r = channel_pair(ends);
+
+	if (r < 0)
+		return r;
+	fflush(NULL);
+	sup->opener_pid = fork();
+	if (sup->opener_pid == 0) {
+		close(ends[0]);
+		exit(opener_main(sup, ends[1], self));
+	}
+	close(ends[1]);
+	if (sup->opener_pid < 0) {
+		r = -errno;
+		sup->opener_pid = 0;
+		close(ends[0]);
+		return r;
+	}
+	*ret_socket = ends[0];
+	return 0;
+}
+
+static int worker_main(struct supervisor *sup, int channel, int opener,
+		       pid_t supervisor)
 {
 	struct worker worker = {
 		.options = sup->options,
 		.supervisor = supervisor,
 		.channel = channel,
+		.opener = opener,
 		.src_fd = sup->src_fd,
 		.source = sup->source,
 		.tmp_fd = sup->tmp_fd,
@@ -168,23 +229,20 @@ static int worker_main(struct supervisor *sup, int channel, pid_t supervisor)
 		.mount_list = sup->mount_list,
 	};
 
-	/* Ends of channels that stay open would hide the other side's end. */
-	close(sup->launcher);
-	close(sup->worker);
-	close(sup->signals);
-	base_closep(&sup->pidfile.dir_fd);
-	base_closep(&sup->mnt.lock_fd);
 	/* mnt.dir_fd stays open: the scan knows MNT by its inode number. */
-	sigprocmask(SIG_SETMASK, &sup->user_mask, NULL);
+	close_in_child(sup);
 	return worker_run(&worker);
 }
 
 static int start_worker(struct supervisor *sup)
 {
+	_cleanup_close_ int opener = -1;
 	pid_t self = getpid();
 	int ends[2];
-	int r = channel_pair(ends);
+	int r = start_opener(sup, &opener);
 
+	if (r == 0)
+		r = channel_pair(ends);
 	if (r < 0)
 		return r;
 	sup->worker = ends[0];
@@ -197,7 +255,7 @@ static int start_worker(struct supervisor *sup)
 		return r;
 	}
 	if (sup->worker_pid == 0)
-		exit(worker_main(sup, ends[1], self));
+		exit(worker_main(sup, ends[1], opener, self));
 	close(ends[1]);
 	/* What only the worker needs would only keep file systems busy here. */
 	base_closep(&sup->src_fd);
@@ -254,6 +312,40 @@ static void worker_ended(struct supervisor *sup, int status)
 	else if (!sup->ready)
 		supervisor_fail(sup, EXIT_RUN,
 				"ended before the disk was ready");
+}
+
+/* Without it the worker could not open all that it shows. */
+static void opener_ended(struct supervisor *sup, int status)
+{
+	_cleanup_free_ char *text = NULL;
+
+	sup->opener_pid = 0;
+	/* It saw the worker end before we did. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	if (!sup->worker_pid || sup->stopping)
+		return;
+	if (asprintf(
+		    &text,
+		    "%s: the process that opens its files has ended; mount it again",
+		    sup->mnt.path) < 0)
+		text = NULL;
+	supervisor_fail(sup, EXIT_RUN, text ? text : "out of memory");
+	supervisor_stop(sup);
+}
+
+/* It ends with the worker; one that waits for a file system is left behind. */
+static void end_opener(struct supervisor *sup)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	if (!sup->opener_pid)
+		return;
+	kill(sup->opener_pid, SIGKILL);
+	for (unsigned i = 0;
+	     i < 1000 && waitpid(sup->opener_pid, NULL, WNOHANG) == 0; i++)
+		nanosleep(&pause, NULL);
+	sup->opener_pid = 0;
 }
 
 /* ---- the mount ---- */
@@ -385,6 +477,8 @@ static void reap(struct supervisor *sup)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == sup->opener_pid)
+			opener_ended(sup, status);
 		if (pid != sup->worker_pid)
 			continue;
 		/* Its last words come before its end. */
@@ -510,6 +604,7 @@ int supervisor_run(const struct options *options, int launcher)
 			supervisor_stop(&sup);
 	}
 	supervisor_loop(&sup);
+	end_opener(&sup);
 	supervisor_end(&sup);
 	return sup.failed ? (int)sup.code : EXIT_OK;
 }

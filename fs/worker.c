@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -23,8 +24,10 @@
 #include "image_options.h"
 #include "imgcore/diag.h"
 #include "imgcore/live.h"
+#include "imgcore/opener.h"
 #include "imgcore/overlay_budget.h"
 #include "log.h"
+#include "opener_client.h"
 #include "operations.h"
 #include "options.h"
 #include "owners.h"
@@ -127,6 +130,7 @@ static void warn(const struct worker *worker, const char *reason)
 
 /* What of the source is not on the disk as a person may expect. */
 static void warn_of_image(const struct worker *worker,
+			  const struct owners *owners,
 			  const struct image_options *options,
 			  const struct image *image)
 {
@@ -140,7 +144,7 @@ static void warn_of_image(const struct worker *worker,
 
 		skipped += tree_skipped(tree);
 		mounted += tree_mounted(tree);
-		hidden = hidden || owners_are_hidden(options, tree);
+		hidden = hidden || owners_are_hidden(owners, options, tree);
 	}
 	if (skipped) {
 		snprintf(text, sizeof(text),
@@ -169,7 +173,10 @@ static void notice(void *context, const struct diag *diag, int err)
 
 /* What is served, and what it is made of. */
 struct service {
+	const struct worker *worker;
 	struct progress progress;
+	struct opener_client *client;
+	struct opener *opener; /* of the first directory */
 	struct live *live;
 	struct overlay_budget *budget; /* of what guests write */
 	struct generations *generations;
@@ -182,6 +189,64 @@ static void service_clear(struct service *service)
 	generations_free(service->generations);
 	overlay_budget_free(service->budget);
 	live_free(service->live);
+	opener_unref(service->opener);
+	opener_client_free(service->client);
+}
+
+static int find_source(void *context, uint64_t own_dev, int *ret_fd,
+		       struct opener **ret_opener)
+{
+	const struct service *service = context;
+
+	return opener_client_find(service->client, own_dev, ret_fd, ret_opener);
+}
+
+static void *wait_for_ever(void *context)
+{
+	for (;;)
+		pause();
+	return context;
+}
+
+/*
+ * libfuse ends its threads by pthread_cancel, for which the C library loads
+ * another one when it is first called.
+ */
+static void load_cancellation(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
+		return;
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+}
+
+/* No program is run from here on. */
+static int confine(void *context, const struct boot_grub *grub,
+		   struct diag *diag)
+{
+	const struct service *service = context;
+	const struct worker *worker = service->worker;
+	struct confine_files files = {
+		.src_fd = worker->src_fd,
+		.grub_fd = { -1, -1 },
+		.tmp_fd = worker->tmp_fd,
+	};
+	int r;
+
+	if (grub)
+		boot_grub_dirs(grub, files.grub_fd);
+	/* From here on nothing is looked up from where the user stood. */
+	r = chdir("/") < 0 ? -errno : 0;
+	if (r == 0 && !worker->options->foreground)
+		r = stdio_to_null();
+	if (r < 0)
+		return diag_set(diag, r, worker->source, NULL);
+	load_cancellation();
+	confine_capabilities(worker->options->xattrs == TREE_XATTRS_KEEP);
+	confine_worker(&files);
+	return 0;
 }
 
 /* The first generation. */
@@ -189,13 +254,24 @@ static int build_disk(const struct worker *worker, struct service *service,
 		      struct diag *diag)
 {
 	struct live_options options = {
+		.path = worker->source,
+		.find = find_source,
+		.begin = confine,
 		.no_watch = worker->options->no_watch,
 		.notice = notice,
+		.context = service,
 	};
 	struct served *served;
-	int r;
+	struct owners owners;
+	int r = opener_client_new(&service->client, worker->opener);
 
+	owners_read(&owners);
+	if (r == 0)
+		r = opener_client_first(service->client, &service->opener);
+	if (r < 0)
+		return diag_set(diag, r, worker->source, NULL);
 	fill_options(worker, &service->progress, &options.image);
+	options.image.scan.opener = service->opener;
 	r = live_new(&service->live, &options, diag);
 	if (r < 0)
 		return r;
@@ -204,12 +280,14 @@ static int build_disk(const struct worker *worker, struct service *service,
 			       worker->options->overlay_limit);
 	if (r < 0)
 		return r;
+	/* It holds the directory itself, and may come to hold another one. */
+	close(worker->src_fd);
 	r = generations_new(&service->generations, service->live,
 			    worker->tmp_fd, service->budget, diag);
 	if (r < 0)
 		return r;
 	served = generations_newest(service->generations);
-	warn_of_image(worker, &options.image,
+	warn_of_image(worker, &owners, &options.image,
 		      generation_image(disk_generation(served_disk(served))));
 	generations_done(service->generations, served);
 	return updates_new(&service->updates, service->generations);
@@ -259,7 +337,6 @@ static int serve(const struct worker *worker, const struct service *service,
 				     worker->options->debug, fd);
 	if (!session)
 		return worker_fail(worker, &diag, -ENOMEM, EXIT_MOUNT);
-	confine_worker(worker->tmp_fd);
 	live_attend(service->live);
 	r = channel_send(worker->channel, MESSAGE_SERVING, 0, NULL, -1);
 	if (r == 0)
@@ -273,6 +350,7 @@ static int serve(const struct worker *worker, const struct service *service,
 int worker_run(const struct worker *worker)
 {
 	_cleanup_(service_clear) struct service service = {
+		.worker = worker,
 		.progress = { .channel = worker->channel },
 	};
 	struct diag diag = DIAG_INIT;
@@ -290,12 +368,6 @@ int worker_run(const struct worker *worker)
 	r = build_disk(worker, &service, &diag);
 	if (r < 0)
 		return worker_fail(worker, &diag, r, EXIT_SETUP);
-	/* From here on nothing is looked up from where the user stood. */
-	r = chdir("/") < 0 ? -errno : 0;
-	if (r == 0 && !worker->options->foreground)
-		r = stdio_to_null();
-	if (r < 0)
-		return worker_fail(worker, &diag, r, EXIT_DAEMON);
 	r = channel_send(worker->channel, MESSAGE_BUILT, 0, NULL, -1);
 	if (r == 0)
 		r = receive_mount(worker, &dev, &fd);

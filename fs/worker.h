@@ -19,8 +19,9 @@ struct worker {
 	const struct options *options;
 	pid_t supervisor;
 	int channel;
+	int opener; /* socket */
 	int src_fd;
-	const char *source; /* its path, for messages */
+	const char *source; /* its path, absolute */
 	int tmp_fd; /* the directory for the overlay's file */
 	struct tree_identity mnt; /* the directory below the mount */
 	const char *mount_list; /* as mount_options made it */

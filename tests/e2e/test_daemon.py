@@ -10,7 +10,7 @@ import time
 import pexpect
 import pytest
 
-from support import sources
+from support import procs, sources
 from support.sandbox import NOBODY
 
 
@@ -163,9 +163,8 @@ def test_worker_is_confined(disk):
     disk.read(0, 512)
     tasks = os.listdir(f"/proc/{worker}/task")
     assert len(tasks) >= 2
-    for task in tasks:
-        with open(f"/proc/{worker}/task/{task}/status") as file:
-            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+    for pid, task in [(disk.opener, disk.opener), *((worker, t) for t in tasks)]:
+        status = procs.status_of(pid, task)
         assert status["NoNewPrivs"] == "1", task
         assert status["Seccomp"] == "2", task
 

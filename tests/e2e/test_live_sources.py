@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes show at the next open: on any file system, and of any kind."""
 
-import errno
 import mmap
 import os
 import shutil
@@ -244,42 +243,6 @@ def test_file_systems_below_the_tree(box, dirdisk):
     assert seen.listed("dir/after") == []
     box.umount(src / "dir/after")
     seen.assert_clean()
-    disk.unmount()
-
-
-def test_renamed_tree_is_the_same_tree(box, dirdisk):
-    src = filled(box.dir("src"))
-    disk = dirdisk(src, None, "--no-grub")
-    seen = Seen(box, disk)
-    src = src.rename(box.root / "elsewhere")
-    filled(box.dir("src"))
-    (box.root / "src/dir/a").write_bytes(b"not this one")
-    assert seen.cat("dir/a") == b"a" * 5000
-    change_content(src, seen)
-    change_names(src, seen)
-    seen.assert_clean()
-    disk.unmount()
-
-
-def test_deleted_tree(box, dirdisk):
-    """It is said to who opens the disk or reads on, and nothing hangs."""
-    src = filled(box.dir("src"))
-    disk = dirdisk(src, None, "--no-grub")
-    with Held(box, disk.image) as held:
-        before = held.blocks()
-        shutil.rmtree(src)
-        after = held.blocks()
-        lost = {before[at][:1] for at in before if after[at] is None}
-        assert lost == {b"a", b"b", b"c"}
-        held.assert_fsck()
-        for _ in range(3):
-            with pytest.raises(OSError) as error:
-                disk.read(0, 512)
-            assert error.value.errno in (errno.EIO, errno.ESTALE)
-        # Another directory of that name is another one.
-        filled(box.dir("src"))
-        with pytest.raises(OSError):
-            disk.read(0, 512)
     disk.unmount()
 
 

@@ -11,6 +11,7 @@ from support import procs
 from support.sandbox import NOBODY
 
 END_TIMEOUT = 30
+OPENER = "dirdisk-opener"
 
 
 class Launcher:
@@ -92,7 +93,9 @@ class Disk:
         heads = [pid for pid in ours if table[pid][0] not in ours]
         assert len(heads) == 1, self.box.processes()
         self.supervisor = heads[0]
-        self.workers = [pid for pid in ours if pid != self.supervisor]
+        (self.opener,) = [p for p in ours if procs.name_of(p) == OPENER]
+        heads.append(self.opener)
+        self.workers = [pid for pid in ours if pid not in heads]
         # Before they can end: somebody else reaps the workers.
         self._supervisor = procs.Process(self.supervisor)
         self._workers = procs.hold(self.workers)

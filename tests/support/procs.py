@@ -85,6 +85,22 @@ def command_of(pid):
     return " ".join(os.fsdecode(word) for word in words)
 
 
+def name_of(pid):
+    """What a process calls itself."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return os.fsdecode(file.read().rstrip(b"\n"))
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def status_of(pid, task=None):
+    """The lines of its status, as {name: value}."""
+    path = f"/proc/{pid}/task/{task or pid}/status"
+    with open(path, encoding="utf-8") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file)
+
+
 def alive(keep=()):
     """The living descendants that are not in keep."""
     return [

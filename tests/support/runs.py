@@ -110,8 +110,10 @@ class Runs:
         table = procs.descendants()
         ours = [p for p in procs.alive() if self.runs(p, "dirdisk")]
         heads = [pid for pid in ours if table[pid][0] not in ours]
-        assert len(ours) == 2 and len(heads) == 1, self.box.processes()
-        return heads[0], [pid for pid in ours if pid != heads[0]][0]
+        workers = [p for p in ours if procs.name_of(p) == "dirdisk"]
+        workers = [pid for pid in workers if pid not in heads]
+        assert len(heads) == len(workers) == 1, self.box.processes()
+        return heads[0], workers[0]
 
     @staticmethod
     def runs(pid, name):

@@ -317,7 +317,7 @@ static void a_source_that_is_made_again_and_again(void **state)
 		put_source(t, "src", i % 2 ? "a" : "b");
 		assert_holds(live, i % 2 ? "a" : "b");
 	}
-	assert_in_range(live->watch.held.count, 1, 3);
+	assert_in_range(live->watch->held.count, 1, 3);
 }
 
 /* What makes no disk is an error each time, until it is mended. */

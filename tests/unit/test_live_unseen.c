@@ -13,7 +13,7 @@
 
 #define SIZE 20000u
 
-struct source {
+struct rewritten {
 	int fd; /* of the directory around it */
 	int src;
 	unsigned threads;
@@ -50,7 +50,7 @@ static void tick(void)
 	usleep(2000);
 }
 
-static void start(struct source *s)
+static void start(struct rewritten *s)
 {
 	const struct live_options options = {
 		.image = {
@@ -71,9 +71,10 @@ static void start(struct source *s)
 	live_attend(s->live);
 }
 
-static struct source source_new(int dir, const char *name, unsigned threads)
+static struct rewritten rewritten_new(int dir, const char *name,
+				      unsigned threads)
 {
-	struct source s = { .threads = threads };
+	struct rewritten s = { .threads = threads };
 	char path[64];
 
 	assert_sys(mkdirat(dir, name, 0755));
@@ -94,13 +95,13 @@ static struct source source_new(int dir, const char *name, unsigned threads)
 	return s;
 }
 
-static void source_release(struct source *s)
+static void rewritten_release(struct rewritten *s)
 {
 	live_free(s->live);
 	close(s->src);
 	close(s->fd);
 }
-#define _cleanup_source_ _cleanup_(source_release)
+#define _cleanup_source_ _cleanup_(rewritten_release)
 
 /* What a generation has of a file: its byte, or a negative errno. */
 static int byte_of(struct generation *g, const char *path)
@@ -120,7 +121,7 @@ static int byte_of(struct generation *g, const char *path)
 /* ---- out of sight ---- */
 
 /* The next one is another, and has these bytes. */
-static void assert_next(struct source *s, struct generation **g,
+static void assert_next(struct rewritten *s, struct generation **g,
 			const char *path, char byte)
 {
 	uint64_t before = generation_number(*g);
@@ -131,7 +132,7 @@ static void assert_next(struct source *s, struct generation **g,
 	assert_int_equal(byte_of(*g, path), byte);
 }
 
-static void assert_same(struct source *s, const struct generation *g)
+static void assert_same(struct rewritten *s, const struct generation *g)
 {
 	_cleanup_generation_ struct generation *again = newest(s->live);
 
@@ -142,8 +143,8 @@ static void assert_same(struct source *s, const struct generation *g)
 /* Through a name elsewhere that was there before, or comes later. */
 static void try_linked(int dir, unsigned threads, const char *path, bool later)
 {
-	_cleanup_source_ struct source s =
-		source_new(dir, strrchr(path, '/') + 1, threads);
+	_cleanup_source_ struct rewritten s =
+		rewritten_new(dir, strrchr(path, '/') + 1, threads);
 	_cleanup_generation_ struct generation *g = NULL;
 
 	if (!later)
@@ -175,7 +176,7 @@ static void linked_later(struct temp *t, unsigned threads)
 	try_linked(t->fd, threads, "kernels/bzImage", true);
 }
 
-static char *map(const struct source *s, const char *path)
+static char *map(const struct rewritten *s, const char *path)
 {
 	_cleanup_close_ int fd = openat(s->fd, path, O_RDWR | O_CLOEXEC);
 	char *map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -188,7 +189,7 @@ static char *map(const struct source *s, const char *path)
 static void try_mapped(int dir, unsigned threads, const char *target,
 		       bool later)
 {
-	_cleanup_source_ struct source s = source_new(dir, "s", threads);
+	_cleanup_source_ struct rewritten s = rewritten_new(dir, "s", threads);
 	_cleanup_generation_ struct generation *g = NULL;
 	volatile char seen = 0;
 	char *m = NULL;
@@ -233,7 +234,8 @@ static void mapped(struct temp *t, unsigned threads)
 /* Of other files the directory tells, when the mapping has gone. */
 static void was_mapped(struct temp *t, unsigned threads)
 {
-	_cleanup_source_ struct source s = source_new(t->fd, "s", threads);
+	_cleanup_source_ struct rewritten s = rewritten_new(t->fd, "s",
+							    threads);
 	_cleanup_generation_ struct generation *g = NULL;
 	char *m;
 
@@ -249,7 +251,8 @@ static void was_mapped(struct temp *t, unsigned threads)
 /* What a link leads to, by its own name and by another. */
 static void followed(struct temp *t, unsigned threads)
 {
-	_cleanup_source_ struct source s = source_new(t->fd, "s", threads);
+	_cleanup_source_ struct rewritten s = rewritten_new(t->fd, "s",
+							    threads);
 	_cleanup_generation_ struct generation *g = NULL;
 
 	assert_sys(unlinkat(s.src, "kernels/bzImage", 0));
@@ -267,42 +270,43 @@ static void followed(struct temp *t, unsigned threads)
 
 /* ---- what is no content ---- */
 
-static void change_mode(const struct source *s, const char *path)
+static void change_mode(const struct rewritten *s, const char *path)
 {
 	assert_sys(fchmodat(s->src, path, 0600, 0));
 	assert_sys(fchmodat(s->src, path, 0644, 0));
 }
 
-static void change_owner(const struct source *s, const char *path)
+static void change_owner(const struct rewritten *s, const char *path)
 {
 	assert_sys(fchownat(s->src, path, getuid(), getgid(), 0));
 }
 
-static void change_attribute(const struct source *s, const char *path)
+static void change_attribute(const struct rewritten *s, const char *path)
 {
 	_cleanup_close_ int fd = openat(s->src, path, O_RDONLY | O_CLOEXEC);
 
 	assert_sys(fsetxattr(fd, "user.test", "1", 1, 0));
 }
 
-static void link_inside(const struct source *s, const char *path)
+static void link_inside(const struct rewritten *s, const char *path)
 {
 	assert_sys(linkat(s->src, path, s->src, "a00/x", 0));
 }
 
-static void link_outside(const struct source *s, const char *path)
+static void link_outside(const struct rewritten *s, const char *path)
 {
 	assert_sys(linkat(s->src, path, s->fd, "build/x", 0));
 }
 
-static void link_comes_and_goes(const struct source *s, const char *path)
+static void link_comes_and_goes(const struct rewritten *s, const char *path)
 {
 	assert_sys(linkat(s->src, path, s->fd, "build/y", 0));
 	assert_sys(unlinkat(s->fd, "build/y", 0));
 }
 
 /* As dpkg does with what it is about to replace. */
-static void link_beside_comes_and_goes(const struct source *s, const char *path)
+static void link_beside_comes_and_goes(const struct rewritten *s,
+				       const char *path)
 {
 	char other[64];
 
@@ -311,7 +315,7 @@ static void link_beside_comes_and_goes(const struct source *s, const char *path)
 	assert_sys(unlinkat(s->src, other, 0));
 }
 
-static void open_for_reading(const struct source *s, const char *path)
+static void open_for_reading(const struct rewritten *s, const char *path)
 {
 	close(openat(s->src, path, O_RDONLY | O_CLOEXEC));
 }
@@ -319,7 +323,8 @@ static void open_for_reading(const struct source *s, const char *path)
 static void try_attributes(int dir, unsigned threads, bool linked_before,
 			   bool ask_between)
 {
-	static void (*const changes[])(const struct source *, const char *) = {
+	static void (*const changes[])(const struct rewritten *,
+				       const char *) = {
 		change_mode,
 		change_owner,
 		change_attribute,
@@ -333,8 +338,8 @@ static void try_attributes(int dir, unsigned threads, bool linked_before,
 
 	for (unsigned i = 0; i < ARRAY_SIZE(changes) * 2; i++) {
 		const char *path = paths[i % 2];
-		_cleanup_source_ struct source s = source_new(dir, "s",
-							      threads);
+		_cleanup_source_ struct rewritten s = rewritten_new(dir, "s",
+								    threads);
 		_cleanup_generation_ struct generation *g = NULL;
 		_cleanup_generation_ struct generation *after = NULL;
 
@@ -377,7 +382,7 @@ static void attributes(struct temp *t, unsigned threads)
 static void try_secret(int dir, unsigned threads, const char *path,
 		       const char *writer)
 {
-	_cleanup_source_ struct source s = source_new(dir, "s", threads);
+	_cleanup_source_ struct rewritten s = rewritten_new(dir, "s", threads);
 	_cleanup_generation_ struct generation *g = NULL;
 	_cleanup_generation_ struct generation *next = NULL;
 	struct stat st;
@@ -433,8 +438,8 @@ static void writers_at_work(struct temp *t, unsigned threads)
 	static const char *const paths[] = { "kernels/bzImage", "other/data" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(paths); i++) {
-		_cleanup_source_ struct source s = source_new(t->fd, "s",
-							      threads);
+		_cleanup_source_ struct rewritten s = rewritten_new(t->fd, "s",
+								    threads);
 		_cleanup_generation_ struct generation *g = NULL;
 		int fd;
 
@@ -455,7 +460,8 @@ static void writers_at_work(struct temp *t, unsigned threads)
 /* Where events were lost nothing is taken for an attribute's change. */
 static void events_were_lost(struct temp *t, unsigned threads)
 {
-	_cleanup_source_ struct source s = source_new(t->fd, "s", threads);
+	_cleanup_source_ struct rewritten s = rewritten_new(t->fd, "s",
+							    threads);
 	_cleanup_generation_ struct generation *g = NULL;
 	_cleanup_generation_ struct generation *next = NULL;
 
@@ -478,7 +484,8 @@ static void events_were_lost(struct temp *t, unsigned threads)
 
 static void asked_not_to_watch(struct temp *t, unsigned threads)
 {
-	_cleanup_source_ struct source s = source_new(t->fd, "s", threads);
+	_cleanup_source_ struct rewritten s = rewritten_new(t->fd, "s",
+							    threads);
 	const struct live_options options = {
 		.image = {
 			.src_fd = s.src,

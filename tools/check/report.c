@@ -53,13 +53,16 @@ static bool came_through(struct examination *x, int r)
 
 static bool scan(struct examination *x)
 {
+	struct owners owners;
 	bool hidden = false;
 
 	if (!came_through(x, image_scan(x->options, x->grub, NULL, &x->trees,
 					&x->diag)))
 		return false;
+	owners_read(&owners);
 	for (unsigned i = 0; i < IMAGE_PARTS && !hidden; i++)
-		hidden = owners_are_hidden(x->options, x->trees.tree[i]);
+		hidden = owners_are_hidden(&owners, x->options,
+					   x->trees.tree[i]);
 	if (hidden)
 		diag_note(&x->diag, x->options->src_path, OWNERS_HIDDEN);
 	return true;
