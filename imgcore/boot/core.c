@@ -111,6 +111,8 @@ static int tool_spawn(const char **argv, int out, int err, pid_t *ret_pid)
 	}
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
+	if (r < 0)
+		*ret_pid = 0;
 	return r;
 }
 
@@ -147,27 +149,6 @@ static int tool_failed(const char *tool, int status, int err, struct diag *diag)
 			*message ? message : "failed and does not say why");
 }
 
-static int tool_run(const char **argv, int out, struct diag *diag)
-{
-	_cleanup_close_ int err = memory_file("grub-mkimage's messages");
-	int status;
-	pid_t pid;
-	int r = err < 0 ? err : tool_spawn(argv, out, err, &pid);
-
-	if (r == -ENOENT)
-		return tool_missing(diag);
-	if (r < 0)
-		return diag_set(diag, r, TOOL, NULL);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return diag_set(diag, -errno, TOOL,
-					"cannot be waited for: %s",
-					strerror(errno));
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return tool_failed(argv[0], status, err, diag);
-	return 0;
-}
-
 static bool module_exists(int dir_fd, const char *module)
 {
 	char name[64];
@@ -200,27 +181,55 @@ static int modules_add(const char **argv, size_t n, const char *dir, int dir_fd,
 	return 0;
 }
 
-int core_make(const char *dir, int dir_fd, bool all, uint8_t **ret_bytes,
-	      size_t *ret_len, struct diag *diag)
+void core_tool_release(struct core_tool *tool)
+{
+	if (tool->pid > 0) {
+		while (waitpid(tool->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	base_closep(&tool->out);
+	base_closep(&tool->err);
+	*tool = (struct core_tool)CORE_TOOL_INIT;
+}
+
+int core_start(struct core_tool *tool, const char *dir, int dir_fd, bool all,
+	       struct diag *diag)
 {
 	const char *argv[8 + ARRAY_SIZE(modules)] = {
 		TOOL, "-O", "i386-pc", "-d", dir, "-p", PREFIX,
 	};
-	_cleanup_close_ int out = -1;
 	int r = modules_add(argv, 7, dir, dir_fd, all, diag);
 
 	if (r < 0)
 		return r;
-	out = memory_file("core.img");
-	if (out < 0)
-		return diag_set(diag, out, TOOL, NULL);
-	r = tool_run(argv, out, diag);
-	if (r < 0)
-		return r;
-	r = io_read_file(out, CORE_MAX, ret_bytes, ret_len);
-	if (r < 0)
-		return diag_set(diag, r, TOOL,
-				"its core.img cannot be used: %s",
-				strerror(-r));
-	return 0;
+	tool->out = memory_file("core.img");
+	tool->err = memory_file("grub-mkimage's messages");
+	r = tool->out < 0 ? tool->out
+	    : tool->err < 0
+		    ? tool->err
+		    : tool_spawn(argv, tool->out, tool->err, &tool->pid);
+	tool->name = argv[0];
+	if (r == -ENOENT)
+		return tool_missing(diag);
+	return r < 0 ? diag_set(diag, r, TOOL, NULL) : 0;
+}
+
+int core_finish(struct core_tool *tool, uint8_t **ret_bytes, size_t *ret_len,
+		struct diag *diag)
+{
+	int status;
+	int r;
+
+	while (waitpid(tool->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return diag_set(diag, -errno, TOOL,
+					"cannot be waited for: %s",
+					strerror(errno));
+	tool->pid = 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return tool_failed(tool->name, status, tool->err, diag);
+	r = io_read_file(tool->out, CORE_MAX, ret_bytes, ret_len);
+	return r < 0 ? diag_set(diag, r, TOOL,
+				"its core.img cannot be used: %s", strerror(-r))
+		     : 0;
 }

@@ -3,15 +3,17 @@
  * GRUB as it is installed: boot.img and the modules from its directory, which
  * everything is opened beneath, and core.img.
  *
- * The modules go to the first partition, as grub-install would put them, so
- * that what core.img leaves out can be loaded at the prompt.
+ * The modules go to the first partition, as grub-install would put them, where
+ * core.img loads most of what the menu needs. GRUB does not check whether a
+ * module belongs to it: boot.img, core.img and modules are therefore taken from
+ * one state of the directory, and held in memory from then on.
  */
 #include "boot/grub.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "base/math.h"
@@ -31,6 +33,10 @@ static const char *const font_dirs[] = {
 };
 
 #define FONT "unicode.pf2"
+
+/* Within that time an upgrade of GRUB has renamed all that it unpacked. */
+#define PATIENCE_SECONDS 3
+#define PAUSE_NS	 20000000
 
 /* Reads a regular file that is small, and that may be anything at all. */
 static int file_read(int dir_fd, const char *name, size_t limit,
@@ -163,17 +169,23 @@ static int core_read(const char *path, uint8_t **ret_bytes, size_t *ret_len,
 	return 0;
 }
 
+/* core.img, and the modules while grub-mkimage makes it. */
 static int grub_read_core(struct boot_grub *grub,
 			  const struct boot_options *options, struct diag *diag)
 {
+	_cleanup_(core_tool_release) struct core_tool tool = CORE_TOOL_INIT;
 	const char *path = options->core_image;
 	_cleanup_free_ uint8_t *bytes = NULL;
 	size_t len;
 	int r;
 
 	r = path ? core_read(path, &bytes, &len, diag)
-		 : core_make(grub->dir, grub->dir_fd, options->whole_core,
-			     &bytes, &len, diag);
+		 : core_start(&tool, grub->dir, grub->dir_fd,
+			      options->whole_core, diag);
+	if (r == 0)
+		r = grub_files_read(grub->files, diag);
+	if (r == 0 && !path)
+		r = core_finish(&tool, &bytes, &len, diag);
 	if (r < 0)
 		return r;
 	grub->core_name = strdup(path ? path : "core.img");
@@ -200,27 +212,59 @@ static int find_font(void)
 	return -1;
 }
 
+/* All that there is of GRUB, from whatever its directory holds meanwhile. */
+static int grub_read(struct boot_grub *grub, const struct boot_options *options,
+		     struct diag *diag)
+{
+	int r = grub_open_dir(grub, options->grub_dir, diag);
+
+	if (r == 0)
+		r = grub_files_new(&grub->files, grub->dir_fd, grub->dir,
+				   grub->font_fd, diag);
+	if (r == 0)
+		r = grub_files_list(grub->files, diag);
+	if (r == 0)
+		r = grub_read_boot(grub, diag);
+	return r < 0 ? r : grub_read_core(grub, options, diag);
+}
+
 int boot_grub_new(struct boot_grub **ret_grub,
 		  const struct boot_options *options, struct diag *diag)
 {
-	_cleanup_grub_ struct boot_grub *grub = calloc(1, sizeof(*grub));
-	int r;
+	struct timespec start, now;
 
-	if (!grub)
-		return diag_set(diag, -ENOMEM, NULL, NULL);
-	grub->dir_fd = -1;
-	grub->font_fd = find_font();
-	r = grub_open_dir(grub, options->grub_dir, diag);
-	if (r < 0)
-		return r;
-	r = grub_read_boot(grub, diag);
-	if (r < 0)
-		return r;
-	r = grub_read_core(grub, options, diag);
-	if (r < 0)
-		return r;
-	*ret_grub = take_ptr(grub);
-	return 0;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		_cleanup_grub_ struct boot_grub *grub = calloc(1,
+							       sizeof(*grub));
+		bool changed;
+		int r;
+
+		if (!grub)
+			return diag_set(diag, -ENOMEM, NULL, NULL);
+		grub->dir_fd = -1;
+		grub->font_fd = find_font();
+		grub->self_contained = options->whole_core ||
+				       options->core_image;
+		r = grub_read(grub, options, diag);
+		changed = grub->files && grub_files_changed(grub->files);
+		if (r < 0 && !changed)
+			return r;
+		if (!changed) {
+			base_closep(&grub->dir_fd);
+			base_closep(&grub->font_fd);
+			*ret_grub = take_ptr(grub);
+			return 0;
+		}
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec - start.tv_sec > PATIENCE_SECONDS)
+			return diag_set(diag, -EBUSY, grub->dir,
+					"GRUB changes while it is read, again "
+					"and again; mount when its upgrade is "
+					"over");
+		diag_clear(diag);
+		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+	}
 }
 
 void boot_grub_free(struct boot_grub *grub)
@@ -229,6 +273,7 @@ void boot_grub_free(struct boot_grub *grub)
 		return;
 	base_closep(&grub->dir_fd);
 	base_closep(&grub->font_fd);
+	grub_files_unref(grub->files);
 	free(grub->dir);
 	free(grub->core_name);
 	free(grub->core);
@@ -244,79 +289,6 @@ void boot_grub_dirs(const struct boot_grub *grub, int ret_fds[2])
 size_t boot_grub_core_size(const struct boot_grub *grub)
 {
 	return grub->core_size;
-}
-
-static bool has_suffix(const char *name, const char *suffix)
-{
-	size_t len = strlen(name);
-	size_t suffix_len = strlen(suffix);
-
-	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
-}
-
-/* What GRUB can load while it runs; the rest is for making images. */
-static bool is_loadable(const char *name)
-{
-	return has_suffix(name, ".mod") || has_suffix(name, ".lst") ||
-	       strcmp(name, "modinfo.sh") == 0;
-}
-
-static DIR *dir_list(int dir_fd)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir && fd >= 0)
-		close(fd);
-	return dir;
-}
-
-static void dir_closep(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
-/* The order of readdir does not show: a tree sorts its names. */
-static int graft_modules(const struct boot_grub *grub,
-			 struct tree_builder *grafts, builder_id to,
-			 struct diag *diag)
-{
-	_cleanup_(dir_closep) DIR *dir = dir_list(grub->dir_fd);
-
-	if (!dir)
-		return diag_set(diag, -errno, grub->dir, NULL);
-	for (;;) {
-		struct dirent *entry;
-		int r;
-
-		errno = 0;
-		entry = readdir(dir);
-		if (!entry)
-			break;
-		if (!is_loadable(entry->d_name))
-			continue;
-		r = tree_builder_add_host(grafts, to, entry->d_name,
-					  grub->dir_fd, entry->d_name, diag);
-		if (r < 0)
-			return r;
-	}
-	return errno ? diag_set(diag, -errno, grub->dir, NULL) : 0;
-}
-
-static int graft_font(const struct boot_grub *grub, struct tree_builder *grafts,
-		      const struct tree_attr *attr, struct diag *diag)
-{
-	builder_id to;
-	int r;
-
-	if (grub->font_fd < 0)
-		return 0;
-	r = tree_builder_mkdirs(grafts, 0, "boot/grub/fonts", attr, &to);
-	if (r < 0)
-		return diag_set(diag, r, "boot/grub/fonts", NULL);
-	return tree_builder_add_host(grafts, to, FONT, grub->font_fd, FONT,
-				     diag);
 }
 
 static int graft_config(struct tree_builder *grafts, builder_id to,
@@ -352,10 +324,16 @@ int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
 					&modules_id);
 	if (r < 0)
 		return diag_set(diag, r, "boot/grub/i386-pc", NULL);
-	r = graft_modules(grub, grafts, modules_id, diag);
-	if (r == 0)
-		r = graft_font(grub, grafts, &dir, diag);
+	r = grub_files_graft(grub->files, grafts, modules_id, &dir, diag);
 	if (r == 0)
 		r = graft_config(grafts, grub_id, attr, diag);
 	return r;
+}
+
+int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,
+		    struct diag *diag)
+{
+	return grub->self_contained
+		       ? 0
+		       : grub_files_check(grub->files, boot_tree, diag);
 }

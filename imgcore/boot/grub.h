@@ -3,30 +3,38 @@
 #define BOOT_GRUB_H
 
 /*
- * What was found of GRUB: its directory, and the two images that go in front
- * of the first partition.
+ * What was found of GRUB: the two images that go in front of the first
+ * partition, and the files that go into it.
  */
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "boot/grub_files.h"
 #include "imgcore/boot.h"
 
 #define SECTOR 512u
+/* Where GRUB looks for its files, on the first partition. */
+#define GRUB_MODULES "boot/grub/i386-pc"
+#define GRUB_FONTS   "boot/grub/fonts"
 /* The usual gap: sectors 1 to 2047. */
 #define CORE_MAX (2047u * SECTOR)
 /* GRUB's first sector, and at least one of what that one loads. */
 #define CORE_MIN (2u * SECTOR)
 
 struct boot_grub {
-	int dir_fd;
-	int font_fd; /* the directory of its font; -1: none */
+	int dir_fd; /* while it is read; then -1 */
+	int font_fd; /* the directory of its font, likewise; -1: none */
 	char *dir;
 	char *core_name; /* for messages */
 	uint8_t boot[SECTOR];
 	uint8_t *core; /* zero padded to core_size, whole sectors */
 	size_t core_size;
+	/* core is the user's, or has all modules of the menu in it. */
+	bool self_contained;
+	struct grub_files *files;
 };
 
 DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
@@ -35,9 +43,23 @@ DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
 /*
  * core.img from grub-mkimage, with all of GRUB's modules that a menu needs, or
  * with those alone that find the others on the disk. dir_fd and dir are the
- * directory they are in. The caller frees bytes.
+ * directory they are in. core_finish waits for what core_start has started; the
+ * caller frees bytes. core_tool_release is to be called in any case.
  */
-int core_make(const char *dir, int dir_fd, bool all, uint8_t **ret_bytes,
-	      size_t *ret_len, struct diag *diag);
+struct core_tool {
+	const char *name;
+	pid_t pid; /* 0: it does not run */
+	int out; /* what it writes, and what it says */
+	int err;
+};
+#define CORE_TOOL_INIT               \
+	{                            \
+		.out = -1, .err = -1 \
+	}
+int core_start(struct core_tool *tool, const char *dir, int dir_fd, bool all,
+	       struct diag *diag);
+int core_finish(struct core_tool *tool, uint8_t **ret_bytes, size_t *ret_len,
+		struct diag *diag);
+void core_tool_release(struct core_tool *tool);
 
 #endif

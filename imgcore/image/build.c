@@ -48,7 +48,24 @@ static int fail(struct build *b, int err)
 	return diag_set(b->diag, err, b->options->src_path, NULL);
 }
 
-/* A tree that brings modules of its own may have them from another GRUB. */
+/*
+ * A tree that brings modules of its own, or links to some, may have them from
+ * another GRUB.
+ */
+static bool brings_modules(int src_fd)
+{
+	struct stat st;
+
+	if (fstatat(src_fd, "boot", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISDIR(st.st_mode))
+		return true;
+	if (fstatat(src_fd, "boot/grub", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISDIR(st.st_mode))
+		return true;
+	return fstatat(src_fd, "boot/grub/i386-pc", &st, AT_SYMLINK_NOFOLLOW) ==
+	       0;
+}
+
 int image_find_grub(const struct image_options *options,
 		    struct boot_grub **ret_grub, struct diag *diag)
 {
@@ -58,8 +75,7 @@ int image_find_grub(const struct image_options *options,
 		*ret_grub = NULL;
 		return 0;
 	}
-	boot.whole_core |= faccessat(options->src_fd, "boot/grub/i386-pc", F_OK,
-				     AT_SYMLINK_NOFOLLOW) == 0;
+	boot.whole_core |= brings_modules(options->src_fd);
 	return boot_grub_new(ret_grub, &boot, diag);
 }
 

@@ -172,6 +172,10 @@ int image_scan(const struct image_options *options,
 						  .diag = diag };
 	int r = scan_part(&s, IMAGE_PART_BOOT);
 
+	if (r == 0 && grub)
+		r = diag_tell(diag, boot_grub_check(
+					    grub, s.trees.tree[IMAGE_PART_BOOT],
+					    diag));
 	if (r == 0)
 		r = scan_part(&s, IMAGE_PART_ARCHIVES);
 	if (r == 0)

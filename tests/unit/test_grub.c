@@ -47,7 +47,7 @@ static const char *const scratch_names[] = {
 	"boot.img",   "core.img",     "biosdisk.mod", "part_msdos.mod",
 	"ext2.mod",   "normal.mod",   "command.lst",  "modinfo.sh",
 	"config.h",   "grub-mkimage", ".mod",	      "fifo",
-	"kernel.img", NULL,
+	"kernel.img", "pad",	      "new",	      NULL,
 };
 
 static int scratch_teardown(void **state)
@@ -386,6 +386,218 @@ static void grafts_as_given(void **state)
 	tree_free(tree);
 }
 
+/* ---- one set ---- */
+
+/* The first byte of a module of the tree, which has one byte; 0: no module. */
+static char module(const struct tree *tree, const char *path)
+{
+	tree_id id = tree_find(tree, path);
+	char byte = 0;
+
+	if (id != TREE_NONE)
+		assert_int_equal(tree_read(tree, id, &byte, 1, 0, NULL), 0);
+	return byte;
+}
+
+static struct tree *graft_of(const struct boot_grub *grub)
+{
+	static const struct tree_attr dir = { .mode = S_IFDIR | 0755 };
+	struct tree_builder *builder;
+	struct tree *tree;
+
+	assert_int_equal(tree_builder_new(&builder, &dir), 0);
+	assert_int_equal(boot_grub_graft(grub, builder, &dir, NULL), 0);
+	assert_int_equal(tree_build(builder, &tree, NULL), 0);
+	tree_builder_free(builder);
+	return tree;
+}
+
+static void replace(const struct scratch *scratch, const char *name,
+		    const char *byte)
+{
+	put_file(scratch, "new", byte, 1, 0644);
+	assert_int_equal(renameat(scratch->fd, "new", scratch->fd, name), 0);
+}
+
+/* What happens to the directory later is without effect, old trees or new. */
+static void modules_are_held(void **state)
+{
+	struct scratch *scratch = *state;
+	struct boot_options options = {
+		.grub_dir = scratch->dir,
+		.core_image = in(scratch, "core.img"),
+	};
+	struct boot_grub *grub;
+	struct tree *old, *new;
+	struct stat st;
+
+	put_modules(scratch);
+	put_core(scratch, 2048);
+	assert_int_equal(boot_grub_new(&grub, &options, NULL), 0);
+	old = graft_of(grub);
+	assert_int_equal(fstatat(scratch->fd, "ext2.mod", &st, 0), 0);
+	replace(scratch, "normal.mod", "N");
+	put_file(scratch, "ext2.mod", "E", 1, 0644);
+	assert_int_equal(unlinkat(scratch->fd, "biosdisk.mod", 0), 0);
+	put_file(scratch, "command.lst", "list", 4, 0644);
+	new = graft_of(grub);
+	boot_grub_free(grub);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct tree *tree = i ? new : old;
+		struct tree_info info;
+
+		assert_int_equal(module(tree, "boot/grub/i386-pc/normal.mod"),
+				 'n');
+		assert_int_equal(module(tree, "boot/grub/i386-pc/ext2.mod"),
+				 'e');
+		assert_int_equal(module(tree, "boot/grub/i386-pc/biosdisk.mod"),
+				 'b');
+		assert_int_equal(
+			tree_find(tree, "boot/grub/i386-pc/command.lst"),
+			TREE_NONE);
+		tree_get(tree, tree_find(tree, "boot/grub/i386-pc/ext2.mod"),
+			 &info);
+		assert_int_equal(info.attr.mtime, st.st_mtim.tv_sec);
+		assert_int_equal(info.attr.mtime_ns, st.st_mtim.tv_nsec);
+	}
+	/* A later scan finds the same. */
+	assert_true(tree_equal(old, new));
+	tree_free(old);
+	assert_int_equal(module(new, "boot/grub/i386-pc/normal.mod"), 'n');
+	tree_free(new);
+}
+
+/* A grub-mkimage that does something to its directory when it is done. */
+static void put_mkimage(const struct scratch *scratch, const char *then)
+{
+	char script[512];
+
+	snprintf(script, sizeof(script),
+		 "#!/bin/sh\n"
+		 "cd %s\n"
+		 "/bin/cat biosdisk.mod ext2.mod normal.mod pad\n"
+		 "%s\n",
+		 scratch->dir, then);
+	put_file(scratch, "pad", (char[2048]){ 0 }, 2048, 0644);
+	put_file(scratch, "grub-mkimage", script, strlen(script), 0755);
+}
+
+static void upgrade_in_the_middle(void **state)
+{
+	static const char *const upgrades[] = {
+		"[ ! -e new ] || /bin/mv new normal.mod",
+		"[ ! -e new ] || { /bin/cat new > normal.mod; /bin/rm new; }",
+		"[ ! -e new ] || { /bin/rm normal.mod; /bin/mv new normal.mod;"
+		" exit 1; }",
+	};
+	struct scratch *scratch = *state;
+	struct boot_options options = { .grub_dir = scratch->dir };
+	char *path = path_set(scratch);
+
+	for (size_t i = 0; i < 3; i++) {
+		struct boot_grub *grub = NULL;
+		struct tree *tree;
+
+		put_modules(scratch);
+		put_mkimage(scratch, upgrades[i]);
+		put_file(scratch, "new", "N", 1, 0644);
+		assert_int_equal(boot_grub_new(&grub, &options, NULL), 0);
+		tree = graft_of(grub);
+		assert_memory_equal(grub->core, "beN", 3);
+		assert_int_equal(module(tree, "boot/grub/i386-pc/normal.mod"),
+				 'N');
+		tree_free(tree);
+		boot_grub_free(grub);
+	}
+	path_restore(path);
+}
+
+static void upgrade_without_end(void **state)
+{
+	struct scratch *scratch = *state;
+	struct boot_options options = { .grub_dir = scratch->dir };
+	char *path = path_set(scratch);
+
+	put_modules(scratch);
+	put_mkimage(scratch, "echo x >> normal.mod");
+	assert_refused(&options, -EBUSY, scratch->dir, "changes while");
+	path_restore(path);
+}
+
+/* Files of the user's where GRUB's would be. */
+static void assert_check(const struct boot_grub *grub, const char *normal,
+			 const char *ext2, int err)
+{
+	static const struct tree_attr dir = { .mode = S_IFDIR | 0755 };
+	static const struct tree_attr file = { .mode = S_IFREG | 0644 };
+	const struct {
+		const char *name;
+		const char *text;
+	} files[] = {
+		{ "biosdisk.mod", "b" },  { "part_msdos.mod", "p" },
+		{ "normal.mod", normal }, { "ext2.mod", ext2 },
+		{ "theirs.mod", "t" },
+	};
+	struct diag diag = DIAG_INIT;
+	struct tree_builder *builder;
+	struct tree *tree;
+	builder_id to;
+
+	assert_int_equal(tree_builder_new(&builder, &dir), 0);
+	assert_int_equal(
+		tree_builder_mkdirs(builder, 0, GRUB_MODULES, &dir, &to), 0);
+	for (size_t i = 0; i < 5; i++) {
+		const char *text = files[i].text;
+		struct content *content;
+
+		if (!text)
+			continue;
+		assert_int_equal(
+			content_new_bytes(&content, text, strlen(text)), 0);
+		assert_int_equal(tree_builder_add_content(
+					 builder, to, files[i].name, &file,
+					 content, strlen(text), NULL),
+				 0);
+	}
+	assert_int_equal(tree_build(builder, &tree, NULL), 0);
+	tree_builder_free(builder);
+	assert_int_equal(boot_grub_check(grub, tree, &diag), err);
+	if (err < 0) {
+		assert_string_equal(diag.path, "boot/grub/i386-pc/normal.mod");
+		assert_non_null(strstr(diag.reason, "mount it again"));
+	}
+	diag_clear(&diag);
+	tree_free(tree);
+}
+
+static void modules_of_the_users(void **state)
+{
+	struct scratch *scratch = *state;
+	struct boot_options options = { .grub_dir = scratch->dir };
+	char *path = path_set(scratch);
+	struct boot_grub *grub;
+	struct tree *tree;
+
+	put_modules(scratch);
+	put_mkimage(scratch, ":");
+	assert_int_equal(boot_grub_new(&grub, &options, NULL), 0);
+	tree = graft_of(grub);
+	assert_int_equal(boot_grub_check(grub, tree, NULL), 0);
+	tree_free(tree);
+	/* The same bytes are the same set, whose files they are. */
+	assert_check(grub, "n", "e", 0);
+	assert_check(grub, "m", "e", -EINVAL);
+	assert_check(grub, "nn", "e", -EINVAL);
+	assert_check(grub, NULL, "e", -EINVAL);
+	boot_grub_free(grub);
+	/* This core.img needs none of them. */
+	options.whole_core = true;
+	assert_int_equal(boot_grub_new(&grub, &options, NULL), 0);
+	assert_check(grub, "m", NULL, 0);
+	boot_grub_free(grub);
+	path_restore(path);
+}
+
 #define TEST(f) \
 	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
@@ -402,6 +614,10 @@ int main(void)
 		TEST(mkimage_that_fails),
 		cmocka_unit_test(grafts_as_installed),
 		TEST(grafts_as_given),
+		TEST(modules_are_held),
+		TEST(upgrade_in_the_middle),
+		TEST(upgrade_without_end),
+		TEST(modules_of_the_users),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,13 +43,15 @@ struct boot_options {
 	enum boot_console console;
 };
 
-/* A host file or directory that GRUB was found in, and its core image. */
+/* GRUB: its boot sector, its core image and its modules, all in memory. */
 struct boot_grub;
 
 /*
  * Finds GRUB: boot.img and the modules in grub_dir, core.img made by running
- * grub-mkimage (its output goes to memory) or read from core_image. -ENOENT
- * names the package where GRUB is not installed.
+ * grub-mkimage (its output goes to memory) or read from core_image. All of it
+ * is of one state of grub_dir: if that changes meanwhile, all is read again;
+ * -EBUSY where it does not stop to change. What happens to grub_dir afterwards
+ * is without effect. -ENOENT names the package where GRUB is not installed.
  */
 int boot_grub_new(struct boot_grub **ret_grub,
 		  const struct boot_options *options, struct diag *diag);
@@ -65,6 +67,13 @@ size_t boot_grub_core_size(const struct boot_grub *grub);
  */
 int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
 		    const struct tree_attr *attr, struct diag *diag);
+/*
+ * Whether core.img finds its own modules in a tree of the first partition.
+ * -EINVAL names one that the user's replace: they may be another GRUB's. Not
+ * asked of a core.img that was given, or was made with whole_core.
+ */
+int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,
+		    struct diag *diag);
 
 /*
  * Sector 0 and core.img, for a disk with these two partitions: `len` bytes that
