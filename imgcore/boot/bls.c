@@ -21,24 +21,30 @@ static int set_value(char **field, const char *value)
 	return *field ? 0 : -ENOMEM;
 }
 
-static int add_options(struct bls *bls, const char *value)
+/* `room` is that of all lines that are left: there it grows without a copy. */
+static int add_options(struct bls *bls, size_t *options_len, const char *value,
+		       size_t room)
 {
-	char *options;
-
-	if (!bls->options)
-		return set_value(&bls->options, value);
-	if (asprintf(&options, "%s %s", bls->options, value) < 0)
-		return -ENOMEM;
-	free(bls->options);
-	bls->options = options;
+	if (!bls->options) {
+		bls->options = malloc(room + 1);
+		if (!bls->options)
+			return -ENOMEM;
+	} else {
+		bls->options[(*options_len)++] = ' ';
+	}
+	strcpy(bls->options + *options_len, value);
+	*options_len += strlen(value);
 	return 0;
 }
 
 static int add_initrd(struct bls *bls, const char *value)
 {
-	char **initrds = reallocarray(bls->initrds, bls->n_initrds + 1,
-				      sizeof(*initrds));
+	char **initrds;
 
+	if (bls->n_initrds > BLS_INITRDS_MAX)
+		return 0;
+	initrds = reallocarray(bls->initrds, bls->n_initrds + 1,
+			       sizeof(*initrds));
 	if (!initrds)
 		return -ENOMEM;
 	bls->initrds = initrds;
@@ -65,8 +71,6 @@ static int set_key(struct bls *bls, const char *key, const char *value)
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (strcmp(key, fields[i].key) == 0)
 			return set_value(fields[i].field, value);
-	if (strcmp(key, "options") == 0)
-		return add_options(bls, value);
 	if (strcmp(key, "initrd") == 0)
 		return add_initrd(bls, value);
 	if (strcmp(key, "efi") == 0 || strcmp(key, "uki") == 0)
@@ -85,6 +89,8 @@ static void trim_end(char *line)
 
 int bls_parse(struct bls *bls, const char *id, char *text)
 {
+	const char *end = text + strlen(text);
+	size_t options_len = 0;
 	int r = set_value(&bls->id, id);
 
 	while (text && r == 0) {
@@ -99,7 +105,12 @@ int bls_parse(struct bls *bls, const char *id, char *text)
 		line += strcspn(line, blank);
 		if (*line)
 			*line++ = '\0';
-		r = set_key(bls, key, line + strspn(line, blank));
+		line += strspn(line, blank);
+		if (*line && strcmp(key, "options") == 0)
+			r = add_options(bls, &options_len, line,
+					(size_t)(end - line));
+		else
+			r = set_key(bls, key, line);
 	}
 	return r;
 }
@@ -129,8 +140,26 @@ static bool is_native(const char *architecture)
 	       strcasecmp(architecture, "ia32") == 0;
 }
 
+static bool is_longer(const char *value, size_t most)
+{
+	return value && strlen(value) > most;
+}
+
 const char *bls_unfit(const struct bls *bls)
 {
+	if (is_longer(bls->version, BLS_KEY_MAX) ||
+	    is_longer(bls->sort_key, BLS_KEY_MAX) ||
+	    is_longer(bls->machine_id, BLS_KEY_MAX))
+		return "has a version, sort-key or machine-id of more than "
+		       "255 bytes";
+	if (bls->n_initrds > BLS_INITRDS_MAX)
+		return "has more than 100 lines \"initrd\"";
+	for (size_t i = 0; i < bls->n_initrds; i++)
+		if (is_longer(bls->initrds[i], BLS_VALUE_MAX))
+			return "has an initrd of more than 4095 bytes";
+	if (is_longer(bls->title, BLS_VALUE_MAX) ||
+	    is_longer(bls->linux_path, BLS_VALUE_MAX))
+		return "has a title or linux of more than 4095 bytes";
 	if (!is_native(bls->architecture))
 		return "is for another architecture";
 	if (bls->linux_path)

@@ -10,6 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Of a title and a path, in bytes; of what is compared; lines "initrd". */
+#define BLS_VALUE_MAX	4095u
+#define BLS_KEY_MAX	255u
+#define BLS_INITRDS_MAX 100u
+
 struct bls {
 	char *id; /* its name without ".conf"; NULL: there is no entry */
 	/* Values, NULL where the key is missing. */
@@ -21,7 +26,7 @@ struct bls {
 	char *options; /* all of them, a space between two */
 	char *architecture;
 	char **initrds;
-	size_t n_initrds;
+	size_t n_initrds; /* BLS_INITRDS_MAX + 1: there are more */
 	bool efi;
 };
 

@@ -100,7 +100,7 @@ int cmdline_check(const char *text, char **ret_reason)
 			return r;
 		if (asprintf(ret_reason,
 			     "quotes stand around an argument or its value, "
-			     "not as in %s",
+			     "not as in %.64s",
 			     word) >= 0)
 			return 0;
 		*ret_reason = NULL;

@@ -137,42 +137,19 @@ static int take_node(struct cpio_walk *walk, struct walked *ret)
 	return 1;
 }
 
-static unsigned depth_of(const struct device *device)
-{
-	unsigned depth = device->path_len > 0;
-
-	for (size_t i = 0; i < device->path_len; i++)
-		depth += device->path[i] == '/';
-	return depth;
-}
-
-static bool is_device_too_long(const struct cpio_walk *walk,
-			       const struct device *device)
-{
-	return is_too_long(walk->cpio, device->path_len,
-			   S_ISDIR(device->attr.mode));
-}
-
-static int take_listed(struct cpio_walk *walk, struct walked *ret,
-		       struct diag *diag)
+static int take_listed(struct cpio_walk *walk, struct walked *ret)
 {
 	const struct device *device = next_listed(walk);
 
-	/* Said once, of the line that implies them: it is longer still. */
-	while (device->implied && is_device_too_long(walk, device))
-		device = &walk->cpio->list.items[++walk->listed];
 	*ret = (struct walked){
 		.listed = true,
 		.source = (uint32_t)walk->listed,
 		.path = device->path,
 		.path_len = device->path_len,
-		.depth = depth_of(device),
+		.depth = device->depth,
 		.line = device->line,
 	};
 	walk->listed++;
-	if (is_device_too_long(walk, device))
-		return cpio_fail(walk->cpio, ret, -ENAMETOOLONG, TOO_LONG,
-				 diag);
 	return 1;
 }
 
@@ -201,7 +178,7 @@ static int take_both(struct cpio_walk *walk, struct walked *ret,
 		return take_node(walk, ret);
 	}
 	walk->taken = true;
-	return take_listed(walk, ret, diag);
+	return take_listed(walk, ret);
 }
 
 int cpio_walk_next(struct cpio_walk *walk, struct walked *ret,
@@ -223,10 +200,10 @@ int cpio_walk_next(struct cpio_walk *walk, struct walked *ret,
 	if (!device)
 		return ahead->node == TREE_NONE ? 0 : take_node(walk, ret);
 	if (ahead->node == TREE_NONE)
-		return take_listed(walk, ret, diag);
+		return take_listed(walk, ret);
 	c = path_compare(walk->path, ahead->path_len, device->path,
 			 device->path_len);
 	if (c == 0)
 		return take_both(walk, ret, diag);
-	return c < 0 ? take_node(walk, ret) : take_listed(walk, ret, diag);
+	return c < 0 ? take_node(walk, ret) : take_listed(walk, ret);
 }

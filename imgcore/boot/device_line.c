@@ -65,8 +65,8 @@ static int parse_number(const struct line *line, const char *word,
 	errno = 0;
 	n = strtoull(word, &end, 10);
 	if (*word < '0' || *word > '9' || *end != '\0' || errno || n > most)
-		return fail(line, "%s \"%s\" is no number up to %u", what, word,
-			    most);
+		return fail(line, "%s \"%.64s\" is no number up to %u", what,
+			    word, most);
 	*ret = (uint32_t)n;
 	return 0;
 }
@@ -79,7 +79,8 @@ static int parse_mode(const struct line *line, const char *word, uint32_t *mode)
 	while (*c >= '0' && *c <= '7' && n <= 07777)
 		n = n * 8 + (uint32_t)(*c++ - '0');
 	if (c == word || *c != '\0' || n > 07777)
-		return fail(line, "mode \"%s\" is no octal number up to 7777",
+		return fail(line,
+			    "mode \"%.64s\" is no octal number up to 7777",
 			    word);
 	*mode |= n;
 	return 0;
@@ -112,8 +113,24 @@ static int parse_path(const struct line *line, char *path, size_t *ret_len)
 	return 0;
 }
 
+/* Before anything is made of it: each of its directories becomes an entry. */
+static int check_length(const struct line *line, const char *what,
+			const char *word)
+{
+	size_t len = strlen(word);
+
+	return len > DEVICES_PATH_MAX
+		       ? fail(line, "%s of %zu bytes: %u at most", what, len,
+			      DEVICES_PATH_MAX)
+		       : 0;
+}
+
 static int parse_name(const struct line *line, struct device *device)
 {
+	int r = check_length(line, "NAME", line->words[1]);
+
+	if (r < 0)
+		return r;
 	device->text = strdup(line->words[1]);
 	if (!device->text)
 		return -ENOMEM;
@@ -123,6 +140,10 @@ static int parse_name(const struct line *line, struct device *device)
 
 static int parse_target(const struct line *line, struct device *device)
 {
+	int r = check_length(line, "TARGET", line->words[2]);
+
+	if (r < 0)
+		return r;
 	device->target = strdup(line->words[2]);
 	return device->target ? 0 : -ENOMEM;
 }
@@ -134,7 +155,7 @@ static int parse_device(const struct line *line, struct tree_attr *attr)
 	int r;
 
 	if (strcmp(words[0], "c") != 0 && strcmp(words[0], "b") != 0)
-		return fail(line, "\"%s\" is neither c nor b", words[0]);
+		return fail(line, "\"%.64s\" is neither c nor b", words[0]);
 	attr->mode |= *words[0] == 'c' ? S_IFCHR : S_IFBLK;
 	r = parse_number(line, words[1], "major", (1u << 12) - 1, &attr->major);
 	if (r < 0)
@@ -163,7 +184,7 @@ static int find_kind(const struct line *line, const struct kind **ret_kind)
 		return fail(line,
 			    "a file is not listed: "
 			    "put it, or a link to it, into the directory");
-	return fail(line, "\"%s\" is none of dir, nod, slink, pipe and sock",
+	return fail(line, "\"%.64s\" is none of dir, nod, slink, pipe and sock",
 		    name);
 }
 

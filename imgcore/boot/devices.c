@@ -62,6 +62,16 @@ int devices_fail(const struct devices *devices, uint64_t line, int err,
 			reason ? reason : strerror(-err));
 }
 
+static int too_many(const struct devices *devices, uint64_t line,
+		    struct diag *diag)
+{
+	return devices_fail(devices, line, -EFBIG, diag,
+			    "with this line there are more than %zu entries, "
+			    "the directories above each counted; make a second "
+			    "archive",
+			    DEVICES_ENTRIES_MAX);
+}
+
 void devices_clear(struct devices *devices)
 {
 	for (size_t i = 0; i < devices->count; i++)
@@ -92,6 +102,10 @@ static int take_line(struct reading *in, char *text)
 	struct device *new;
 	int r = device_parse(&device, text, &reason);
 
+	if (r > 0 && in->devices->count >= DEVICES_ENTRIES_MAX) {
+		device_release(&device);
+		return too_many(in->devices, in->line, in->diag);
+	}
 	if (r > 0) {
 		new = vec_push(in->devices);
 		if (new) {
@@ -211,37 +225,86 @@ static void drop_earlier(struct devices *devices)
 	devices->count = kept;
 }
 
-/* Adds the directories above `to` that are not above, or at, `from`. */
-static int add_parents(struct devices *devices, size_t from, size_t to)
+static size_t common_length(const struct device *a, const struct device *b)
 {
-	struct device child = devices->items[to];
+	size_t len = 0;
 
-	for (size_t len = 1; len < child.path_len; len++) {
-		struct device dir = {
-			.path = child.path,
+	while (len < a->path_len && len < b->path_len &&
+	       a->path[len] == b->path[len])
+		len++;
+	return len;
+}
+
+/*
+ * Adds child to `all`, and before it the directories above it that `before`,
+ * the path in front of it, neither is nor has above itself: so all stay sorted.
+ */
+static int add_with_parents(struct devices *all, const struct device *before,
+			    struct device *child)
+{
+	size_t common = before ? common_length(before, child) : 0;
+	struct device *new;
+
+	child->depth = child->path_len > 0;
+	for (size_t len = 1; len < child->path_len; len++) {
+		if (child->path[len] != '/')
+			continue;
+		child->depth++;
+		if (len < common ||
+		    (len == common && before->path_len == common))
+			continue;
+		if (all->count >= DEVICES_ENTRIES_MAX)
+			return -EFBIG;
+		new = vec_push(all);
+		if (!new)
+			return -ENOMEM;
+		*new = (struct device){
+			.path = child->path,
 			.path_len = len,
-			.line = child.line,
+			.depth = child->depth - 1,
+			.line = child->line,
 			.implied = true,
 			.attr = {
 				.mode = S_IFDIR | 0755,
-				.mtime = child.attr.mtime,
-				.mtime_ns = child.attr.mtime_ns,
+				.mtime = child->attr.mtime,
+				.mtime_ns = child->attr.mtime_ns,
 			},
 		};
-		const struct device *before = &devices->items[from];
-		struct device *new;
-
-		if (child.path[len] != '/')
-			continue;
-		if (from < to && (is_below(before, &dir) ||
-				  (before->path_len == len &&
-				   memcmp(before->path, dir.path, len) == 0)))
-			continue;
-		new = vec_push(devices);
-		if (!new)
-			return -ENOMEM;
-		*new = dir;
 	}
+	if (all->count >= DEVICES_ENTRIES_MAX)
+		return -EFBIG;
+	new = vec_push(all);
+	if (!new)
+		return -ENOMEM;
+	*new = *child;
+	return 0;
+}
+
+/* `all` has the entries of devices afterwards, or those of them it came to. */
+static int add_parents(struct devices *devices, struct diag *diag)
+{
+	struct devices all = { 0 };
+	size_t n = devices->count;
+	int r = 0;
+
+	if (vec_reserve(&all, n) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct device *child = &devices->items[i];
+
+		r = add_with_parents(&all, i ? child - 1 : NULL, child);
+		if (r == -EFBIG)
+			r = too_many(devices, child->line, diag);
+	}
+	if (r < 0) {
+		/* The texts stay with the lines. */
+		vec_free(&all);
+		return r;
+	}
+	free(devices->items);
+	devices->items = all.items;
+	devices->count = all.count;
+	devices->size = all.size;
 	return 0;
 }
 
@@ -274,19 +337,12 @@ static void sort(struct devices *devices)
 
 static int complete(struct devices *devices, struct diag *diag)
 {
-	size_t count;
 	int r;
 
 	sort(devices);
 	drop_earlier(devices);
-	count = devices->count;
-	for (size_t i = 0; i < count; i++) {
-		r = add_parents(devices, i ? i - 1 : 0, i);
-		if (r < 0)
-			return r;
-	}
-	sort(devices);
-	return check_parents(devices, diag);
+	r = add_parents(devices, diag);
+	return r < 0 ? r : check_parents(devices, diag);
 }
 
 int devices_read(struct devices *devices, const struct tree *tree, tree_id file,
@@ -299,6 +355,11 @@ int devices_read(struct devices *devices, const struct tree *tree, tree_id file,
 	if (r < 0)
 		return r;
 	tree_get(tree, file, &info);
+	if (info.size > DEVICES_SIZE_MAX)
+		return diag_set(diag, -EFBIG, devices->path,
+				"a list of %llu bytes: %llu at most",
+				(unsigned long long)info.size,
+				(unsigned long long)DEVICES_SIZE_MAX);
 	in.mtime = info.attr.mtime;
 	in.mtime_ns = info.attr.mtime_ns;
 	r = read_lines(&in, tree, file, info.size);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -108,16 +109,29 @@ static int take_initrds(struct reading *reading, const struct kernel *found)
 	return r;
 }
 
+static int compare_places(const void *a, const void *b)
+{
+	const struct kernel *x = a;
+	const struct kernel *y = b;
+
+	if (x->entry.partition != y->entry.partition)
+		return x->entry.partition < y->entry.partition ? -1 : 1;
+	return (x->node > y->node) - (x->node < y->node);
+}
+
+/* Among those that were found by their names, which are the first. */
 static struct kernel *find_kernel(const struct reading *reading, tree_id node)
 {
-	struct kernels *kernels = &reading->finder->kernels;
+	const struct finder *finder = reading->finder;
+	const struct kernel key = {
+		.entry.partition = reading->partition,
+		.node = node,
+	};
 
-	for (size_t i = 0; i < kernels->count; i++)
-		if (kernels->items[i].found && kernels->items[i].node == node &&
-		    kernels->items[i].entry.partition == reading->partition &&
-		    !kernels->items[i].bls.id)
-			return &kernels->items[i];
-	return NULL;
+	if (finder->n_named == 0)
+		return NULL;
+	return bsearch(&key, finder->kernels.items, finder->n_named,
+		       sizeof(key), compare_places);
 }
 
 static int copy_text(char **ret, const char *text)
@@ -209,19 +223,28 @@ static int keep(struct reading *reading)
 {
 	struct kernel *kernel = &reading->kernel;
 	struct kernel *kept;
-	int r = copy_text(&kernel->entry.bls, reading->path);
 
-	if (r < 0)
-		return r;
 	replace_found(reading);
-	kernel->bls = reading->bls;
-	reading->bls = (struct bls){ 0 };
 	kept = vec_push(&reading->finder->kernels);
 	if (!kept)
 		return -ENOMEM;
 	*kept = *kernel;
 	*kernel = (struct kernel){ 0 };
 	return 0;
+}
+
+/* What is known of the entry goes to its kernel. */
+static int complete(struct reading *reading)
+{
+	struct kernel *kernel = &reading->kernel;
+	int r = copy_text(&kernel->entry.bls, reading->path);
+
+	if (r < 0)
+		return r;
+	kernel->bls = reading->bls;
+	reading->bls = (struct bls){ 0 };
+	return finder_take(&reading->finder->taken, kernel_size(kernel),
+			   &reading->reason);
 }
 
 static int read_file(struct reading *reading, tree_id file, const char *name)
@@ -262,6 +285,8 @@ static int read_entry(struct finder *finder, unsigned partition,
 		return -ENOMEM;
 	}
 	r = read_file(&reading, file, name);
+	if (r == 0 && !reading.reason)
+		r = complete(&reading);
 	if (r < 0)
 		return r;
 	if (!reading.reason)
@@ -338,7 +363,13 @@ static int find_in(struct finder *finder, unsigned partition)
 
 int entries_find(struct finder *finder)
 {
-	int r = find_in(finder, 1);
+	struct kernels *kernels = &finder->kernels;
+	int r;
 
+	finder->n_named = kernels->count;
+	if (kernels->count > 0)
+		qsort(kernels->items, kernels->count, sizeof(*kernels->items),
+		      compare_places);
+	r = find_in(finder, 1);
 	return r < 0 ? r : find_in(finder, 2);
 }

@@ -170,6 +170,9 @@ static int finish_kernel(struct finder *finder, struct kernel *kernel,
 	kernel->mtime = info.attr.mtime;
 	kernel->mtime_ns = info.attr.mtime_ns;
 	r = make_arguments(finder, kernel, common, &reason);
+	if (r == 0 && !reason)
+		r = finder_take(&finder->taken_arguments,
+				strlen(entry->arguments), &reason);
 	if (r < 0)
 		return r;
 	*ret_keep = !reason;
@@ -300,21 +303,69 @@ static int compare_rejects(const void *a, const void *b)
 	return r ? r : (int)x->partition - (int)y->partition;
 }
 
+/*
+ * Whether the menu has room for one more. GRUB reads all of it before it shows
+ * the first line.
+ */
+static int menu_room(struct finder *finder, const struct boot_kernels *kernels,
+		     const struct kernel *kernel, size_t *menu_size,
+		     bool *ret_room)
+{
+	const struct boot_entry *entry = &kernel->entry;
+	char *reason = NULL;
+	size_t size = 0;
+	int r = menu_entry_size(entry, &size);
+	int n;
+
+	if (r < 0)
+		return r;
+	*ret_room = true;
+	if (kernels->entries.count >= MENU_KERNELS_MAX)
+		n = asprintf(&reason,
+			     "no room in the menu, which has %u kernels; "
+			     "remove some",
+			     MENU_KERNELS_MAX);
+	else if (size > MENU_SIZE_MAX - *menu_size)
+		n = asprintf(&reason,
+			     "no room in the menu: its entry has %zu bytes, "
+			     "and %zu of %u are left; remove some kernels",
+			     size, MENU_SIZE_MAX - *menu_size, MENU_SIZE_MAX);
+	else {
+		*menu_size += size;
+		return 0;
+	}
+	*ret_room = false;
+	return n < 0 ? -ENOMEM
+		     : finder_reject_kernel(
+			       finder, entry->partition,
+			       entry->bls ? entry->bls : entry->path, reason);
+}
+
 /* Moves what was found into what is kept: the default first. */
 static int hand_over(struct finder *finder, const char *default_entry,
 		     struct boot_kernels *kernels)
 {
 	struct kernels *found = &finder->kernels;
 	size_t first = find_default(found, default_entry);
+	size_t menu_size = 0;
 
 	if (found->count && vec_reserve(&kernels->entries, found->count) < 0)
 		return -ENOMEM;
 	kernels->no_default = default_entry && first == found->count;
-	if (first < found->count)
-		push_entry(kernels, &found->items[first]);
-	for (size_t i = 0; i < found->count; i++)
-		if (i != first)
-			push_entry(kernels, &found->items[i]);
+	for (size_t i = 0; i <= found->count; i++) {
+		size_t at = i == 0 ? first : i - 1;
+		bool room;
+		int r;
+
+		if (at == found->count || (i > 0 && at == first))
+			continue;
+		r = menu_room(finder, kernels, &found->items[at], &menu_size,
+			      &room);
+		if (r < 0)
+			return r;
+		if (room)
+			push_entry(kernels, &found->items[at]);
+	}
 	vec_shrink(&finder->rejects);
 	kernels->rejects = finder->rejects;
 	finder->rejects = (struct rejects){ 0 };

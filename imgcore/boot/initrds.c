@@ -153,25 +153,65 @@ static int find_main(struct search *s)
 		       : find_pair(s, try_versions);
 }
 
-/* Every initrd beside a kernel that has a directory of its own. */
+/* The first child of a directory whose name is not below `name`. */
+static uint32_t first_from(const struct tree *tree, const struct tree_info *dir,
+			   const char *name)
+{
+	uint32_t lo = 0;
+	uint32_t hi = dir->n_children;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		size_t len = strlen(name);
+		struct tree_info info;
+		int c;
+
+		tree_get(tree, dir->first_child + mid, &info);
+		c = memcmp(info.name, name,
+			   info.name_len < len ? info.name_len : len);
+		if (c < 0 || (c == 0 && info.name_len < len))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/*
+ * Every initrd beside a kernel that has a directory of its own. Names are
+ * sorted, and only so many are looked at: for each kernel it is done again.
+ */
 static int find_all(struct search *s)
 {
+	static const char *const starts[] = { "initramfs", "initrd" };
 	const struct place *place = s->place;
 	const struct tree *tree = s->finder->trees[place->partition - 1];
 	struct tree_info dir;
+	unsigned n = 0;
 	int r = 0;
 
 	tree_get(tree, place->dir, &dir);
-	for (uint32_t i = 0; i < dir.n_children && r == 0; i++) {
-		_cleanup_free_ char *name = NULL;
-		struct tree_info info;
+	for (size_t k = 0; k < ARRAY_SIZE(starts); k++) {
+		uint32_t i = first_from(tree, &dir, starts[k]);
 
-		tree_get(tree, dir.first_child + i, &info);
-		name = strndup(info.name, info.name_len);
-		if (!name)
-			return -ENOMEM;
-		if (name_kind(name, true) == NAME_INITRD && !strchr(name, '\r'))
-			r = try_name(s, name);
+		for (; i < dir.n_children && r == 0; i++) {
+			_cleanup_free_ char *name = NULL;
+			struct tree_info info;
+
+			tree_get(tree, dir.first_child + i, &info);
+			name = strndup(info.name, info.name_len);
+			if (!name)
+				return -ENOMEM;
+			if (!name_starts(name, starts[k]))
+				break;
+			if (++n > INITRDS_MAX) {
+				s->kernel->crowded = true;
+				return 0;
+			}
+			if (name_kind(name, true) == NAME_INITRD &&
+			    !strchr(name, '\r'))
+				r = try_name(s, name);
+		}
 	}
 	return r;
 }

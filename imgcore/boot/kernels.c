@@ -45,6 +45,41 @@ int finder_reject_kernel(struct finder *finder, unsigned partition,
 	return finder_reject(finder, partition, path, reason, true);
 }
 
+int finder_take(size_t *taken, size_t size, char **ret_reason)
+{
+	if (size <= FOUND_MAX - *taken) {
+		*taken += size;
+		return 0;
+	}
+	if (asprintf(ret_reason,
+		     "too much to boot: names and command lines of what was "
+		     "found before have %zu bytes, of %zu at most",
+		     *taken, FOUND_MAX) >= 0)
+		return 0;
+	*ret_reason = NULL;
+	return -ENOMEM;
+}
+
+static size_t text_size(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+size_t kernel_size(const struct kernel *kernel)
+{
+	const struct boot_entry *entry = &kernel->entry;
+	const struct bls *bls = &kernel->bls;
+	size_t size = sizeof(*kernel) + text_size(entry->path) +
+		      text_size(entry->bls) + text_size(bls->title) +
+		      text_size(bls->linux_path) + text_size(bls->options);
+
+	for (size_t i = 0; i < entry->n_initrds; i++)
+		size += text_size(entry->initrds[i]);
+	for (size_t i = 0; i < bls->n_initrds; i++)
+		size += text_size(bls->initrds[i]);
+	return size;
+}
+
 int finder_use(struct finder *finder, unsigned partition, tree_id node)
 {
 	struct nodes *used = &finder->used[partition - 1];
@@ -216,6 +251,16 @@ static int add_kernel(struct finder *finder, const struct place *place,
 		return reject_name(finder, place, name,
 				   "leads to no file on its partition", true);
 	r = fill_kernel(finder, place, name, &kernel, &reason);
+	if (r == 0 && !reason && kernel.crowded &&
+	    asprintf(&reason,
+		     "has more than %u initrds in its directory; name the one "
+		     "that goes with it",
+		     INITRDS_MAX) < 0) {
+		reason = NULL;
+		r = -ENOMEM;
+	}
+	if (r == 0 && !reason)
+		r = finder_take(&finder->taken, kernel_size(&kernel), &reason);
 	if (r < 0) {
 		free(reason);
 		return r;

@@ -39,9 +39,15 @@ static tree_id step(const struct tree *tree, tree_id dir, const char *name,
 	return tree_child(tree, dir, name, len);
 }
 
+/* What may still be spent: links, and names, which few links can repeat. */
+struct budget {
+	unsigned links;
+	unsigned names;
+};
+
 /* Recursion ends with the links that are left. */
 static tree_id follow(const struct tree *tree, tree_id dir, const char *path,
-		      size_t len, unsigned *links)
+		      size_t len, struct budget *left)
 {
 	const char *end = path + len;
 	tree_id at = len && *path == '/' ? TREE_ROOT : dir;
@@ -52,17 +58,17 @@ static tree_id follow(const struct tree *tree, tree_id dir, const char *path,
 		tree_id parent = at;
 		struct tree_info info;
 
-		if (!lookup_is_dir(tree, at))
+		if (!lookup_is_dir(tree, at) || left->names-- == 0)
 			return TREE_NONE;
 		at = step(tree, parent, path, n);
 		if (at == TREE_NONE)
 			return TREE_NONE;
 		tree_get(tree, at, &info);
 		if (S_ISLNK(info.attr.mode)) {
-			if ((*links)-- == 0)
+			if (left->links-- == 0)
 				return TREE_NONE;
 			at = follow(tree, parent, info.target,
-				    (size_t)info.size, links);
+				    (size_t)info.size, left);
 			if (at == TREE_NONE)
 				return TREE_NONE;
 		}
@@ -77,7 +83,9 @@ static tree_id follow(const struct tree *tree, tree_id dir, const char *path,
 tree_id lookup(const struct tree *tree, tree_id dir, const char *path,
 	       size_t len, unsigned links_max)
 {
-	return follow(tree, dir, path, len, &links_max);
+	struct budget budget = { links_max, LOOKUP_NAMES };
+
+	return follow(tree, dir, path, len, &budget);
 }
 
 bool lookup_file(const struct tree *tree, const char *path,

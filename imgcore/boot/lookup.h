@@ -13,6 +13,11 @@
  */
 #define LOOKUP_LINKS_GRUB  7u
 #define LOOKUP_LINKS_LINUX 40u
+/*
+ * Names on the way, those of links counted: no path of a disk has a hundred,
+ * and a file of each of many names may lead the whole way.
+ */
+#define LOOKUP_NAMES 512u
 
 /*
  * The node that path leads to from dir, or TREE_NONE. A path that starts with a

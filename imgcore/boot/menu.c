@@ -159,6 +159,17 @@ static int put_entry(FILE *f, const struct boot_entry *entry)
 	return r < 0 ? r : put_body(f, entry, " single");
 }
 
+int menu_entry_size(const struct boot_entry *entry, size_t *ret_size)
+{
+	_cleanup_free_ char *text = NULL;
+	FILE *f = open_memstream(&text, ret_size);
+	int r = f ? put_entry(f, entry) : -ENOMEM;
+
+	if (f && fclose(f) != 0)
+		r = -ENOMEM;
+	return r;
+}
+
 /* What the user adds: as grub-mkconfig's 41_custom does. */
 static void put_custom(FILE *f)
 {

@@ -2,13 +2,11 @@
 #include "boot/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
-
-/* No command line is a hundredth of this; more is not read for nothing. */
-#define TEXT_MAX (1u << 20)
 
 static int reason_is(const char *reason, char **ret_reason)
 {
@@ -26,8 +24,13 @@ int text_read(const struct tree *tree, tree_id file, char **ret_text,
 
 	*ret_text = *ret_reason = NULL;
 	tree_get(tree, file, &info);
-	if (info.size > TEXT_MAX)
-		return reason_is("is no text: larger than 1 MiB", ret_reason);
+	if (info.size > TEXT_MAX) {
+		if (asprintf(ret_reason, "has %llu bytes: %u at most",
+			     (unsigned long long)info.size, TEXT_MAX) >= 0)
+			return 0;
+		*ret_reason = NULL;
+		return -ENOMEM;
+	}
 	text = calloc(1, (size_t)info.size + 1);
 	if (!text)
 		return -ENOMEM;

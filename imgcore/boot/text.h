@@ -6,6 +6,9 @@
 
 struct diag;
 
+/* No command line is a tenth of this; more is not read for nothing. */
+#define TEXT_MAX 65536u
+
 /*
  * A small text file, whole, terminated. 0 with either the text or a reason why
  * there is none, which the caller frees; -ESTALE with a diagnostic, -ENOMEM.

@@ -62,54 +62,61 @@ static int graft_file(const struct grafting *g, builder_id parent, tree_id dir,
 	return 0;
 }
 
-/* Those among the entries of a directory, which is at `path`. */
-static int graft_in(const struct grafting *g, const char *path, tree_id dir,
-		    bool deeper);
+/* A directory with archives in it, which the builder has with the first. */
+struct holder {
+	struct holder *above;
+	const char *name; /* a path where nothing is above */
+	builder_id id; /* 0: the builder does not have it */
+};
 
-static int graft_entry(const struct grafting *g, const char *path, tree_id id,
-		       bool deeper)
+/* It cannot be there yet, by another entry: names in a directory differ. */
+static int holder_make(const struct grafting *g, struct holder *holder)
 {
-	_cleanup_free_ char *below = NULL;
-	_cleanup_free_ char *name = NULL;
-	struct tree_info info;
-	builder_id parent;
-	int r;
+	int r = 0;
 
-	tree_get(g->archives, id, &info);
-	if (!S_ISDIR(info.attr.mode))
+	if (holder->id != 0)
 		return 0;
-	name = name_copy(&info);
-	if (!name)
-		return fail(g, id, -ENOMEM);
-	if (boot_is_archive(name, info.name_len)) {
-		r = tree_builder_mkdirs(g->grafts, 0, path, g->attr, &parent);
-		return r < 0 ? fail(g, id, r)
-			     : graft_file(g, parent, id, &info, name);
-	}
-	if (!deeper)
-		return 0;
-	if (asprintf(&below, "%s/%s", path, name) < 0) {
-		below = NULL;
-		return fail(g, id, -ENOMEM);
-	}
-	return graft_in(g, below, id, false);
+	if (!holder->above)
+		return tree_builder_mkdirs(g->grafts, 0, holder->name, g->attr,
+					   &holder->id);
+	r = holder_make(g, holder->above);
+	if (r < 0)
+		return r;
+	return tree_builder_add(g->grafts, holder->above->id, holder->name,
+				strlen(holder->name), g->attr, &holder->id);
 }
 
-static int graft_in(const struct grafting *g, const char *path, tree_id dir,
-		    bool deeper)
+/* Those among the entries of a directory. */
+static int graft_in(const struct grafting *g, struct holder *holder,
+		    tree_id dir)
 {
-	struct tree_info info;
+	struct tree_info above;
+	int r = 0;
 
-	tree_get(g->archives, dir, &info);
-	for (uint32_t i = 0; i < info.n_children; i++) {
-		int r = diag_tell(
-			g->diag,
-			graft_entry(g, path, info.first_child + i, deeper));
+	tree_get(g->archives, dir, &above);
+	for (uint32_t i = 0; i < above.n_children && r == 0; i++) {
+		tree_id id = above.first_child + i;
+		_cleanup_free_ char *name = NULL;
+		struct tree_info info;
 
-		if (r < 0)
-			return r;
+		tree_get(g->archives, id, &info);
+		if (!S_ISDIR(info.attr.mode))
+			continue;
+		name = name_copy(&info);
+		if (!name)
+			return fail(g, id, -ENOMEM);
+		if (boot_is_archive(name, info.name_len)) {
+			r = holder_make(g, holder);
+			r = r < 0 ? fail(g, id, r)
+				  : graft_file(g, holder->id, id, &info, name);
+		} else if (!holder->above) {
+			struct holder below = { .above = holder, .name = name };
+
+			r = graft_in(g, &below, id);
+		}
+		r = diag_tell(g->diag, r);
 	}
-	return 0;
+	return r;
 }
 
 int archives_graft(const struct tree *archives, const char *in,
@@ -117,7 +124,8 @@ int archives_graft(const struct tree *archives, const char *in,
 		   struct diag *diag)
 {
 	const struct grafting g = { archives, attr, grafts, diag };
+	struct holder holder = { .name = in };
 	tree_id dir = tree_find(archives, in);
 
-	return dir == TREE_NONE ? 0 : graft_in(&g, in, dir, true);
+	return dir == TREE_NONE ? 0 : graft_in(&g, &holder, dir);
 }

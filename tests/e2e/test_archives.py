@@ -198,3 +198,23 @@ def test_wrong_list_of_devices(box, dirdisk, src):
         have = (point / INITRAMFS).read_bytes()
         assert have == packed(src / INITRAMFS, [b"devices"])
     disk.unmount()
+
+
+def test_list_of_a_hundred_thousand_levels(box, dirdisk, src):
+    """Each level would be a directory of its own: it is refused at once."""
+    deep = b"pipe " + b"a/" * 100000 + b"b 0600 0 0\n"
+    line = f"{INITRAMFS}/devices:1: NAME of 200001 bytes: 4095 at most"
+    sources.write(src, f"{INITRAMFS}/devices", deep)
+    done = dirdisk.run(
+        "--no-grub", src, box.dir("none"), check=False, timeout=60
+    )
+    assert done.returncode == 3 and line in done.text, done.text
+    sources.write(src, f"{INITRAMFS}/devices", b"")
+    disk = dirdisk(src, None, "--no-grub")
+    sources.write(src, f"{INITRAMFS}/devices", deep)
+    with pytest.raises(OSError):
+        disk.read(0, 512)
+    assert line in (disk.mnt / "info/log").read_text()
+    sources.write(src, f"{INITRAMFS}/devices", b"")
+    disk.read(0, 512)
+    disk.unmount()

@@ -52,11 +52,31 @@ static void without_words(void **state)
 	assert_string_equal(findings.items[0].reason, strerror(EIO));
 }
 
+/* In seconds, where comparing each with each other takes minutes. */
+static void among_many(void **state)
+{
+	_cleanup_findings_ struct findings findings = { 0 };
+	const unsigned n = 200000;
+
+	alarm(120);
+	for (unsigned i = 0; i < 2 * n; i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "src/%u", i % n);
+		add(&findings, path, "wrong");
+	}
+	findings_unite(&findings);
+	alarm(0);
+	assert_int_equal(findings.count, n);
+	assert_string_equal(findings.items[n - 1].path, "src/199999");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_twice),
 		cmocka_unit_test(without_words),
+		cmocka_unit_test(among_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
