@@ -198,7 +198,8 @@ static void bad_files(void **state)
 	free((void *)files[3].bytes);
 	assert_paths(kernels, NO_PATHS);
 	assert_rejected(kernels, "/kernels/vmlinuz-6.1", "zero byte");
-	assert_rejected(kernels, "/kernels/vmlinuz-6.2", "1048577 bytes: 65536 at most");
+	assert_rejected(kernels, "/kernels/vmlinuz-6.2",
+			"1048577 bytes: 65536 at most");
 }
 
 static void assert_root(const struct file *init, bool expected)
