@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "confine.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -14,7 +13,6 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/sem.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -127,30 +125,6 @@ static void rules_allow(const struct rules *rules, int fd, uint64_t rights)
 			LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
 }
 
-/* The files that links in a directory lead to. */
-static void rules_allow_linked(const struct rules *rules, int dir_fd)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	if (!dir) {
-		base_closep(&fd);
-		return;
-	}
-	while ((entry = readdir(dir))) {
-		_cleanup_close_ int file = -1;
-		struct stat st;
-
-		if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN)
-			continue;
-		file = openat(dir_fd, entry->d_name, O_PATH | O_CLOEXEC);
-		if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode))
-			rules_allow(rules, file, LANDLOCK_ACCESS_FS_READ_FILE);
-	}
-	closedir(dir);
-}
-
 static void rules_end(struct rules *rules)
 {
 	if (rules->fd >= 0)
@@ -167,12 +141,6 @@ static void confine_files(const struct confine_files *files)
 	rules_begin(&rules, RIGHTS_READ | RIGHTS_CHANGE);
 	rules_allow(&rules, files->src_fd, RIGHTS_READ);
 	rules_allow(&rules, files->tmp_fd, RIGHTS_TMP);
-	for (size_t i = 0; i < ARRAY_SIZE(files->grub_fd); i++) {
-		if (files->grub_fd[i] < 0)
-			continue;
-		rules_allow(&rules, files->grub_fd[i], RIGHTS_READ);
-		rules_allow_linked(&rules, files->grub_fd[i]);
-	}
 	/* Threads open it for channels of their own. */
 	rules_allow(&rules, fuse, RIGHTS_FILE);
 	if (SANITIZED) {

@@ -21,7 +21,6 @@ void confine_capabilities(bool trusted);
 /* Descriptors of directories; -1: there is none. */
 struct confine_files {
 	int src_fd; /* read, with what is mounted below it */
-	int grub_fd[2]; /* read, with the files that links in them lead to */
 	int tmp_fd; /* read, and files made and written */
 };
 

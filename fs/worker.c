@@ -223,20 +223,16 @@ static void load_cancellation(void)
 }
 
 /* No program is run from here on. */
-static int confine(void *context, const struct boot_grub *grub,
-		   struct diag *diag)
+static int confine(void *context, struct diag *diag)
 {
 	const struct service *service = context;
 	const struct worker *worker = service->worker;
 	struct confine_files files = {
 		.src_fd = worker->src_fd,
-		.grub_fd = { -1, -1 },
 		.tmp_fd = worker->tmp_fd,
 	};
 	int r;
 
-	if (grub)
-		boot_grub_dirs(grub, files.grub_fd);
 	/* From here on nothing is looked up from where the user stood. */
 	r = chdir("/") < 0 ? -errno : 0;
 	if (r == 0 && !worker->options->foreground)

@@ -280,12 +280,6 @@ void boot_grub_free(struct boot_grub *grub)
 	free(grub);
 }
 
-void boot_grub_dirs(const struct boot_grub *grub, int ret_fds[2])
-{
-	ret_fds[0] = grub->dir_fd;
-	ret_fds[1] = grub->font_fd;
-}
-
 size_t boot_grub_core_size(const struct boot_grub *grub)
 {
 	return grub->core_size;

@@ -355,7 +355,7 @@ int live_new(struct live **ret_live, const struct live_options *options,
 		return diag_set(diag, r, image->src_path, NULL);
 	r = image_find_grub(image, &live->grub, diag);
 	if (r == 0 && options->begin)
-		r = options->begin(options->context, live->grub, diag);
+		r = options->begin(options->context, diag);
 	if (r == 0)
 		r = get_newest(live, diag);
 	if (r < 0)

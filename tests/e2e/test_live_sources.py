@@ -4,7 +4,6 @@
 import mmap
 import os
 import shutil
-import time
 
 import pytest
 
@@ -243,23 +242,4 @@ def test_file_systems_below_the_tree(box, dirdisk):
     assert seen.listed("dir/after") == []
     box.umount(src / "dir/after")
     seen.assert_clean()
-    disk.unmount()
-
-
-def test_grub_that_is_gone_is_not_a_tree_at_work(box, dirdisk):
-    """The open says at once what is missing; SRC has nothing to wait for."""
-    src = sources.small(box.dir("src"))
-    grub = box.root / "i386-pc"
-    shutil.copytree("/usr/lib/grub/i386-pc", grub)
-    disk = dirdisk(src, None, f"--grub-dir={grub}")
-    (grub / "linux.mod").unlink()
-    (grub / "linux.mod").symlink_to("gone")
-    sources.write(src, "kernels/new", b"x")
-    begin = time.monotonic()
-    try:
-        disk.read(0, 512)
-    except OSError as error:
-        assert error.errno != errno.EAGAIN
-        assert "linux.mod" in (disk.mnt / "info/log").read_text()
-    assert time.monotonic() - begin < 2.5
     disk.unmount()

@@ -56,8 +56,6 @@ struct boot_grub;
 int boot_grub_new(struct boot_grub **ret_grub,
 		  const struct boot_options *options, struct diag *diag);
 void boot_grub_free(struct boot_grub *grub);
-/* The directories that its files are opened beneath; -1: there is none. */
-void boot_grub_dirs(const struct boot_grub *grub, int ret_fds[2]);
 /* Bytes of core.img, whole sectors. */
 size_t boot_grub_core_size(const struct boot_grub *grub);
 

@@ -16,7 +16,6 @@
 
 #include "imgcore/image.h"
 
-struct boot_grub;
 struct diag;
 struct generation;
 struct live;
@@ -40,11 +39,9 @@ struct live_options {
 		    struct opener **ret_opener);
 	/*
 	 * Called once, before the first scan: no other path is looked up from
-	 * here on, and no program is run. grub: NULL where there is none. May
-	 * be NULL.
+	 * here on, and no program is run. May be NULL.
 	 */
-	int (*begin)(void *context, const struct boot_grub *grub,
-		     struct diag *diag);
+	int (*begin)(void *context, struct diag *diag);
 	/* A line for the log, now and then; any thread; may be NULL. */
 	void (*notice)(void *context, const struct diag *diag, int err);
 	void *context;
