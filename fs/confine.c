@@ -4,19 +4,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/fuse.h>
+#include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/apart.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/math.h"
 #include "base/xattr_calls.h"
 
@@ -134,15 +138,12 @@ static void rules_end(struct rules *rules)
 
 static void confine_files(const struct confine_files *files)
 {
-	_cleanup_close_ int fuse = open("/dev/fuse", O_PATH | O_CLOEXEC);
 	_cleanup_close_ int root = -1;
 	struct rules rules;
 
 	rules_begin(&rules, RIGHTS_READ | RIGHTS_CHANGE);
 	rules_allow(&rules, files->src_fd, RIGHTS_READ);
 	rules_allow(&rules, files->tmp_fd, RIGHTS_TMP);
-	/* Threads open it for channels of their own. */
-	rules_allow(&rules, fuse, RIGHTS_FILE);
 	if (SANITIZED) {
 		root = open("/", O_PATH | O_CLOEXEC);
 		rules_allow(&rules, root, RIGHTS_READ);
@@ -151,6 +152,9 @@ static void confine_files(const struct confine_files *files)
 }
 
 /* ---- seccomp: system calls ---- */
+
+/* Of bytes; the kernel takes 4096 instructions of 8. */
+#define MAX_FILTER 32768u
 
 /* By name: each architecture has its own selection. */
 static const char *const of_worker[] = {
@@ -181,6 +185,8 @@ static const char *const of_worker[] = {
 	"nanosleep", "gettimeofday", "time", "getuid", "geteuid", "getgid",
 	"getegid", "getuid32", "geteuid32", "getgid32", "getegid32",
 	"getrlimit", "ugetrlimit", "getrandom", "sysinfo", "uname",
+	/* a child for libparted */
+	"wait4", "waitpid", "alarm", "setitimer",
 	/* messages to the supervisor */
 	"sendmsg", "sendto", "recvmsg", "poll", "ppoll", "ppoll_time64"
 };
@@ -209,66 +215,144 @@ static const char *const of_opener[] = {
 #define CLONE_FLAGS SCMP_A0
 #endif
 
-static void allow_special(scmp_filter_ctx filter)
+/* The calls that a filter allows, and where to it is written. */
+struct filter {
+	const char *const *allowed;
+	size_t n;
+	bool of_worker; /* allows some more, with certain arguments */
+	int fd;
+};
+
+/* A call that this architecture does not have is left out, no other. */
+static int allow(scmp_filter_ctx filter, int number, unsigned n,
+		 const struct scmp_arg_cmp *arguments)
+{
+	int r = number == __NR_SCMP_ERROR
+			? 0
+			: seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number,
+						 n, arguments);
+
+	return r == -ENOMEM || r == -EFAULT ? r : 0;
+}
+
+static int allow_special(scmp_filter_ctx filter)
 {
 	/*
-	 * Threads, and no namespaces. What clone3 is asked for cannot be seen
-	 * from here: the C library does without it.
+	 * Threads and children, and no namespaces. What clone3 is asked for
+	 * cannot be seen from here: the C library does without it.
 	 */
-	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-			 CLONE_FLAGS(SCMP_CMP_MASKED_EQ, NAMESPACES, 0));
-	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(unshare), 1,
-			 SCMP_A0(SCMP_CMP_EQ, CLONE_FILES));
-	/* Of newer kernels than libseccomp may know. */
-	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_getxattrat, 0);
-	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_listxattrat, 0);
+	const struct scmp_arg_cmp no_namespaces =
+		CLONE_FLAGS(SCMP_CMP_MASKED_EQ, NAMESPACES, 0);
+	const struct scmp_arg_cmp own_files = SCMP_A0(SCMP_CMP_EQ, CLONE_FILES);
 	/* libdevmapper, which comes with libparted, says if there are none. */
-	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(semctl), 1,
-			 SCMP_A2_32(SCMP_CMP_EQ, SEM_INFO));
-	/* libfuse's threads ask for a channel of their own. */
-	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-			 SCMP_A1_32(SCMP_CMP_EQ, FUSE_DEV_IOC_CLONE));
+	const struct scmp_arg_cmp semaphores = SCMP_A2_32(SCMP_CMP_EQ,
+							  SEM_INFO);
 	/* Limits of its own may be read, none set. */
-	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-			 SCMP_A0_32(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+	const struct scmp_arg_cmp own_limits[] = {
+		SCMP_A0_32(SCMP_CMP_EQ, 0),
+		SCMP_A2(SCMP_CMP_EQ, 0),
+	};
+	const struct {
+		int number;
+		unsigned n;
+		const struct scmp_arg_cmp *arguments;
+	} calls[] = {
+		{ SCMP_SYS(clone), 1, &no_namespaces },
+		{ SCMP_SYS(unshare), 1, &own_files },
+		/* Of newer kernels than libseccomp may know. */
+		{ SYS_getxattrat, 0, NULL },
+		{ SYS_listxattrat, 0, NULL },
+		{ SCMP_SYS(semctl), 1, &semaphores },
+		{ SCMP_SYS(prlimit64), 2, own_limits },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)
+		r = allow(filter, calls[i].number, calls[i].n,
+			  calls[i].arguments);
+	return r;
 }
 
-static void confine_calls(const char *const *allowed, size_t n, bool special)
+/*
+ * In a child: where libseccomp is short of memory it crashes, loops, or writes
+ * a filter with gaps and says that all is well.
+ */
+static int filter_write(void *context)
 {
+	const struct filter *f = context;
 	/* What a newer C library tries first looks like an older kernel. */
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	int r = filter ? 0 : -ENOMEM;
 
-	if (!filter)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		int number = seccomp_syscall_resolve_name(allowed[i]);
-
-		if (number != __NR_SCMP_ERROR)
-			seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-	}
-	if (special)
-		allow_special(filter);
-	seccomp_load(filter);
-	seccomp_release(filter);
+	for (size_t i = 0; r == 0 && i < f->n; i++)
+		r = allow(filter, seccomp_syscall_resolve_name(f->allowed[i]),
+			  0, NULL);
+	if (r == 0 && f->of_worker)
+		r = allow_special(filter);
+	return r < 0 ? r : seccomp_export_bpf(filter, f->fd);
 }
 
-void confine_worker(const struct confine_files *files)
+/* Whether every call that is allowed is compared with somewhere. */
+static bool filter_is_whole(const struct filter *f,
+			    const struct sock_fprog *program)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		int number = seccomp_syscall_resolve_name(f->allowed[i]);
+		unsigned at = 0;
+
+		/* Negative: of another architecture. */
+		while (number >= 0 && at < program->len &&
+		       (program->filter[at].code !=
+				(BPF_JMP | BPF_JEQ | BPF_K) ||
+			program->filter[at].k != (uint32_t)number))
+			at++;
+		if (number >= 0 && at == program->len)
+			return false;
+	}
+	return true;
+}
+
+static int confine_calls(const char *const *allowed, size_t n, bool of_worker)
+{
+	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct filter f = { allowed, n, of_worker, fd };
+	_cleanup_free_ uint8_t *bytes = NULL;
+	struct sock_fprog program;
+	size_t len;
+	int r = fd < 0 ? -errno : apart_run(filter_write, &f);
+
+	if (r == 0)
+		r = io_read_file(fd, MAX_FILTER, &bytes, &len);
+	if (r < 0)
+		return r == -ECHILD ? -ENOMEM : r;
+	program.len = (unsigned short)(len / sizeof(struct sock_filter));
+	program.filter = (struct sock_filter *)bytes;
+	if (!filter_is_whole(&f, &program))
+		return -ENOMEM;
+	/* A kernel without filters: as good as it can be. */
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return 0;
+}
+
+int confine_worker(const struct confine_files *files)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return;
+		return 0;
 	confine_files(files);
-	if (!SANITIZED)
-		confine_calls(of_worker, ARRAY_SIZE(of_worker), true);
+	return SANITIZED
+		       ? 0
+		       : confine_calls(of_worker, ARRAY_SIZE(of_worker), true);
 }
 
-void confine_opener(void)
+int confine_opener(void)
 {
 	struct rules rules;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return;
+		return 0;
 	rules_begin(&rules, RIGHTS_CHANGE);
 	rules_end(&rules);
-	if (!SANITIZED)
-		confine_calls(of_opener, ARRAY_SIZE(of_opener), false);
+	return SANITIZED
+		       ? 0
+		       : confine_calls(of_opener, ARRAY_SIZE(of_opener), false);
 }

@@ -13,6 +13,7 @@
 #include <fuse_log.h>
 
 #include "base/cleanup.h"
+#include "base/memstream.h"
 #include "channel.h"
 #include "imgcore/diag.h"
 
@@ -92,25 +93,18 @@ uint64_t log_count(void)
 
 int log_text(char **ret_text)
 {
-	_cleanup_fclose_ FILE *file = NULL;
-	char *text = NULL;
-	size_t len;
+	struct memstream stream;
+	FILE *file = memstream_open(&stream);
 	uint64_t first;
 
-	file = open_memstream(&text, &len);
 	if (!file)
-		return -errno;
+		return -ENOMEM;
 	pthread_mutex_lock(&ring.lock);
 	first = ring.count > LOG_KEPT ? ring.count - LOG_KEPT : 0;
 	for (uint64_t i = first; ring.lines && i < ring.count; i++)
 		fprintf(file, "%s\n", ring.lines[i % LOG_KEPT].text);
 	pthread_mutex_unlock(&ring.lock);
-	if (fclose(take_ptr(file)) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	*ret_text = text;
-	return 0;
+	return memstream_close(&stream, ret_text, NULL);
 }
 
 /* ---- where lines go ---- */

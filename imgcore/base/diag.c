@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/memstream.h"
 
 int diag_set(struct diag *diag, int err, const char *path,
 	     const char *reason_fmt, ...)
@@ -110,9 +111,9 @@ static void put_escaped(FILE *f, const char *text)
 
 char *diag_format(const struct diag *diag, int err)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	struct memstream stream;
+	FILE *f = memstream_open(&stream);
+	char *text;
 
 	if (!f)
 		return NULL;
@@ -121,11 +122,7 @@ char *diag_format(const struct diag *diag, int err)
 		fputs(": ", f);
 	}
 	put_escaped(f, diag && diag->reason ? diag->reason : strerror(-err));
-	if (fclose(f) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return memstream_close(&stream, &text, NULL) < 0 ? NULL : text;
 }
 
 void diag_clear(struct diag *diag)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memstream.h"
+
 static bool is_plain(const char *text)
 {
 	return *text && text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -49,9 +51,9 @@ static void put_hex(FILE *f, char c)
 
 char *quote_shown(const char *text)
 {
-	char *shown = NULL;
-	size_t len;
-	FILE *f = open_memstream(&shown, &len);
+	struct memstream stream;
+	FILE *f = memstream_open(&stream);
+	char *shown;
 
 	if (!f)
 		return NULL;
@@ -62,9 +64,5 @@ char *quote_shown(const char *text)
 		else
 			fputc(*text, f);
 	}
-	if (fclose(f) != 0) {
-		free(shown);
-		return NULL;
-	}
-	return shown;
+	return memstream_close(&stream, &shown, NULL) < 0 ? NULL : shown;
 }

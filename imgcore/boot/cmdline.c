@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/memstream.h"
 #include "base/quote.h"
 
 /* Where the word at text ends: a space outside of double quotes. */
@@ -183,9 +184,11 @@ static bool has_root(const char *text)
 int cmdline_make(const struct cmdline *parts, char **ret_text)
 {
 	_cleanup_free_ char *text = NULL;
+	struct memstream stream;
+	FILE *f = memstream_open(&stream);
 	size_t len;
-	FILE *f = open_memstream(&text, &len);
 	int r = 0;
+	int closed;
 
 	if (!f)
 		return -ENOMEM;
@@ -197,10 +200,9 @@ int cmdline_make(const struct cmdline *parts, char **ret_text)
 		r = cmdline_put(f, parts->own);
 	if (r == 0 && parts->append)
 		r = cmdline_put(f, parts->append);
-	if (fclose(f) != 0 && r == 0)
-		r = -ENOMEM;
-	if (r < 0)
-		return r;
+	closed = memstream_close(&stream, &text, &len);
+	if (r < 0 || closed < 0)
+		return r < 0 ? r : closed;
 	memmove(text, text + 1, len); /* the first space */
 	*ret_text = take_ptr(text);
 	return 0;

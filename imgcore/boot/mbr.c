@@ -12,18 +12,20 @@
  * ends before the signature.
  *
  * libparted works on a device, so it gets a sparse file in memory as large as
- * the disk; only the entries are taken from what it writes.
+ * the disk; only the entries are taken from what it writes. It runs in a child:
+ * where it is short of memory it goes on with null pointers or aborts.
  */
 #include "boot/mbr.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <parted/parted.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/apart.h"
 #include "base/io.h"
 #include "base/le.h"
 #include "boot/grub.h"
@@ -31,17 +33,26 @@
 
 #define DISK "disk.img"
 
-/* libparted's exception handler takes no context. */
-static pthread_mutex_t parted_lock = PTHREAD_MUTEX_INITIALIZER;
-static char *parted_message;
+/* What the child gets, and what libparted complained of. */
+struct job {
+	const char *path;
+	struct boot_partition partitions[2];
+	char message[256];
+};
+
+/* libparted's exception handler takes no context. Of the child alone. */
+static struct job *child_job;
 
 static PedExceptionOption catch_exception(PedException *ex)
 {
+	char *message = child_job->message;
+
 	if (ex->type <= PED_EXCEPTION_WARNING &&
 	    ex->options & PED_EXCEPTION_IGNORE)
 		return PED_EXCEPTION_IGNORE;
-	if (!parted_message && ex->message)
-		parted_message = strdup(ex->message);
+	if (!*message && ex->message)
+		snprintf(message, sizeof(child_job->message), "%s",
+			 ex->message);
 	return PED_EXCEPTION_UNHANDLED;
 }
 
@@ -73,7 +84,8 @@ static int disk_add(PedDisk *disk, const struct boot_partition *where,
 		return -EINVAL;
 	exact = ped_constraint_exact(&part->geom);
 	ok = exact && ped_disk_add_partition(disk, part, exact);
-	ped_constraint_destroy(exact);
+	if (exact)
+		ped_constraint_destroy(exact);
 	if (!ok) {
 		ped_partition_destroy(part);
 		return -EINVAL;
@@ -101,25 +113,33 @@ static int disk_write(const char *path,
 	return ped_disk_commit_to_dev(disk) ? 0 : -EIO;
 }
 
-/* The same with libparted to ourselves, and what it complained of said. */
-static int disk_write_locked(const char *path,
-			     const struct boot_partition partitions[2],
-			     struct diag *diag)
+static int job_run(void *context)
 {
-	PedExceptionHandler *saved;
+	child_job = context;
+	ped_exception_set_handler(catch_exception);
+	return disk_write(child_job->path, child_job->partitions);
+}
+
+static int disk_write_apart(const char *path,
+			    const struct boot_partition partitions[2],
+			    struct diag *diag)
+{
+	struct job *job = apart_memory(sizeof(*job));
 	int r;
 
-	pthread_mutex_lock(&parted_lock);
-	saved = ped_exception_get_handler();
-	ped_exception_set_handler(catch_exception);
-	r = disk_write(path, partitions);
-	ped_exception_set_handler(saved);
-	if (r < 0)
-		diag_set(diag, r, DISK, "no partition table: %s",
-			 parted_message ? parted_message : "libparted failed");
-	free(parted_message);
-	parted_message = NULL;
-	pthread_mutex_unlock(&parted_lock);
+	if (!job)
+		return diag_set(diag, -errno, DISK, NULL);
+	job->path = path;
+	memcpy(job->partitions, partitions, sizeof(job->partitions));
+	r = apart_run(job_run, job);
+	if (r == -ECHILD)
+		r = diag_set(
+			diag, -ENOMEM, DISK,
+			"no partition table: libparted crashed, as it does without memory");
+	else if (r < 0)
+		r = diag_set(diag, r, DISK, "no partition table: %s",
+			     *job->message ? job->message : "libparted failed");
+	munmap(job, sizeof(*job));
 	return r;
 }
 
@@ -138,7 +158,7 @@ static int table_make(const struct boot_partition partitions[2],
 				"no memory for a partition table: %s",
 				strerror(errno));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	r = disk_write_locked(path, partitions, diag);
+	r = disk_write_apart(path, partitions, diag);
 	if (r < 0)
 		return r;
 	n = io_pread(fd, &sector, sizeof(sector), 0);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/memstream.h"
 #include "base/quote.h"
 #include "boot/cmdline.h"
 #include "boot/found.h"
@@ -19,9 +20,9 @@
 static char *entries_listed(const struct boot_entry *entries, size_t n)
 {
 	const size_t most = 10;
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	char *text;
+	struct memstream stream;
+	FILE *f = memstream_open(&stream);
 
 	if (!f)
 		return NULL;
@@ -29,11 +30,7 @@ static char *entries_listed(const struct boot_entry *entries, size_t n)
 		fprintf(f, "%s%s", i ? ", " : "", entries[i].version);
 	if (n > most)
 		fputs(", ...", f);
-	if (fclose(f) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return memstream_close(&stream, &text, NULL) < 0 ? NULL : text;
 }
 
 static int default_unknown(const struct boot_kernels *kernels, const char *name,
@@ -207,17 +204,18 @@ int boot_menu(const struct boot_kernels *kernels,
 	      size_t *ret_len, struct diag *diag)
 {
 	_cleanup_free_ char *text = NULL;
+	struct memstream stream;
 	size_t len;
 	FILE *f;
 	int r;
 
 	if (kernels->no_default)
 		return default_unknown(kernels, options->default_entry, diag);
-	f = open_memstream(&text, &len);
+	f = memstream_open(&stream);
 	if (!f)
 		return diag_set(diag, -ENOMEM, "grub.cfg", NULL);
 	r = put_menu(f, kernels, options);
-	if (fclose(f) != 0 || r < 0)
+	if (memstream_close(&stream, &text, &len) < 0 || r < 0)
 		return diag_set(diag, -ENOMEM, "grub.cfg", NULL);
 	*ret_text = take_ptr(text);
 	*ret_len = len;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/memstream.h"
 #include "base/vec.h"
 #include "boot/found.h"
 #include "imgcore/diag.h"
@@ -95,11 +96,10 @@ static void table_put(FILE *f, const struct table *table)
 /* "a, b", or "-"; NULL: out of memory. */
 static char *initrds_of(const struct boot_entry *entry, size_t max)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *f;
+	struct memstream stream;
+	FILE *f = memstream_open(&stream);
+	char *text;
 
-	f = open_memstream(&text, &len);
 	if (!f)
 		return NULL;
 	for (size_t i = 0; i < entry->n_initrds; i++) {
@@ -111,10 +111,7 @@ static char *initrds_of(const struct boot_entry *entry, size_t max)
 	}
 	if (entry->n_initrds == 0)
 		fputc('-', f);
-	if (fclose(f) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return memstream_close(&stream, &text, NULL) < 0 ? NULL : text;
 }
 
 static int put_kernels(FILE *f, const struct boot_kernels *kernels, size_t max)
@@ -177,8 +174,9 @@ int boot_kernels_table(const struct boot_kernels *kernels, size_t max,
 		       char **ret_text)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	struct memstream stream;
+	FILE *f = memstream_open(&stream);
+	int closed;
 	int r;
 
 	if (!f)
@@ -186,8 +184,9 @@ int boot_kernels_table(const struct boot_kernels *kernels, size_t max,
 	r = put_kernels(f, kernels, max);
 	if (r == 0)
 		r = put_rejects(f, kernels, max);
-	if (fclose(f) != 0 && r == 0)
-		r = -ENOMEM;
+	closed = memstream_close(&stream, &text, NULL);
+	if (r == 0)
+		r = closed;
 	if (r == 0)
 		*ret_text = take_ptr(text);
 	return r;

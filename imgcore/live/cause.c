@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 
 #include "base/cleanup.h"
+#include "base/memstream.h"
 #include "imgcore/diag.h"
 #include "live/generation.h"
 
@@ -116,22 +117,22 @@ int cause_make(const struct watch_changes *changes,
 	       const struct tree *const now[IMAGE_PARTS],
 	       const struct tree *const old[IMAGE_PARTS], char **ret_text)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	_cleanup_free_ char *text = NULL;
+	struct memstream stream;
+	FILE *f = memstream_open(&stream);
+	int closed;
 	int r;
 
 	if (!f)
 		return -ENOMEM;
 	r = put_all(f, changes, now, old);
-	if (r == 0 && fflush(f) == 0 && len == 0)
+	if (r == 0 && fflush(f) == 0 && stream.count == 0)
 		fputs("the tree was read again, and was different\n", f);
-	if (fclose(f) != 0 && r == 0)
-		r = -ENOMEM;
+	closed = memstream_close(&stream, &text, NULL);
 	if (r == 0)
-		*ret_text = text;
-	else
-		free(text);
+		r = closed;
+	if (r == 0)
+		*ret_text = take_ptr(text);
 	return r;
 }
 

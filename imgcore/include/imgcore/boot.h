@@ -7,8 +7,8 @@
  * image, GRUB's files as grafts under /boot/grub, the kernels and their menu.
  *
  * Errors: 0 or a negative errno with a diagnostic.
- * Threading: one thread at a time may call boot_mbr (libparted has globals:
- * the function takes a lock itself); the rest is free of shared state.
+ * Threading: no shared state (libparted has globals: boot_mbr runs it in a
+ * child process).
  */
 
 #include <stdbool.h>
