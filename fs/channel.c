@@ -2,13 +2,22 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/math.h"
 
 #define HEADER offsetof(struct message, text)
+
+/* The kernel is out of memory for a moment: so often, and so long after. */
+#define MAX_TRIES 50
+#define PAUSE_NS  10000000
+/* What the other side may take to read what it was told. */
+#define SEND_SECONDS 20
 
 union control {
 	struct cmsghdr align;
@@ -17,9 +26,27 @@ union control {
 
 int channel_pair(int ret_ends[2])
 {
+	const struct timeval limit = { .tv_sec = SEND_SECONDS };
+
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0)
 		return -errno;
+	for (unsigned i = 0; i < 2; i++)
+		setsockopt(ret_ends[i], SOL_SOCKET, SO_SNDTIMEO, &limit,
+			   sizeof(limit));
 	return 0;
+}
+
+/* True if the call that failed with this error is to be made once more. */
+static bool try_again(int err, unsigned *tries)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	if (err == EINTR)
+		return true;
+	if ((err != ENOBUFS && err != ENOMEM) || ++*tries == MAX_TRIES)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
 }
 
 static void attach_fd(struct msghdr *msg, union control *control, int fd)
@@ -45,13 +72,14 @@ static int send_message(int channel, struct message *head, const char *text,
 	};
 	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = 2 };
 	union control control = { 0 };
+	unsigned tries = 0;
 
 	if (fd >= 0)
 		attach_fd(&msg, &control, fd);
 	for (;;) {
 		if (sendmsg(channel, &msg, flags | MSG_NOSIGNAL) >= 0)
 			return 0;
-		if (errno != EINTR)
+		if (!try_again(errno, &tries))
 			return -errno;
 	}
 }
@@ -89,6 +117,14 @@ static int received_fd(struct msghdr *msg)
 	return fd;
 }
 
+int channel_wait(int channel, int timeout_ms)
+{
+	struct pollfd fd = { .fd = channel, .events = POLLIN };
+	int n = poll(&fd, 1, timeout_ms);
+
+	return n < 0 ? errno == EINTR ? 0 : -errno : n;
+}
+
 int channel_receive(int channel, int flags, struct message *ret_message,
 		    int *ret_fd)
 {
@@ -104,11 +140,12 @@ int channel_receive(int channel, int flags, struct message *ret_message,
 		.msg_controllen = sizeof(control),
 	};
 	_cleanup_close_ int fd = -1;
+	unsigned tries = 0;
 	ssize_t n;
 
 	do {
 		n = recvmsg(channel, &msg, flags | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && try_again(errno, &tries));
 	if (n < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	fd = received_fd(&msg);

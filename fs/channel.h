@@ -11,7 +11,8 @@
  *     supervisor -> launcher     progress, warning, fail, ready
  *     launcher   -> supervisor   seen, fail
  *
- * An end of file says that the other side is gone.
+ * An end of file says that the other side is gone. No call waits without end:
+ * a message that nobody reads is given up with -EAGAIN after some seconds.
  * Errors: 0 or a negative errno. Messages are sent and received, never written.
  */
 
@@ -49,6 +50,10 @@ int channel_send(int channel, enum message_kind kind, int code,
 int channel_send_mount(int channel, uint64_t dev, int fd);
 int channel_try(int channel, enum message_kind kind, uint64_t value,
 		const char *text);
+
+/* 1: there is something to receive, or the end; 0: nothing came in that time.
+ */
+int channel_wait(int channel, int timeout_ms);
 
 /*
  * 1: a message; 0: the other side is gone; -EAGAIN: none is there, with

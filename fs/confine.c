@@ -219,7 +219,7 @@ static const char *const of_opener[] = {
 struct filter {
 	const char *const *allowed;
 	size_t n;
-	bool of_worker; /* allows some more, with certain arguments */
+	bool special; /* allows some more, with certain arguments */
 	int fd;
 };
 
@@ -287,7 +287,7 @@ static int filter_write(void *context)
 	for (size_t i = 0; r == 0 && i < f->n; i++)
 		r = allow(filter, seccomp_syscall_resolve_name(f->allowed[i]),
 			  0, NULL);
-	if (r == 0 && f->of_worker)
+	if (r == 0 && f->special)
 		r = allow_special(filter);
 	return r < 0 ? r : seccomp_export_bpf(filter, f->fd);
 }
@@ -312,10 +312,10 @@ static bool filter_is_whole(const struct filter *f,
 	return true;
 }
 
-static int confine_calls(const char *const *allowed, size_t n, bool of_worker)
+static int confine_calls(const char *const *allowed, size_t n, bool special)
 {
 	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC);
-	struct filter f = { allowed, n, of_worker, fd };
+	struct filter f = { allowed, n, special, fd };
 	_cleanup_free_ uint8_t *bytes = NULL;
 	struct sock_fprog program;
 	size_t len;

@@ -2,14 +2,20 @@
 #include "launcher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/quote.h"
 #include "channel.h"
+#include "deadline.h"
 #include "exit_code.h"
 #include "first_sector.h"
 #include "imgcore/diag.h"
@@ -22,20 +28,21 @@ struct launcher {
 	int supervisor;
 	bool terminal; /* standard error is one */
 	bool shown; /* a line of progress stands there */
-	time_t start;
+	int64_t start;
 };
 
-static time_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
+/*
+ * The supervisor speaks every second, unless a call keeps it: of a file system
+ * that does not answer, or of fusermount3.
+ */
+#define SILENCE_MS 60000
+/* What the kernel may take to end the reader. */
+#define READER_MS 2000
 
 static void show_progress(struct launcher *launcher, uint64_t entries)
 {
-	if (!launcher->terminal || seconds() - launcher->start < 1)
+	if (!launcher->terminal || !entries ||
+	    now_ms() - launcher->start < 1000)
 		return;
 	fprintf(stderr, "\rdirdisk: %" PRIu64 " entries scanned", entries);
 	fflush(stderr);
@@ -84,6 +91,89 @@ static void print_command(const char *path)
 	fflush(stdout);
 }
 
+/* As channel_receive; -ETIMEDOUT: the supervisor says nothing any more. */
+static int receive(struct launcher *launcher, struct message *ret_message)
+{
+	int r = channel_wait(launcher->supervisor, SILENCE_MS);
+
+	if (r == 0)
+		return -ETIMEDOUT;
+	return r < 0 ? r
+		     : channel_receive(launcher->supervisor, 0, ret_message,
+				       NULL);
+}
+
+/*
+ * Reads the first sector in a child, which can be killed: a FUSE server that
+ * does not answer keeps whoever reads from it. *ret_fd tells how that went: 0
+ * or a negative errno, an int.
+ */
+static int reader_start(const char *path, pid_t *ret_pid, int *ret_fd)
+{
+	int ends[2];
+	int disk = -1;
+	pid_t pid;
+	int r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		r = first_sector_read(path, &disk);
+		if (r == 0)
+			readahead_raise(disk);
+		/* Whoever is told that the disk is there may unmount it. */
+		base_closep(&disk);
+		_exit(write(ends[1], &r, sizeof(r)) < 0);
+	}
+	r = pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (r < 0)
+		close(ends[0]);
+	else
+		*ret_fd = ends[0];
+	*ret_pid = pid;
+	return r;
+}
+
+/*
+ * Waits for the reader, or for the word of the supervisor that it is over:
+ * *ret_code is its exit code then, and has been told; untouched otherwise.
+ */
+static int reader_wait(struct launcher *launcher, int fd, int *ret_code)
+{
+	struct message message;
+	int n;
+	int r;
+
+	for (;;) {
+		struct pollfd fds[] = {
+			{ .fd = fd, .events = POLLIN },
+			{ .fd = launcher->supervisor, .events = POLLIN },
+		};
+
+		n = poll(fds, 2, SILENCE_MS);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ETIMEDOUT;
+		if (fds[0].revents)
+			return read(fd, &r, sizeof(r)) == sizeof(r) ? r : -EIO;
+		r = channel_receive(launcher->supervisor, MSG_DONTWAIT,
+				    &message, NULL);
+		if (r == 0 || (r < 0 && r != -EAGAIN))
+			return r < 0 ? r : -ENOTCONN;
+		if (r > 0 && message.kind == MESSAGE_FAIL) {
+			say(launcher, message.text);
+			*ret_code = message.code;
+			return 0;
+		}
+		if (r > 0 && message.kind == MESSAGE_WARNING)
+			say(launcher, message.text);
+	}
+}
+
 /*
  * The disk could not be seen. If the supervisor ended it, by a signal, that is
  * the reason, and has been said already; otherwise ours is.
@@ -92,7 +182,7 @@ static int last_words(struct launcher *launcher, const char *text)
 {
 	struct message message;
 
-	while (channel_receive(launcher->supervisor, 0, &message, NULL) > 0) {
+	while (receive(launcher, &message) > 0) {
 		if (message.kind == MESSAGE_FAIL) {
 			say(launcher, message.text);
 			return message.code;
@@ -106,18 +196,27 @@ static int see_disk(struct launcher *launcher)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *text = NULL;
-	struct diag diag = DIAG_INIT;
 	_cleanup_close_ int fd = -1;
+	struct diag diag = DIAG_INIT;
+	pid_t reader = -1;
+	int status;
+	int code = -1;
 	int r = disk_path(launcher->options, &path);
 
 	if (r == 0)
-		r = first_sector_read(path, &fd);
+		r = reader_start(path, &reader, &fd);
+	if (r == 0)
+		r = reader_wait(launcher, fd, &code);
+	if (reader > 0) {
+		kill(reader, SIGKILL);
+		wait_child(reader, READER_MS, &status);
+	}
+	if (code >= 0)
+		return code;
+	if (r == 0)
+		r = channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL,
+				 -1);
 	if (r == 0) {
-		readahead_raise(fd);
-		/* Whoever is told that the disk is there may unmount it. */
-		base_closep(&fd);
-		fd = -1;
-		channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL, -1);
 		print_command(path);
 		return EXIT_OK;
 	}
@@ -135,15 +234,23 @@ int launcher_wait(const struct options *options, int supervisor)
 		.options = options,
 		.supervisor = supervisor,
 		.terminal = isatty(STDERR_FILENO),
-		.start = seconds(),
+		.start = now_ms(),
 	};
 	struct message message;
 	int code = -1;
 
 	while (code < 0) {
-		if (channel_receive(supervisor, 0, &message, NULL) <= 0) {
+		int r = receive(&launcher, &message);
+
+		if (r == -ETIMEDOUT)
+			say(&launcher,
+			    "the process that mounts does not answer: a file system that it looks at hangs, or fusermount3; SRC, MNT and TMPDIR must be reachable");
+		else if (r < 0)
+			say(&launcher, strerror(-r));
+		else if (r == 0)
 			say(&launcher,
 			    "ended before the disk was ready, and cannot say why");
+		if (r <= 0) {
 			code = EXIT_RUN;
 			break;
 		}

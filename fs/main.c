@@ -12,6 +12,7 @@
  * round.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "channel.h"
+#include "deadline.h"
 #include "exit_code.h"
 #include "imgcore/diag.h"
 #include "launcher.h"
@@ -29,22 +31,17 @@
 #include "stdio_null.h"
 #include "supervisor.h"
 
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_RUN;
-}
+/* What the supervisor may take to end all others; it has deadlines itself. */
+#define SUPERVISOR_MS 20000
+/* A launcher has nothing to do but to print. */
+#define LAUNCHER_MS 5000
 
 static int run_background(const struct options *options)
 {
 	int ends[2];
 	int r = channel_pair(ends);
 	pid_t pid = r < 0 ? -1 : fork();
+	int status;
 	int code;
 
 	if (pid < 0) {
@@ -64,8 +61,10 @@ static int run_background(const struct options *options)
 	close(ends[1]);
 	code = launcher_wait(options, ends[0]);
 	/* After a failure it still unmounts: nothing is left when we end. */
-	if (code != EXIT_OK)
-		wait_for(pid);
+	if (code != EXIT_OK && wait_child(pid, SUPERVISOR_MS, &status) < 0)
+		log_line(
+			"%s: process %ld still unmounts it; see what keeps it, or kill it and run fusermount3 -uz",
+			options->mnt, (long)pid);
 	return code;
 }
 
@@ -74,6 +73,7 @@ static int run_foreground(const struct options *options)
 	int ends[2];
 	int r = channel_pair(ends);
 	pid_t pid = r < 0 ? -1 : fork();
+	int status;
 	int code;
 
 	if (pid < 0) {
@@ -86,7 +86,8 @@ static int run_foreground(const struct options *options)
 	}
 	close(ends[0]);
 	code = supervisor_run(options, ends[1]);
-	wait_for(pid);
+	if (wait_child(pid, LAUNCHER_MS, &status) == -ETIMEDOUT)
+		kill(pid, SIGKILL);
 	return code;
 }
 
@@ -130,8 +131,10 @@ int main(int argc, char *argv[])
 	int r = stdio_fill();
 	int code;
 
-	if (r < 0)
+	if (r < 0) {
+		log_line("/dev/null: %s", strerror(-r));
 		return EXIT_SETUP;
+	}
 	r = options_parse(&options, PROGRAM_DIRDISK, argc, argv, &diag);
 	if (r < 0) {
 		log_diag(&diag, r);

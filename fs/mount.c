@@ -3,17 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 #include <fuse_lowlevel.h>
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
 #include "options.h"
+
+/* The device's number, the same everywhere: MISC_MAJOR, FUSE_MINOR. */
+#define FUSE_MAJOR 10
+#define FUSE_MINOR 229
 
 static int add_named(char **list, const char *name, const char *value)
 {
@@ -163,6 +169,14 @@ static struct fuse_session *session_new(const char *list)
 	return session;
 }
 
+static bool is_fuse(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR);
+}
+
 int mount_disk(const char *path, const char *list, int *ret_fd,
 	       struct diag *diag)
 {
@@ -174,6 +188,7 @@ int mount_disk(const char *path, const char *list, int *ret_fd,
 	struct capture capture;
 	char text[1024];
 	int r = -1;
+	int fd;
 
 	capture_begin(&capture);
 	session = session_new(list);
@@ -182,6 +197,11 @@ int mount_disk(const char *path, const char *list, int *ret_fd,
 	capture_end(&capture, text, sizeof(text));
 	if (r < 0)
 		return explain(text, path, diag);
-	*ret_fd = fuse_session_fd(session);
+	/* Out of memory, libfuse has mounted nothing and says it did. */
+	fd = fuse_session_fd(session);
+	if (!is_fuse(fd))
+		return diag_set(diag, -ENOMEM, path, "cannot be mounted on: %s",
+				first_line(text));
+	*ret_fd = fd;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -337,12 +338,18 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 	_cleanup_(mountinfo_clear) struct mountinfo entry = { 0 };
 	_cleanup_close_ int fd =
 		open(mnt->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statx below;
 	struct statx st;
 	int r = fd < 0 ? -errno : stat_quiet(fd, &st);
 
+	if (r == 0)
+		r = stat_quiet(mnt->dir_fd, &below);
 	if (r < 0)
 		return diag_set(diag, r, mnt->path, NULL);
-	if (!connection_lives(mnt))
+	/* What was there before is not ours, were it the root of all. */
+	if (!connection_lives(mnt) ||
+	    !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
+	    st.stx_mnt_id == below.stx_mnt_id)
 		return diag_set(diag, -ENOTCONN, mnt->path,
 				"was unmounted at once");
 	/* The lock keeps another dirdisk away, but nobody else. */
@@ -359,6 +366,21 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 	base_closep(&mnt->lock_fd);
 	mnt->lock_fd = -1;
 	return 0;
+}
+
+void mountpoint_abort(const struct mountpoint *mnt)
+{
+	_cleanup_close_ int fd = -1;
+	char path[64];
+
+	if (!mnt->adopted)
+		return;
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort",
+		 (unsigned)makedev(mnt->major, mnt->minor));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	/* Where it is not permitted: the worker's end does the same. */
+	if (fd >= 0 && write(fd, "1", 1) < 0)
+		return;
 }
 
 void mountpoint_served(struct mountpoint *mnt)

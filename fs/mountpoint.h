@@ -78,6 +78,12 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag);
 void mountpoint_served(struct mountpoint *mnt);
 
 /*
+ * Cuts the connection off, where the kernel lets us: everybody who waits for an
+ * answer gets an error. Nothing is served from then on.
+ */
+void mountpoint_abort(const struct mountpoint *mnt);
+
+/*
  * Takes our mount away at once, from wherever it is now; whoever has a file
  * open there keeps it. Does nothing if it is gone already, and never touches
  * another mount. After an error it can be tried again: -EBUSY says that

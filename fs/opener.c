@@ -168,7 +168,8 @@ int opener_run(const struct opener_process *process)
 	    add_root(&state, process->src_fd) != OPENER_FIRST_ROOT)
 		return EXIT_SETUP;
 	confine_capabilities(process->trusted);
-	confine_opener();
+	if (confine_opener() < 0)
+		return EXIT_SETUP;
 	do {
 		r = serve_one(&state);
 	} while (r > 0);

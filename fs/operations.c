@@ -591,7 +591,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = 48;
 }
 
-static const struct fuse_lowlevel_ops operations = {
+const struct fuse_lowlevel_ops operations = {
 	.init = op_init,
 	.lookup = op_lookup,
 	.forget = op_forget,
@@ -615,73 +615,3 @@ static const struct fuse_lowlevel_ops operations = {
 	.rmdir = op_remove,
 	.rename = op_rename,
 };
-
-struct fuse_session *operations_session(struct front *front, const char *list,
-					bool debug, int fd)
-{
-	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	struct fuse_session *session = NULL;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-	if (fuse_opt_add_arg(&args, "dirdisk") == 0 &&
-	    fuse_opt_add_arg(&args, "-o") == 0 &&
-	    fuse_opt_add_arg(&args, list) == 0 &&
-	    (!debug || fuse_opt_add_arg(&args, "-d") == 0))
-		session = fuse_session_new(&args, &operations,
-					   sizeof(operations), front);
-	fuse_opt_free_args(&args);
-	if (session && fuse_session_mount(session, path) < 0) {
-		fuse_session_destroy(session);
-		return NULL;
-	}
-	return session;
-}
-
-/* Enough to keep a queue of small requests moving on a small machine. */
-static unsigned thread_count(void)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return cpus < 2 ? 4 : (unsigned)min_u64((uint64_t)cpus * 2, 16);
-}
-
-/* A channel of its own for each thread, where this user may open one. */
-static bool may_clone(void)
-{
-	return access("/dev/fuse", R_OK | W_OK) == 0;
-}
-
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 12)
-static int serve(struct fuse_session *session)
-{
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	int r;
-
-	if (!config)
-		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, may_clone());
-	fuse_loop_cfg_set_max_threads(config, thread_count());
-	fuse_loop_cfg_set_idle_threads(config, thread_count());
-	r = fuse_session_loop_mt(session, config);
-	fuse_loop_cfg_destroy(config);
-	return r;
-}
-#else
-static int serve(struct fuse_session *session)
-{
-	struct fuse_loop_config config = {
-		.clone_fd = may_clone(),
-		.max_idle_threads = thread_count(),
-	};
-
-	return fuse_session_loop_mt(session, &config);
-}
-#endif
-
-int operations_serve(struct fuse_session *session)
-{
-	int r = serve(session);
-
-	return r > 0 ? -EINTR : r;
-}

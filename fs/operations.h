@@ -3,22 +3,12 @@
 #define FS_OPERATIONS_H
 
 /*
- * The file system: a directory with the disk, and info/ beside it.
+ * The file system: a directory with the disk, and info/ beside it. The
+ * session's user data is a struct front.
  */
 
-#include <stdbool.h>
+#include <fuse_lowlevel.h>
 
-struct front;
-struct fuse_session;
-
-/*
- * A session that serves it on a descriptor that is mounted already; list is the
- * mount's options. The front must outlive it; the caller destroys the
- * session, which closes fd. NULL where it cannot be made; libfuse logs why.
- */
-struct fuse_session *operations_session(struct front *front, const char *list,
-					bool debug, int fd);
-/* Serves until the mount is gone: 0 or a negative errno. */
-int operations_serve(struct fuse_session *session);
+extern const struct fuse_lowlevel_ops operations;
 
 #endif

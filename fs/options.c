@@ -187,6 +187,13 @@ static const char *set_timeout(struct options *options,
 	return value_timeout(value, &options->timeout);
 }
 
+static const char *set_start_timeout(struct options *options,
+				     const struct option_def *def,
+				     const char *value, const char *text)
+{
+	return value_timeout(value, &options->start_timeout);
+}
+
 static const char *set_console(struct options *options,
 			       const struct option_def *def, const char *value,
 			       const char *text)
@@ -340,6 +347,9 @@ static const struct option_def table[] = {
 	  "GRUB's core.img (made by grub-mkimage)", FIELD(core_image), BOTH },
 	{ "no-grub", NULL, set_flag, "a disk without a boot loader",
 	  FIELD(no_grub), BOTH },
+	{ "start-timeout", "SECONDS", set_start_timeout,
+	  "how long the start may make no progress (60); -1: for ever",
+	  .where = BOTH, .programs = PROGRAM_DIRDISK },
 	{ "pidfile", "FILE", set_text,
 	  "holds the process id while the disk is mounted",
 	  FIELD(pidfile), BOTH, .programs = PROGRAM_DIRDISK },
@@ -676,6 +686,7 @@ int options_parse(struct options *ret_options, enum program program, int argc,
 		.free = 16u << 20,
 		.overlay_limit = OVERLAY_LIMIT_FREE_SPACE,
 		.timeout = 2,
+		.start_timeout = 60,
 		.console = BOOT_CONSOLE_BOTH,
 		.mount_flags = MS_NOSUID | MS_NODEV,
 	};

@@ -69,6 +69,7 @@ struct options {
 	int timeout;
 	enum boot_console console;
 
+	int start_timeout; /* seconds without progress; -1: for ever */
 	char *pidfile;
 	char *mount; /* for FUSE: a list as -o takes it, escaped; or NULL */
 	bool fsname; /* the list sets them */

@@ -12,9 +12,11 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "channel.h"
+#include "deadline.h"
 #include "exit_code.h"
 #include "image_options.h"
 #include "imgcore/diag.h"
@@ -30,6 +32,17 @@
 
 /* How long a worker may take to end before it is made to. */
 #define PATIENCE_MS 5000
+/* How often the launcher hears of us, and the worker is looked at. */
+#define TICK_MS 1000
+/* What the kernel may take to end the opener. */
+#define OPENER_MS 1000
+
+/* What is being waited for, until the disk has been seen. */
+enum stage {
+	STAGE_BUILD, /* the image */
+	STAGE_SERVE, /* the worker, which has been given the mount */
+	STAGE_SEE, /* the launcher, which reads the disk */
+};
 
 struct supervisor {
 	const struct options *options;
@@ -47,14 +60,28 @@ struct supervisor {
 	char *source;
 	char *mount_list;
 
-	bool ready; /* the launcher was told so, or is gone */
+	enum stage stage;
+	uint64_t entries; /* scanned, as the launcher was last told */
+	int64_t progress; /* when there last was any */
+	int64_t worker_time; /* of the processor, used by then; nanoseconds */
+	bool ready; /* the disk has been seen */
 	bool stopping;
-	struct timespec stopped; /* when the worker was last told to end */
+	bool forced; /* the worker was sent SIGKILL */
+	int64_t stopped; /* when the worker was last told to end */
 	bool failed; /* and code says how */
 	enum exit_code code;
 };
 
 /* ---- errors ---- */
+
+/* By the launcher while it is there to print. */
+static void supervisor_say(struct supervisor *sup, enum message_kind kind,
+			   enum exit_code code, const char *text)
+{
+	if (sup->launcher < 0 || sup->ready ||
+	    channel_send(sup->launcher, kind, (int)code, text, -1) < 0)
+		log_line("%s", text);
+}
 
 /* The first failure counts; what follows from it is not news. */
 static void supervisor_fail(struct supervisor *sup, enum exit_code code,
@@ -64,10 +91,7 @@ static void supervisor_fail(struct supervisor *sup, enum exit_code code,
 		return;
 	sup->failed = true;
 	sup->code = code;
-	if (sup->launcher >= 0 && !sup->ready)
-		channel_send(sup->launcher, MESSAGE_FAIL, (int)code, text, -1);
-	else
-		log_line("%s", text);
+	supervisor_say(sup, MESSAGE_FAIL, code, text);
 }
 
 static void supervisor_fail_diag(struct supervisor *sup, enum exit_code code,
@@ -276,7 +300,7 @@ static void supervisor_stop(struct supervisor *sup)
 	if (sup->worker_pid)
 		kill(sup->worker_pid, SIGTERM);
 	sup->stopping = true;
-	clock_gettime(CLOCK_MONOTONIC, &sup->stopped);
+	sup->stopped = now_ms();
 }
 
 static void worker_killed(struct supervisor *sup, int status)
@@ -295,16 +319,23 @@ static void worker_killed(struct supervisor *sup, int status)
 			&text,
 			"%s: the process that serves it ended with status %d; mount it again",
 			sup->mnt.path, WEXITSTATUS(status));
-	supervisor_fail(sup, EXIT_RUN, r < 0 ? "out of memory" : text);
+	if (r < 0)
+		text = NULL;
+	/* A crash is told even where something else has failed before. */
+	if (sup->failed)
+		supervisor_say(sup, MESSAGE_WARNING, 0,
+			       text ? text : "out of memory");
+	supervisor_fail(sup, EXIT_RUN, text ? text : "out of memory");
 }
 
 static void worker_ended(struct supervisor *sup, int status)
 {
 	bool wanted = (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
 		      (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	bool crashed = WIFSIGNALED(status) && !wanted && !sup->forced;
 
 	sup->worker_pid = 0;
-	if (sup->stopping || sup->failed)
+	if ((sup->stopping || sup->failed) && !crashed)
 		return;
 	/* The mount is gone, or everybody was asked to end: an ordinary end. */
 	if (!wanted)
@@ -337,15 +368,91 @@ static void opener_ended(struct supervisor *sup, int status)
 /* It ends with the worker; one that waits for a file system is left behind. */
 static void end_opener(struct supervisor *sup)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
+	int status;
 
 	if (!sup->opener_pid)
 		return;
 	kill(sup->opener_pid, SIGKILL);
-	for (unsigned i = 0;
-	     i < 1000 && waitpid(sup->opener_pid, NULL, WNOHANG) == 0; i++)
-		nanosleep(&pause, NULL);
+	wait_child(sup->opener_pid, OPENER_MS, &status);
 	sup->opener_pid = 0;
+}
+
+/* ---- progress ---- */
+
+static void supervisor_progress(struct supervisor *sup)
+{
+	sup->progress = now_ms();
+}
+
+/* A worker that lays out a large tree says nothing, but it is busy. */
+static bool worker_was_busy(struct supervisor *sup)
+{
+	struct timespec used;
+	clockid_t clock;
+	int64_t ns;
+
+	if (clock_getcpuclockid(sup->worker_pid, &clock) != 0 ||
+	    clock_gettime(clock, &used) < 0)
+		return false;
+	ns = (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+	if (ns == sup->worker_time)
+		return false;
+	sup->worker_time = ns;
+	return true;
+}
+
+/* The worker was asked to end; false: even SIGKILL does not end it. */
+static bool supervisor_force(struct supervisor *sup)
+{
+	if (sup->forced) {
+		log_line(
+			"%s: process %ld does not end: it waits for a file system of this host; it was left behind",
+			sup->mnt.path, (long)sup->worker_pid);
+		return false;
+	}
+	sup->forced = true;
+	mountpoint_abort(&sup->mnt);
+	kill(sup->worker_pid, SIGKILL);
+	sup->stopped = now_ms();
+	return true;
+}
+
+/* Nothing has moved for too long: who waits for the disk is let go. */
+static void supervisor_late(struct supervisor *sup)
+{
+	static const struct {
+		enum exit_code code;
+		const char *reason;
+	} late[] = {
+		[STAGE_BUILD] = { EXIT_SETUP,
+				  "nothing more was read of the tree" },
+		[STAGE_SERVE] = { EXIT_MOUNT, "the disk was not served" },
+		[STAGE_SEE] = { EXIT_RUN,
+				"the disk did not answer the first read" },
+	};
+	struct diag diag = DIAG_INIT;
+
+	diag_set(&diag, -ETIMEDOUT,
+		 sup->stage == STAGE_BUILD ? sup->source : sup->mnt.path,
+		 "%s for %d s; see what hangs, or give --start-timeout=SECONDS",
+		 late[sup->stage].reason, sup->options->start_timeout);
+	supervisor_fail_diag(sup, late[sup->stage].code, &diag, -ETIMEDOUT);
+	supervisor_stop(sup);
+	supervisor_force(sup);
+}
+
+/* Every second until the disk has been seen. */
+static void supervisor_tick(struct supervisor *sup)
+{
+	int64_t limit = (int64_t)sup->options->start_timeout * 1000;
+
+	if (worker_was_busy(sup))
+		supervisor_progress(sup);
+	if (sup->launcher >= 0)
+		channel_try(sup->launcher, MESSAGE_PROGRESS, sup->entries,
+			    NULL);
+	if (limit >= 0 && now_ms() - sup->progress >= limit)
+		supervisor_late(sup);
 }
 
 /* ---- the mount ---- */
@@ -362,6 +469,8 @@ static void supervisor_mount(struct supervisor *sup)
 		r = channel_send_mount(sup->worker,
 				       makedev(mnt->major, mnt->minor),
 				       mnt->connection);
+	supervisor_progress(sup);
+	sup->stage = STAGE_SERVE;
 	if (r == 0) {
 		mountpoint_served(mnt);
 		return;
@@ -375,13 +484,13 @@ static void supervisor_serving(struct supervisor *sup)
 	struct diag diag = DIAG_INIT;
 	int r = pidfile_write(&sup->pidfile, &diag);
 
+	sup->stage = STAGE_SEE;
+	if (r == 0 && sup->launcher >= 0)
+		r = channel_send(sup->launcher, MESSAGE_READY, 0, NULL, -1);
 	if (r < 0) {
 		supervisor_fail_diag(sup, EXIT_SETUP, &diag, r);
 		supervisor_stop(sup);
-		return;
 	}
-	if (sup->launcher >= 0)
-		channel_send(sup->launcher, MESSAGE_READY, 0, NULL, -1);
 }
 
 /* ---- events ---- */
@@ -389,16 +498,16 @@ static void supervisor_serving(struct supervisor *sup)
 static void on_worker_message(struct supervisor *sup,
 			      const struct message *message)
 {
+	supervisor_progress(sup);
 	switch (message->kind) {
 	case MESSAGE_PROGRESS:
+		sup->entries = message->value;
 		if (sup->launcher >= 0)
 			channel_try(sup->launcher, MESSAGE_PROGRESS,
-				    message->value, NULL);
+				    sup->entries, NULL);
 		break;
 	case MESSAGE_WARNING:
-		if (sup->launcher >= 0)
-			channel_send(sup->launcher, MESSAGE_WARNING, 0,
-				     message->text, -1);
+		supervisor_say(sup, MESSAGE_WARNING, 0, message->text);
 		break;
 	case MESSAGE_FAIL:
 		if (!sup->stopping)
@@ -507,39 +616,27 @@ static void on_signal(struct supervisor *sup)
 	}
 }
 
-/* Milliseconds until patience with the worker ends; -1: no hurry. */
-static int time_left(const struct supervisor *sup)
-{
-	struct timespec now;
-	int64_t ms;
-
-	if (!sup->stopping)
-		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (int64_t)(now.tv_sec - sup->stopped.tv_sec) * 1000 +
-	     (now.tv_nsec - sup->stopped.tv_nsec) / 1000000;
-	return ms >= PATIENCE_MS ? 0 : (int)(PATIENCE_MS - ms);
-}
-
+/*
+ * Ready, it waits for as long as the disk is mounted: for the end of the
+ * worker, for a signal.
+ */
 static void supervisor_loop(struct supervisor *sup)
 {
-	bool forced = false;
-
+	supervisor_progress(sup);
 	while (sup->worker_pid) {
 		struct pollfd fds[] = {
 			{ .fd = sup->signals, .events = POLLIN },
 			{ .fd = sup->worker, .events = POLLIN },
 			{ .fd = sup->launcher, .events = POLLIN },
 		};
-		int n = poll(fds, 3, time_left(sup));
+		bool waits = sup->stopping || !sup->ready;
+		int n = poll(fds, 3, waits ? TICK_MS : -1);
 
-		if (n == 0) {
-			/* One that even this does not end hangs in the host. */
-			if (forced)
+		if (sup->stopping && now_ms() - sup->stopped >= PATIENCE_MS) {
+			if (!supervisor_force(sup))
 				return;
-			forced = true;
-			kill(sup->worker_pid, SIGKILL);
-			clock_gettime(CLOCK_MONOTONIC, &sup->stopped);
+		} else if (n == 0 && !sup->stopping) {
+			supervisor_tick(sup);
 		}
 		if (n <= 0)
 			continue;

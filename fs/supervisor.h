@@ -11,7 +11,8 @@ struct options;
  * of the disk, so it is there to tidy up however the worker ends.
  *
  * launcher is the channel to the process that talks to the user. Runs until the
- * disk is unmounted; the exit code.
+ * disk is unmounted; the exit code. Until the disk has been read once, a worker
+ * that makes no progress is ended.
  */
 int supervisor_run(const struct options *options, int launcher);
 

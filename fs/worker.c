@@ -28,9 +28,9 @@
 #include "imgcore/overlay_budget.h"
 #include "log.h"
 #include "opener_client.h"
-#include "operations.h"
 #include "options.h"
 #include "owners.h"
+#include "session.h"
 #include "stdio_null.h"
 #include "updates.h"
 #include "vmdk.h"
@@ -241,8 +241,8 @@ static int confine(void *context, struct diag *diag)
 		return diag_set(diag, r, worker->source, NULL);
 	load_cancellation();
 	confine_capabilities(worker->options->xattrs == TREE_XATTRS_KEEP);
-	confine_worker(&files);
-	return 0;
+	r = confine_worker(&files);
+	return r < 0 ? diag_set(diag, r, worker->source, NULL) : 0;
 }
 
 /* The first generation. */
@@ -329,18 +329,24 @@ static int serve(const struct worker *worker, const struct service *service,
 		return worker_fail(worker, &diag, r, EXIT_MOUNT);
 	front.vmdk = vmdk;
 	clock_gettime(CLOCK_REALTIME, &front.start);
-	session = operations_session(&front, worker->mount_list,
-				     worker->options->debug, fd);
-	if (!session)
-		return worker_fail(worker, &diag, -ENOMEM, EXIT_MOUNT);
+	r = session_new(&session, &front, worker->mount_list,
+			worker->options->debug, fd);
+	if (r < 0)
+		return worker_fail(worker, &diag, r, EXIT_MOUNT);
 	live_attend(service->live);
 	r = channel_send(worker->channel, MESSAGE_SERVING, 0, NULL, -1);
-	if (r == 0)
-		r = operations_serve(session);
-	fuse_session_destroy(session);
 	if (r < 0)
-		log_line("the FUSE connection failed: %s", strerror(-r));
-	return r < 0 ? EXIT_RUN : EXIT_OK;
+		_exit(worker_fail(worker, &diag, r, EXIT_MOUNT));
+	r = session_serve(session);
+	if (r < 0) {
+		diag_set(&diag, r, "/dev/fuse",
+			 "the connection to the kernel failed: %s",
+			 strerror(-r));
+		/* Other threads may still be in the middle of a request. */
+		_exit(worker_fail(worker, &diag, r, EXIT_RUN));
+	}
+	fuse_session_destroy(session);
+	return EXIT_OK;
 }
 
 int worker_run(const struct worker *worker)
@@ -368,7 +374,7 @@ int worker_run(const struct worker *worker)
 	if (r == 0)
 		r = receive_mount(worker, &dev, &fd);
 	if (r < 0)
-		return EXIT_RUN;
+		return worker_fail(worker, &diag, r, EXIT_RUN);
 	live_set_own_dev(service.live, dev);
 	return serve(worker, &service, fd);
 }

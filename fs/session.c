@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "session.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fuse_lowlevel.h>
+
+#include "base/math.h"
+#include "front.h"
+#include "log.h"
+#include "operations.h"
+
+/* How often a failure in a row is tried again, and how long after the last. */
+#define MAX_FAILURES 300
+#define PAUSE_NS     10000000
+
+#define MAX_THREADS 16
+
+static void pause_after_failure(void)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	nanosleep(&pause, NULL);
+}
+
+/* ---- the device ---- */
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 13)
+static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
+{
+	return read(fd, buf, len);
+}
+
+/* ENOENT, ENODEV: nobody waits for the reply any more. */
+static bool is_transient(int err)
+{
+	return err == EINTR || err == EAGAIN || err == EIO || err == ENOMEM ||
+	       err == ENOBUFS;
+}
+
+static ssize_t device_writev(int fd, struct iovec *iov, int count,
+			     void *userdata)
+{
+	ssize_t n;
+
+	for (unsigned i = 0; i < MAX_FAILURES; i++) {
+		n = writev(fd, iov, count);
+		if (n >= 0 || !is_transient(errno))
+			return n;
+		pause_after_failure();
+	}
+	return n;
+}
+
+static int attach(struct fuse_session *session, int fd)
+{
+	static const struct fuse_custom_io device = {
+		.read = device_read,
+		.writev = device_writev,
+	};
+
+	return fuse_session_custom_io(session, &device, fd);
+}
+#else
+static int attach(struct fuse_session *session, int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	return fuse_session_mount(session, path);
+}
+#endif
+
+int session_new(struct fuse_session **ret_session, struct front *front,
+		const char *list, bool debug, int fd)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *session = NULL;
+
+	if (fuse_opt_add_arg(&args, "dirdisk") == 0 &&
+	    fuse_opt_add_arg(&args, "-o") == 0 &&
+	    fuse_opt_add_arg(&args, list) == 0 &&
+	    (!debug || fuse_opt_add_arg(&args, "-d") == 0))
+		session = fuse_session_new(&args, &operations,
+					   sizeof(operations), front);
+	fuse_opt_free_args(&args);
+	if (!session || attach(session, fd) < 0) {
+		if (session)
+			fuse_session_destroy(session);
+		close(fd);
+		return -ENOMEM;
+	}
+	*ret_session = session;
+	return 0;
+}
+
+/* ---- the threads ---- */
+
+/* Enough to keep a queue of small requests moving on a small machine. */
+static unsigned thread_count(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 2 ? 4 : (unsigned)min_u64((uint64_t)cpus * 2, 16);
+}
+
+/*
+ * Serves one request. 1: there may be more; 0: the mount is gone; or why the
+ * device fails.
+ */
+static int serve_one(struct fuse_session *session, struct fuse_buf *buf)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < MAX_FAILURES; i++) {
+		r = fuse_session_receive_buf(session, buf);
+		if (r > 0) {
+			fuse_session_process_buf(session, buf);
+			return 1;
+		}
+		if (r == 0 || fuse_session_exited(session))
+			return 0;
+		if (r != -EINTR && r != -EAGAIN)
+			pause_after_failure();
+	}
+	return r == -EINTR || r == -EAGAIN ? 1 : r;
+}
+
+struct loop {
+	struct fuse_session *session;
+	atomic_int error; /* of the device */
+};
+
+static void *loop_run(void *context)
+{
+	struct loop *loop = context;
+	struct fuse_buf buf = { 0 };
+	int r;
+
+	while ((r = serve_one(loop->session, &buf)) > 0)
+		;
+	free(buf.mem);
+	if (r < 0)
+		atomic_store(&loop->error, r);
+	return NULL;
+}
+
+int session_serve(struct fuse_session *session)
+{
+	static struct loop loop;
+	pthread_t threads[MAX_THREADS];
+	struct fuse_buf first = { 0 };
+	unsigned n = 0;
+	int r;
+
+	loop.session = session;
+	/* The first request sets the sizes that the buffers of all others have.
+	 */
+	r = serve_one(session, &first);
+	free(first.mem);
+	if (r <= 0)
+		return r;
+	/* This thread is one of them, and enough where there are no more. */
+	while (n + 1 < thread_count() &&
+	       pthread_create(&threads[n], NULL, loop_run, &loop) == 0)
+		n++;
+	loop_run(&loop);
+	r = atomic_load(&loop.error);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	return atomic_load(&loop.error);
+}
