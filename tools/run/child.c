@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -14,6 +15,8 @@
 
 /* What the kernel may take to end a process. */
 #define FORCE_MS 2000
+/* What the start of a program may take. */
+#define EXEC_MS 20000
 
 /* The parent may have died before we asked to be told. */
 static int follow_parent(pid_t parent, int death_signal)
@@ -69,6 +72,8 @@ int child_start(pid_t *ret_pid, const struct child_options *options)
 	pid_t parent = getpid();
 	pid_t pid;
 	int ends[2];
+	struct pollfd fd = { .events = POLLIN };
+	int status;
 	ssize_t n;
 	int r;
 
@@ -79,15 +84,23 @@ int child_start(pid_t *ret_pid, const struct child_options *options)
 		become(options, parent, ends[1]);
 	r = pid < 0 ? -errno : 0;
 	close(ends[1]);
-	/* Its end by a successful exec. */
+	fd.fd = ends[0];
+	/* Its end by a successful exec, from a file system that answers. */
 	do {
-		n = pid < 0 ? 0 : read(ends[0], &r, sizeof(r));
+		fd.revents = 0;
+		n = pid < 0 ? 0 : poll(&fd, 1, EXEC_MS);
+		if (n == 0 && pid > 0) {
+			kill(pid, SIGKILL);
+			r = -ETIMEDOUT;
+		}
+		if (n > 0)
+			n = read(ends[0], &r, sizeof(r));
 	} while (n < 0 && errno == EINTR);
 	close(ends[0]);
 	if (r == 0)
 		*ret_pid = pid;
 	else if (pid > 0)
-		waitpid(pid, NULL, 0);
+		wait_child(pid, FORCE_MS, &status);
 	return r;
 }
 

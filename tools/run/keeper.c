@@ -12,9 +12,15 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "fs/deadline.h"
 #include "imgcore/diag.h"
 #include "place.h"
 #include "terminal.h"
+
+/* What a file system may take to make a directory. */
+#define START_SECONDS 20
+/* What the keeper may take to end all others; it has deadlines itself. */
+#define END_MS 30000
 
 /* The path of the place, or why there is none. */
 struct answer {
@@ -78,8 +84,19 @@ static int keep(int socket, const struct terminal *terminal)
 static int receive_place(struct keeper *keeper, struct diag *diag)
 {
 	struct answer answer = { 0 };
-	ssize_t n = recv(keeper->socket, &answer, sizeof(answer), 0);
+	const struct timeval limit = { .tv_sec = START_SECONDS };
+	ssize_t n;
 
+	setsockopt(keeper->socket, SOL_SOCKET, SO_RCVTIMEO, &limit,
+		   sizeof(limit));
+	n = recv(keeper->socket, &answer, sizeof(answer), 0);
+	if (n < 0 && errno == EAGAIN) {
+		kill(keeper->pid, SIGKILL);
+		return diag_set(
+			diag, -ETIMEDOUT, NULL,
+			"no directory could be made for %d s; set TMPDIR to a place for it",
+			START_SECONDS);
+	}
 	if (n != sizeof(answer))
 		return diag_set(diag, n < 0 ? -errno : -EIO, NULL,
 				"the process that looks after the mount ended");
@@ -95,6 +112,7 @@ int keeper_start(struct keeper *ret_keeper, const struct terminal *terminal,
 {
 	struct keeper keeper = KEEPER_INIT;
 	int ends[2];
+	int status;
 	int r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -115,7 +133,7 @@ int keeper_start(struct keeper *ret_keeper, const struct terminal *terminal,
 		close(keeper.socket);
 		free(keeper.place);
 		if (keeper.pid > 0)
-			waitpid(keeper.pid, NULL, 0);
+			wait_child(keeper.pid, END_MS, &status);
 		return r;
 	}
 	*ret_keeper = keeper;
@@ -130,14 +148,15 @@ void keeper_forget(struct keeper *keeper)
 
 int keeper_end(struct keeper *keeper, struct diag *diag)
 {
-	int status = 0;
+	int status = -1;
 	int r = 0;
 
 	if (!keeper->place)
 		return 0;
 	keeper_forget(keeper);
-	while (waitpid(keeper->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	/* Late, it hangs: then it is done here. */
+	if (wait_child(keeper->pid, END_MS, &status) == -ETIMEDOUT)
+		kill(keeper->pid, SIGKILL);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		r = place_remove(keeper->place, keeper->place_fd, diag);
 	base_closep(&keeper->place_fd);

@@ -2,6 +2,7 @@
 
 /* dirdisk-run SRC: options, then a disk and a machine that boots it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "fs/stdio_null.h"
 #include "imgcore/diag.h"
@@ -27,8 +28,10 @@ int main(int argc, char *argv[])
 	int r = stdio_fill();
 	int code;
 
-	if (r < 0)
+	if (r < 0) {
+		say("/dev/null: %s", strerror(-r));
 		return RUN_FAILED;
+	}
 	r = run_options_parse(&options, argc, argv, &diag);
 	if (r < 0) {
 		say_diag(&diag, r);

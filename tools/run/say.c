@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
@@ -36,12 +35,4 @@ void say_diag(struct diag *diag, int err)
 
 	diag_clear(diag);
 	emit(line);
-}
-
-int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }

@@ -4,7 +4,7 @@
 
 /* dirdisk-run's lines on standard error, and the times that it goes by. */
 
-#include <stdint.h>
+#include "fs/deadline.h"
 
 struct diag;
 
@@ -12,8 +12,5 @@ struct diag;
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Path and reason; clears diag. */
 void say_diag(struct diag *diag, int err);
-
-/* Milliseconds of a clock that nobody sets. */
-int64_t now_ms(void);
 
 #endif
