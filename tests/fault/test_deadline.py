@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nobody waits without end: a process that makes no progress is found out."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from support import procs, sources
+from support.runs import wait_until
+
+
+@pytest.fixture
+def src(box):
+    return sources.small(box.dir("src"))
+
+
+class Stopped:
+    """A start whose worker is stopped when it comes to a file of the host."""
+
+    def __init__(self, box, program, src, *options):
+        self.box = box
+        self.mnt = box.dir("mnt")
+        self.process = box.start(
+            [os.fspath(w) for w in (program, *options, src, self.mnt)],
+            name="dirdisk",
+        )
+
+    def worker(self):
+        table = procs.descendants()
+        ours = [pid for pid in procs.alive() if table.get(pid)]
+        inner = [
+            pid
+            for pid in ours
+            if os.path.basename(procs.command_of(pid).split()[0]) == "dirdisk"
+            and table[pid][0] in ours
+            and table[pid][0] != self.process.pid
+        ]
+        return inner[0] if inner else None
+
+    def said(self):
+        return self.process.log.read_text(errors="replace")
+
+
+def stop_at_once(start):
+    """Stops the worker as soon as it is there."""
+    pid = None
+    end = time.monotonic() + 20
+    while pid is None and time.monotonic() < end:
+        pid = start.worker()
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def test_worker_that_reads_nothing(box, program, src):
+    """It is ended, the reason is told, and nothing is left."""
+    for number in range(3000):
+        sources.write(src, f"many/{number}", b"")
+    start = Stopped(box, program, src, "--start-timeout=1")
+    stop_at_once(start)
+    assert start.process.wait(40) == 3, start.said()
+    assert "for 1 s" in start.said() and "--start-timeout" in start.said()
+    box.assert_nothing_left()
+
+
+@pytest.fixture(params=["abort", "kill"])
+def control(box, request):
+    """With FUSE's control files, and without."""
+    point = "/sys/fs/fuse/connections"
+    if request.param == "abort" and not os.path.ismount(point):
+        box.mount("-t", "fusectl", "none", point)
+        yield
+        box.umount(point)
+    else:
+        yield
+
+
+@pytest.mark.parametrize("reply", [1, 3])
+def test_mount_that_does_not_answer(box, program, src, control, reply):
+    """The worker stops in the middle of a reply: to the kernel's first
+    request, or to the launcher."""
+    argv = ["strace", "-f", "-q", "-o", "/dev/null", "-P", "/dev/fuse"]
+    argv += ["-e", "trace=writev", "-e"]
+    argv += [f"inject=writev:signal=SIGSTOP:when={reply}"]
+    mnt = box.dir("mnt")
+    process = box.start(
+        [*argv, str(program), "--no-grub", "--start-timeout=2"]
+        + [str(src), str(mnt)],
+        name="dirdisk",
+    )
+    assert process.wait(60) == 7
+    text = process.log.read_text()
+    assert "did not answer the first read for 2 s" in text, text
+    box.assert_nothing_left()
+
+
+def test_supervisor_that_says_nothing_lets_the_worker_go(box, dirdisk, src):
+    """Stopped for ever, it is killed by hand: the worker goes with it."""
+    disk = dirdisk(src)
+    os.kill(disk.supervisor, signal.SIGSTOP)
+    os.kill(disk.supervisor, signal.SIGKILL)
+    disk.status()
+    box.wait_no_process()
+
+
+def test_slow_source_is_waited_for(box, program, src):
+    """Longer than the limit, but never without progress for so long."""
+    for number in range(40):
+        sources.write(src, f"many/{number:02}/file", b"")
+    mnt = box.dir("mnt")
+    # Each directory takes a tenth of a second.
+    argv = ["strace", "-f", "-q", "-o", "/dev/null", "-e", "trace=getdents64"]
+    argv += ["-e", "inject=getdents64:delay_enter=50000"]
+    start = time.monotonic()
+    process = box.start(
+        [*argv, str(program), "--no-grub", "--start-timeout=1"]
+        + [str(src), str(mnt)],
+        name="dirdisk",
+    )
+    wait_until(lambda: (mnt / "disk.img").exists(), timeout=60)
+    assert time.monotonic() - start > 1.5
+    subprocess.check_call(["umount", "-l", mnt])
+    process.wait(60)
+    box.assert_nothing_left()
+
+
+def test_crash_of_the_worker_is_a_line(box, dirdisk, src):
+    """Even where it comes while the disk is unmounted."""
+    disk = dirdisk.foreground(src)
+    os.kill(disk.workers[0], signal.SIGSEGV)
+    disk.assert_ended(7)
+    text = disk.process.log.read_text()
+    assert "killed by signal 11" in text, text
+
+
+def test_crash_at_the_end_is_a_line(box, dirdisk, src):
+    disk = dirdisk.foreground(src)
+    (worker,) = disk.workers
+    os.kill(worker, signal.SIGSTOP)
+    disk.signal(signal.SIGTERM)
+    wait_until(lambda: not disk.box_mounts())
+    os.kill(worker, signal.SIGSEGV)
+    os.kill(worker, signal.SIGCONT)
+    disk.status()
+    text = disk.process.log.read_text()
+    # Of two signals that wait the kernel takes one: this one or SIGTERM.
+    assert disk.status() in (0, 7)
+    assert (disk.status() == 7) == ("killed by signal 11" in text), text
+    box.assert_nothing_left()
+
+
+@pytest.mark.parametrize("call", ["read", "writev"])
+def test_error_of_the_device_ends_no_session(box, dirdisk, src, call):
+    """EIO, ENOMEM: the request is answered all the same."""
+    disk = dirdisk(src)
+    (worker,) = disk.workers
+    for error in ("EIO", "ENOMEM"):
+        argv = ["strace", "-f", "-q", "-o", "/dev/null", "-p", str(worker)]
+        argv += ["-e", f"trace={call}", "-P", "/dev/fuse"]
+        argv += ["-e", f"inject={call}:error={error}:when=1+3"]
+        tracer = box.start(argv)
+        wait_until(lambda: traced(worker))
+        for _ in range(20):
+            assert disk.read(510, 2) == b"\x55\xaa"
+            os.listdir(disk.mnt)
+        tracer.terminate()
+        tracer.wait(20)
+    disk.unmount()
+
+
+def traced(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return "TracerPid:\t0\n" not in file.read()
