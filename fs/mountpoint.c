@@ -343,7 +343,7 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 	int r = fd < 0 ? -errno : stat_quiet(fd, &st);
 
 	if (r == 0)
-		r = stat_quiet(mnt->dir_fd, &below);
+		r = stat_quiet(mnt->lock_fd, &below);
 	if (r < 0)
 		return diag_set(diag, r, mnt->path, NULL);
 	/* What was there before is not ours, were it the root of all. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -201,27 +200,6 @@ static int find_source(void *context, uint64_t own_dev, int *ret_fd,
 	return opener_client_find(service->client, own_dev, ret_fd, ret_opener);
 }
 
-static void *wait_for_ever(void *context)
-{
-	for (;;)
-		pause();
-	return context;
-}
-
-/*
- * libfuse ends its threads by pthread_cancel, for which the C library loads
- * another one when it is first called.
- */
-static void load_cancellation(void)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
-		return;
-	pthread_cancel(thread);
-	pthread_join(thread, NULL);
-}
-
 /* No program is run from here on. */
 static int confine(void *context, struct diag *diag)
 {
@@ -239,7 +217,6 @@ static int confine(void *context, struct diag *diag)
 		r = stdio_to_null();
 	if (r < 0)
 		return diag_set(diag, r, worker->source, NULL);
-	load_cancellation();
 	confine_capabilities(worker->options->xattrs == TREE_XATTRS_KEEP);
 	r = confine_worker(&files);
 	return r < 0 ? diag_set(diag, r, worker->source, NULL) : 0;
