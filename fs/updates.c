@@ -69,7 +69,8 @@ static int shown_error(int err)
 
 static void answer_all(struct updates *u, const struct queue *batch)
 {
-	struct diag diag = DIAG_INIT;
+	/* A scan that had to be repeated leaves its reason, success or not. */
+	_cleanup_(diag_clear) struct diag diag = DIAG_INIT;
 	struct served *newest;
 	int r = generations_update(u->generations, &newest, &diag);
 

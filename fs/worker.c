@@ -332,7 +332,7 @@ int worker_run(const struct worker *worker)
 		.worker = worker,
 		.progress = { .channel = worker->channel },
 	};
-	struct diag diag = DIAG_INIT;
+	_cleanup_(diag_clear) struct diag diag = DIAG_INIT;
 	uint64_t dev = 0;
 	int fd = -1;
 	int r;
