@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from support import judges, sources
+from support import judges, seeds, sources
 
 BLOCK = 4096
 BLKFLSBUF = 0x1261
@@ -17,10 +17,8 @@ BLKFLSBUF = 0x1261
 LONG_NAMES, ROOT, NODE = 15, 508, 511
 
 # Printed with each test's name; DIRDISK_SEED repeats a run.
-FIRST_SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
-SEEDS = range(
-    FIRST_SEED, FIRST_SEED + (300 if os.environ.get("DIRDISK_SOAK") else 10)
-)
+SEED = seeds.of(__file__)
+SEEDS = range(SEED, SEED + seeds.trials(10, 300))
 
 # debugfs says that of every index without checksums, its own too.
 NO_CHECKSUM = re.compile(
@@ -127,7 +125,7 @@ def assert_grub_lists(box, image, inside, names):
 
 def use_as_guest(where, names, make, remove):
     """Adds names and takes others away, as a guest does; what is left."""
-    dice = random.Random(7)
+    dice = random.Random(SEED)
     gone = dice.sample(sorted(names), min(2000, len(names) // 2))
     new = [f"new-{number}-{'y' * (number % 90)}" for number in range(3000)]
     for name, other in zip(gone, new):

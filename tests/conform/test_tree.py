@@ -6,12 +6,11 @@ import random
 
 import pytest
 
-from support import judges, sources, trees
+from support import judges, seeds, sources, trees
 
-SOAK = bool(os.environ.get("DIRDISK_SOAK"))
 # Printed with each test's name; DIRDISK_SEED repeats a run.
-FIRST_SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
-SEEDS = range(FIRST_SEED, FIRST_SEED + (100 if SOAK else 6))
+FIRST_SEED = seeds.of(__file__)
+SEEDS = range(FIRST_SEED, FIRST_SEED + seeds.trials(6, 100))
 # debugfs fills the holes of `big` and cannot name all of `deep`.
 RDUMP = ["kernels", "plain", "types", "links", "modes", "names", "many"]
 RDUMP += ["empty", "times"]
@@ -219,7 +218,7 @@ def test_largest_disk(box, dirdisk):
     judges.assert_table(box, disk.image)
     judges.assert_kernel_view(box, disk.image, 1, boot, grafted=True)
     judges.assert_kernel_view(box, disk.image, 2, system)
-    if SOAK:
+    if seeds.SOAK:
         judges.assert_whole_disk(box, disk.image, src)
     disk.unmount()
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support import judges, layout, sources, trees
+from support import judges, layout, seeds, sources, trees
 from support.machine import Machine, article_line, virtio_line
 
 WRITTEN = (b"dirdisk\n" * (10485760 // 8 + 1))[:10485760]
@@ -79,7 +79,7 @@ def test_kernel_of_the_host_writes(box, dirdisk):
 
 def test_writes_of_any_size_and_place(box, dirdisk):
     """Random writes read back as they would from a plain file."""
-    dice = random.Random(20190103)
+    dice = seeds.dice(__file__)
     disk = dirdisk(sources.small(box.dir("src")))
     plain = box.root / "plain.img"
     box.run(["cp", "--sparse=always", disk.image, plain])

@@ -3,12 +3,11 @@
 
 import errno
 import os
-import random
 import shutil
 
 import pytest
 
-from support import sources
+from support import seeds, sources
 from support.held import BLOCK, Held, cat, listed
 
 SIZE = 300_001
@@ -17,7 +16,7 @@ SIZE = 300_001
 @pytest.fixture
 def content():
     """content(): other bytes each time, so that each block is one's own."""
-    dice = random.Random(20)
+    dice = seeds.dice(__file__)
     return lambda size=SIZE: dice.randbytes(size)
 
 

@@ -3,18 +3,16 @@
 
 import contextlib
 import os
-import random
 import re
 import threading
 import time
 
 import pytest
 
-from support import sources
+from support import seeds, sources
 
-SOAK = bool(os.environ.get("DIRDISK_SOAK"))
-OPENS = 2_000_000 if SOAK else 100_000
-TIMES = 10 if SOAK else 1
+OPENS = 2_000_000 if seeds.SOAK else 100_000
+TIMES = 10 if seeds.SOAK else 1
 MIB = 1 << 20
 
 
@@ -28,7 +26,7 @@ class Changes(threading.Thread):
     def __init__(self, src):
         super().__init__()
         self.src = src
-        self.dice = random.Random(7)
+        self.dice = seeds.dice(__file__)
         self.count = 0
         self._over = threading.Event()
 

@@ -2,19 +2,17 @@
 """Bytes of two moments are never mixed, whatever is done to the tree."""
 
 import os
-import random
 import re
 
 import pytest
 
-from support import judges
+from support import judges, seeds
 
-SOAK = bool(os.environ.get("DIRDISK_SOAK"))
-SECONDS = int(os.environ.get("DIRDISK_SECONDS") or (900 if SOAK else 30))
+SECONDS = int(os.environ.get("DIRDISK_SECONDS") or (900 if seeds.SOAK else 20))
 # In that time, on a slow machine; what was read before it was checked too.
 BLOCKS = 300 * SECONDS
 OPENS = 2 * SECONDS
-SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
+SEED = seeds.of(__file__)
 MIB = 1 << 20
 
 

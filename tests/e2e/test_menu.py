@@ -8,10 +8,10 @@ import struct
 
 import pytest
 
-from support import judges, kernels, sources
+from support import judges, kernels, seeds, sources
 from support.machine import QEMU, TCG, Machine, article_line
 
-SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
+SEED = seeds.of(__file__)
 CONSOLES = ["console=tty0", "console=ttyS0,115200"]
 NASTY = "9;$x ${y}{}'q'\"d\"\\#[*]&|<>`~!%^()=,@:"
 

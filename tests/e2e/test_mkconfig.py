@@ -16,9 +16,9 @@ import random
 
 import pytest
 
-from support import kernels, sources
+from support import kernels, seeds, sources
 
-SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
+SEED = seeds.of(__file__)
 
 # A tmpfs with these names on /boot, for the script alone.
 SCRIPT = """

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from support import sources
+from support import seeds, sources
 from support.sandbox import NOBODY
 
 MIB = 1 << 20
@@ -20,7 +20,7 @@ FILES = 5000
 @pytest.fixture
 def many(box, dirdisk):
     """A disk of many small files, and what each one holds."""
-    dice = random.Random(11)
+    dice = seeds.dice(__file__)
     src, contents = sources.small(box.dir("src")), []
     for number in range(FILES):
         data = number.to_bytes(4, "big") + b"small file "
@@ -55,7 +55,7 @@ def test_requests_that_span_many_files(many):
     buffer = mmap.mmap(-1, MIB)
     fd = os.open(disk.image, os.O_RDONLY | os.O_DIRECT)
     begin, end = min(found.values()), max(found.values())
-    dice = random.Random(12)
+    dice = seeds.dice(__file__)
     offsets = list(range(begin - 1, end, MIB))
     offsets += [dice.randrange(begin - MIB, end) | 1 for _ in range(60)]
     for offset in offsets:

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from support import sources
+from support import seeds, sources
 
 MIB = 1 << 20
 QEMU_IMG = "qemu-img"
@@ -19,7 +19,7 @@ QEMU_IMG = "qemu-img"
 def src(box):
     src = box.dir("src")
     sources.write(src, "kernels/README", b"none yet\n")
-    sources.write(src, "some/data", os.urandom(3 * MIB))
+    sources.write(src, "some/data", seeds.dice(__file__).randbytes(3 * MIB))
     return src
 
 

@@ -36,7 +36,7 @@ static struct tree *scan(const char *path, unsigned threads)
 {
 	const struct tree_scan_options options = { .threads = threads };
 	struct diag diag = DIAG_INIT;
-	struct tree *tree;
+	struct tree *tree = NULL;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = fd < 0 ? -errno
 		       : tree_scan(fd, path, &options, NULL, &tree, &diag);
@@ -52,7 +52,7 @@ static struct cpio *make(const struct tree *tree, const char *path,
 {
 	tree_id dir = tree_find(tree, path);
 	struct diag diag = DIAG_INIT;
-	struct cpio *cpio;
+	struct cpio *cpio = NULL;
 	int r = -ENOENT;
 
 	if (dir != TREE_NONE)

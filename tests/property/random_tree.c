@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+
+#include "../support/seeds.h"
 
 void random_init(struct random *random, uint64_t seed)
 {
@@ -35,25 +36,14 @@ uint64_t random_below(struct random *random, uint64_t n)
 
 uint64_t random_seed(void)
 {
-	const char *given = getenv("DIRDISK_SEED");
-	uint64_t seed;
-
-	if (given) {
-		seed = strtoull(given, NULL, 0);
-	} else {
-		struct timespec now;
-
-		clock_gettime(CLOCK_REALTIME, &now);
-		seed = (uint64_t)now.tv_sec ^ (uint64_t)now.tv_nsec << 20;
-	}
-	fprintf(stderr, "# DIRDISK_SEED=%llu repeats this run\n",
-		(unsigned long long)seed);
-	return seed;
+	return seed_draw();
 }
 
 unsigned random_trials(unsigned few, unsigned many)
 {
-	return getenv("DIRDISK_SOAK") ? many : few;
+	if (getenv("DIRDISK_SOAK"))
+		return many;
+	return getenv("DIRDISK_BRIEF") ? (few + 9) / 10 : few;
 }
 
 /* ---- content: bytes that tell their file and their place ---- */

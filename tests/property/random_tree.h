@@ -22,9 +22,9 @@ uint64_t random_u64(struct random *random);
 /* 0 ... n - 1. */
 uint64_t random_below(struct random *random, uint64_t n);
 
-/* DIRDISK_SEED, or one out of the clock; printed for the log. */
+/* The program's seed (support/seeds.h); printed for the log. */
 uint64_t random_seed(void);
-/* `few` trials, or `many` where DIRDISK_SOAK is set. */
+/* `few` trials, `many` with DIRDISK_SOAK, a tenth with DIRDISK_BRIEF. */
 unsigned random_trials(unsigned few, unsigned many);
 
 /* A content of bytes that tell their file (the seed) and their place. */

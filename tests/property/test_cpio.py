@@ -7,20 +7,18 @@ once more in 200 ranges of any place and length, by the program that wrote it.
 
 import filecmp
 import os
-import random
 import stat
 
 import pytest
 
-from support import sources
+from support import seeds, sources
 
-SOAK = bool(os.environ.get("DIRDISK_SOAK"))
-TREES = 1000 if SOAK else 10
+TREES = seeds.trials(10, 1000)
 MADE_CPIO = os.environ["MADE_CPIO"]
 LATEST = 2**32 - 1  # what eight digits of hexadecimal say
 
 # Printed with each test's name.
-SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
+SEED = seeds.of(__file__)
 SEEDS = range(SEED, SEED + TREES)
 
 

@@ -13,10 +13,9 @@ import stat
 
 import pytest
 
-from support import judges
+from support import judges, seeds
 
-SOAK = bool(os.environ.get("DIRDISK_SOAK"))
-TREES = 5000 if SOAK else 500
+TREES = seeds.trials(500, 5000)
 MADE_DISK = os.environ["MADE_DISK"]
 # Two programs share the trees; without that, one has them all.
 PART, PARTS = map(int, os.environ.get("DIRDISK_PART", "0/1").split("/"))
@@ -30,8 +29,8 @@ LISTED = 4  # directories of a partition
 MS_BIND = 4096
 
 
-# Printed with each test's name; each program draws its own.
-SEED = int(os.environ.get("DIRDISK_SEED") or random.randrange(10**9))
+# Printed with each test's name.
+SEED = seeds.of(__file__)
 SEEDS = range(SEED + PART, SEED + TREES, PARTS)
 
 

@@ -20,12 +20,14 @@ for name in (
 ):
     pytest.register_assert_rewrite(f"support.{name}")
 
-from support import procs  # noqa: E402
+from support import procs, seeds  # noqa: E402
 from support.daemon import Launcher  # noqa: E402
 from support.guest import Guest  # noqa: E402
 from support.runs import Runs  # noqa: E402
 from support.sandbox import Deadline, Sandbox  # noqa: E402
 
+# With sanitizers all takes longer.
+SLOWER = 4 if os.environ.get("DIRDISK_SANITIZED") else 1
 TIMEOUT = 120
 
 
@@ -33,6 +35,10 @@ def pytest_configure(config):
     if "DIRDISK_TEST_ROOT" not in os.environ:
         raise pytest.UsageError("run these tests by tests/support/run.py")
     procs.become_subreaper()
+
+
+def pytest_report_header(config):
+    return f"DIRDISK_SEED={seeds.RUN} repeats this run"
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -95,7 +101,8 @@ def box(work_root, request):
     parent = tempfile.mkdtemp(prefix="test-", dir=work_root)
     os.chmod(parent, 0o755)
     box = Sandbox(os.path.join(parent, "box"))
-    deadline = Deadline(box, marker.args[0] if marker else TIMEOUT)
+    seconds = marker.args[0] if marker else TIMEOUT
+    deadline = Deadline(box, SLOWER * seconds)
     try:
         yield box
     finally:

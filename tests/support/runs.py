@@ -6,7 +6,7 @@ import os
 import struct
 import time
 
-from support import procs
+from support import procs, seeds
 
 SCRIPT = """#!/bin/sh
 case "$*" in
@@ -20,12 +20,13 @@ printf '%s\\n' "$@" >"{dir}/arguments"
 echo boot >>"{dir}/calls"
 {body}
 """
+DICE = seeds.dice(__file__)
 FOR_EVER = "\nwhile :; do sleep 1000; done\n"
 
 
 def kernel(size=40000):
     """A file that says of itself that it is a kernel of that size."""
-    data = bytearray(os.urandom(size))
+    data = bytearray(DICE.randbytes(size))
     data[0x1F1] = 1
     struct.pack_into("<I", data, 0x1F4, (size - 1024) // 16)
     struct.pack_into("<H", data, 0x1FE, 0xAA55)

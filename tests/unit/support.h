@@ -20,11 +20,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/seeds.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/math.h"
@@ -90,19 +90,10 @@ static inline void heard_clear(struct heard *heard)
 
 /* ---- random numbers ---- */
 
-/* A seed for a whole program; DIRDISK_SEED repeats one. */
+/* A seed for a whole program. */
 static inline uint64_t random_begin(void)
 {
-	const char *text = getenv("DIRDISK_SEED");
-	uint32_t seed;
-
-	if (text)
-		seed = (uint32_t)strtoul(text, NULL, 0);
-	else if (getrandom(&seed, sizeof(seed), 0) < 0)
-		abort();
-	printf("# DIRDISK_SEED=%u\n", seed);
-	fflush(stdout);
-	return seed;
+	return seed_draw();
 }
 
 /* splitmix64 */

@@ -18,9 +18,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../support/seeds.h"
 #include "base/io.h"
 #include "boot/cmdline.h"
 #include "boot/lookup.h"
@@ -279,9 +279,7 @@ static void one_tree(unsigned *dice, int fd, size_t *len)
 
 static void random_trees(void **state)
 {
-	const char *given = getenv("DIRDISK_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 0)
-			      : (unsigned)time(NULL);
+	unsigned seed = (unsigned)seed_draw();
 	_cleanup_close_ int fd = memfd_create("grub.cfg", 0);
 
 	assert_true(fd >= 0);
@@ -289,7 +287,7 @@ static void random_trees(void **state)
 		size_t len = 0;
 		unsigned dice = seed + i;
 
-		print_message("# DIRDISK_SEED=%u\n", dice);
+		print_message("# tree %u\n", i);
 		for (unsigned k = 0; k < 20; k++)
 			one_tree(&dice, fd, &len);
 		check_menus(fd, len);

@@ -38,7 +38,7 @@ static void assert_arguments(const struct file *files,
 
 static void consoles(void **state)
 {
-	static const struct file files[] = { { KERNEL + 1 }, { NULL } };
+	static const struct file files[] = { { &KERNEL[1] }, { NULL } };
 	static const struct boot_options serial = {
 		.console = BOOT_CONSOLE_SERIAL,
 	};
@@ -54,7 +54,7 @@ static void precedence(void **state)
 {
 	static const struct boot_options options = { .append = "x=append" };
 	struct file files[] = {
-		{ KERNEL + 1 },
+		{ &KERNEL[1] },
 		{ "sbin/init" },
 		{ "loader/entries/a.conf",
 		  .text = "linux " KERNEL "\noptions x=entry\noptions y" },
@@ -101,7 +101,7 @@ static void files_of_words(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct file files[] = {
-			{ KERNEL + 1 },
+			{ &KERNEL[1] },
 			{ "kernels/vmlinuz-6.1.cmdline", .text = cases[i][0] },
 			{ NULL },
 		};
@@ -204,7 +204,7 @@ static void bad_files(void **state)
 
 static void assert_root(const struct file *init, bool expected)
 {
-	struct file files[8] = { { KERNEL + 1 } };
+	struct file files[8] = { { &KERNEL[1] } };
 	_cleanup_free_ char *arguments = NULL;
 
 	for (size_t i = 0; init[i].path; i++)
@@ -257,7 +257,7 @@ static void root_of_the_user(void **state)
 		const char *text = i < 3 ? words[i] : others[i - 3];
 		struct boot_options options = { .append = text };
 		const struct file files[] = {
-			{ KERNEL + 1 },
+			{ &KERNEL[1] },
 			{ "sbin/init" },
 			{ "kernels/vmlinuz-6.2" },
 			{ "kernels/vmlinuz-6.2.cmdline", .text = text },

@@ -374,9 +374,12 @@ static int kernel_says(int dir, const char *name, struct stat *st)
 static bool kernel_says_out(int root, const char *name)
 {
 	struct open_how how = { .flags = O_PATH, .resolve = RESOLVE_BENEATH };
-	_cleanup_close_ int fd = (int)syscall(SYS_openat2, root, name, &how,
-					      sizeof(how));
+	_cleanup_close_ int fd = -1;
 
+	/* EAGAIN: somebody else renamed or mounted while it looked at "..". */
+	do
+		fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN);
 	return fd < 0 && errno == EXDEV;
 }
 
