@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""count.py LOG: counts the cases in meson's testlog.json.
+"""count.py LOG...: counts the cases in testlog.json files of meson's.
 
 Names what failed and what was skipped, and closes with the plain line
 `N passed, N failed, N skipped`. Exit status 1 if anything failed, if nothing
@@ -43,22 +43,31 @@ def results(test):
     return found
 
 
-def main(path, strict):
+def main(paths, strict):
     count = Counter()
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as log:
-            for line in log:
-                for outcome, name in results(json.loads(line)):
-                    count[outcome] += 1
-                    if outcome != "passed":
-                        print(f"{outcome}: {name}")
+    lost = False
+    for path in paths:
+        build = os.path.basename(os.path.dirname(os.path.dirname(path)))
+        found = Counter()
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as log:
+                for line in log:
+                    for outcome, name in results(json.loads(line)):
+                        found[outcome] += 1
+                        if outcome != "passed":
+                            print(f"{outcome}: {build}: {name}"
+                                  if len(paths) > 1 else f"{outcome}: {name}")
+        if not found:
+            print(f"{build}: no test has run")
+            lost = True
+        count += found
     if strict and count["skipped"]:
         print("a skip counts as a failure here")
     print("{} passed, {} failed, {} skipped".format(
         count["passed"], count["failed"], count["skipped"]))
-    return bool(count["failed"] or not count["passed"]
+    return bool(count["failed"] or not count["passed"] or lost
                 or (strict and count["skipped"]))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], os.environ.get("CI", "") not in ("", "false")))
+    sys.exit(main(sys.argv[1:], os.environ.get("CI", "") not in ("", "false")))

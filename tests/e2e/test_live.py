@@ -14,6 +14,8 @@ from support import judges, layout, sources, trees
 from support.sandbox import NOBODY
 
 BLOCK = 4096
+# KiB that AddressSanitizer keeps back (quarantine_size_mb), with its notes.
+FREED = 128 << 10 if os.environ.get("DIRDISK_SANITIZED") else 0
 EIO, ESTALE = 5, 116
 
 
@@ -386,7 +388,7 @@ def test_thousands_of_generations(disk, src):
     said = (disk.mnt / "info/generation").read_text()
     assert int(said.split()[1]) >= GENERATIONS
     first, last = levels[0], levels[-1]
-    assert last[0] < first[0] + 4096, levels
+    assert last[0] < first[0] + 4096 + FREED, levels
     assert last[1] <= first[1] + CHANNELS, levels
 
 
@@ -412,7 +414,7 @@ def test_many_generations_held_at_once(disk, src):
     after = memory_of(pid)
     assert high[1] > before[1] + 300
     assert after[1] <= before[1] + CHANNELS, (before, high, after)
-    assert after[0] < before[0] + 8192, (before, high, after)
+    assert after[0] < before[0] + 8192 + FREED, (before, high, after)
 
 
 # ---- links to builds ----

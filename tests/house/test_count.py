@@ -52,6 +52,24 @@ def test_skip_fails_in_ci(tmp_path):
     assert (status, lines[-1]) == (1, "1 passed, 0 failed, 1 skipped")
 
 
+def test_logs_are_counted_together(tmp_path):
+    for build, text in (("a", "ok 1 - x"), ("b", "not ok 1 - y")):
+        (tmp_path / build / "meson-logs").mkdir(parents=True)
+        (tmp_path / build / "meson-logs/testlog.json").write_text(json.dumps(
+            {"name": "t", "result": "OK", "stdout": text}))
+    paths = [tmp_path / name / "meson-logs/testlog.json" for name in "aab"]
+    argv = [sys.executable, ROOT / "tests/count.py"]
+    run = subprocess.run([*argv, *paths], text=True, check=False,
+                         stdout=subprocess.PIPE)
+    assert run.returncode == 1
+    assert run.stdout.splitlines() == [
+        "failed: b: t: y", "2 passed, 1 failed, 0 skipped"]
+    run = subprocess.run([*argv, paths[0], tmp_path / "c/meson-logs/x"],
+                         text=True, check=False, stdout=subprocess.PIPE)
+    assert run.returncode == 1, "a log that is not there is a failure"
+    assert run.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
+
+
 def test_failures_are_named(tmp_path):
     _, lines = count(tmp_path, [("disk", "FAIL", "not ok 1 - reads\n")])
     assert lines[0] == "failed: disk: reads"

@@ -10,6 +10,7 @@ killed: by meson's time-out, or for want of memory.
 
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -30,6 +31,37 @@ def open_fuse_to_users(root):
     subprocess.check_call(["mount", "--bind", node, "/dev/fuse"])
 
 
+class Findings:
+    """What sanitizers write into files; a daemon has nowhere to say it."""
+
+    def __init__(self, root):
+        self.dir = pathlib.Path(root, "sanitizers")
+        self.dir.mkdir()
+        self.dir.chmod(0o1777)
+
+    def environment(self):
+        """Options of ours on top; ordinary users read the suppressions."""
+        asan = os.environ.get("ASAN_OPTIONS", "")
+        ubsan = os.environ.get("UBSAN_OPTIONS", "")
+        known = pathlib.Path(__file__).with_name("asan.supp")
+        shared = self.dir.parent / "asan.supp"
+        shutil.copyfile(known, shared)
+        shared.chmod(0o644)
+        log = f"log_path={self.dir}/found"
+        return {
+            "ASAN_OPTIONS": f"{asan}:suppressions={shared}:{log}"
+            ":quarantine_size_mb=16",
+            "UBSAN_OPTIONS": f"{ubsan}:{log}",
+        }
+
+    def show(self):
+        """Prints them, if there are any."""
+        found = sorted(self.dir.iterdir())
+        for path in found:
+            print(path.read_text(errors="replace"), file=sys.stderr)
+        return bool(found)
+
+
 def main(arguments):
     if os.geteuid() != 0:
         sys.exit("these tests mount: run them as root")
@@ -40,6 +72,7 @@ def main(arguments):
     root = os.path.realpath(tempfile.mkdtemp(prefix="dirdisk-tests-"))
     os.chmod(root, 0o755)
     open_fuse_to_users(root)
+    findings = Findings(root)
     paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     pytest = subprocess.Popen(
         [sys.executable, "-B", "-m", "pytest", "--rootdir", TESTS]
@@ -48,12 +81,14 @@ def main(arguments):
             os.environ,
             DIRDISK_TEST_ROOT=root,
             PYTHONPATH=os.pathsep.join(paths),
+            **findings.environment(),
         ),
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: pytest.send_signal(signal.SIGINT))
     try:
-        return pytest.wait()
+        status = pytest.wait()
+        return 1 if findings.show() else status
     finally:
         procs.sweep(root)
         procs.remove_tree(root)
