@@ -29,6 +29,7 @@ static void give_up(const char *what, const struct diag *diag, int err)
 	char *text = diag ? diag_format(diag, err) : NULL;
 
 	fprintf(stderr, "%s\n", text ? text : what);
+	free(text);
 	exit(2);
 }
 

@@ -32,6 +32,7 @@ __attribute__((noreturn)) static void give_up(const char *what,
 
 	fprintf(stderr, "made_disk: %s: %s\n", what,
 		text ? text : strerror(-err));
+	free(text);
 	exit(2);
 }
 
