@@ -8,7 +8,7 @@ import pytest
 
 from support import judges, seeds
 
-SECONDS = int(os.environ.get("DIRDISK_SECONDS") or (900 if seeds.SOAK else 20))
+SECONDS = int(os.environ.get("DIRDISK_SECONDS") or (900 if seeds.SOAK else 30))
 # In that time, on a slow machine; what was read before it was checked too.
 BLOCKS = 300 * SECONDS
 OPENS = 2 * SECONDS
