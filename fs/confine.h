@@ -8,7 +8,6 @@
  * elsewhere, system calls for other trades.
  *
  * What the kernel cannot do is left out; what it refuses to do is not an error.
- * A negative errno: the limits could not be made, and are not in place.
  */
 
 #include <stdbool.h>
@@ -29,8 +28,8 @@ struct confine_files {
  * Opens no file from here on but those of files; places (O_PATH) and
  * attributes are seen everywhere. Threads may be started, no namespaces.
  */
-int confine_worker(const struct confine_files *files);
+void confine_worker(const struct confine_files *files);
 /* Opens files anywhere, to read them; does nothing else. One thread. */
-int confine_opener(void);
+void confine_opener(void);
 
 #endif

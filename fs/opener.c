@@ -168,8 +168,7 @@ int opener_run(const struct opener_process *process)
 	    add_root(&state, process->src_fd) != OPENER_FIRST_ROOT)
 		return EXIT_SETUP;
 	confine_capabilities(process->trusted);
-	if (confine_opener() < 0)
-		return EXIT_SETUP;
+	confine_opener();
 	do {
 		r = serve_one(&state);
 	} while (r > 0);

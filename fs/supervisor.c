@@ -212,32 +212,6 @@ static int opener_main(struct supervisor *sup, int socket, pid_t supervisor)
 	return opener_run(&process);
 }
 
-/* *ret_socket: the worker's end. */
-static int start_opener(struct supervisor *sup, int *ret_socket)
-{
-	pid_t self = getpid();
-	int ends[2];
-	int r = channel_pair(ends);
-
-	if (r < 0)
-		return r;
-	fflush(NULL);
-	sup->opener_pid = fork();
-	if (sup->opener_pid == 0) {
-		close(ends[0]);
-		exit(opener_main(sup, ends[1], self));
-	}
-	close(ends[1]);
-	if (sup->opener_pid < 0) {
-		r = -errno;
-		sup->opener_pid = 0;
-		close(ends[0]);
-		return r;
-	}
-	*ret_socket = ends[0];
-	return 0;
-}
-
 static int worker_main(struct supervisor *sup, int channel, int opener,
 		       pid_t supervisor)
 {
@@ -258,34 +232,43 @@ static int worker_main(struct supervisor *sup, int channel, int opener,
 	return worker_run(&worker);
 }
 
+/* And the opener. Each child has its end of a channel, and no other's. */
 static int start_worker(struct supervisor *sup)
 {
-	_cleanup_close_ int opener = -1;
 	pid_t self = getpid();
-	int ends[2];
-	int r = start_opener(sup, &opener);
+	int channel[2] = { -1, -1 };
+	int opener[2] = { -1, -1 }; /* the worker's end, and its own */
+	int r = channel_pair(channel);
+	pid_t pid;
 
 	if (r == 0)
-		r = channel_pair(ends);
-	if (r < 0)
-		return r;
-	sup->worker = ends[0];
+		r = channel_pair(opener);
+	sup->worker = channel[0];
 	fflush(NULL);
-	sup->worker_pid = fork();
-	if (sup->worker_pid < 0) {
-		r = -errno;
-		sup->worker_pid = 0;
-		close(ends[1]);
-		return r;
+	/* The worker first: the opener can wait, the disk cannot. */
+	pid = r < 0 ? -1 : fork();
+	if (pid == 0) {
+		close(opener[1]);
+		exit(worker_main(sup, channel[1], opener[0], self));
 	}
-	if (sup->worker_pid == 0)
-		exit(worker_main(sup, ends[1], opener, self));
-	close(ends[1]);
-	/* What only the worker needs would only keep file systems busy here. */
+	base_closep(&channel[1]);
+	base_closep(&opener[0]);
+	sup->worker_pid = pid > 0 ? pid : 0;
+	if (pid > 0)
+		pid = fork();
+	if (pid == 0)
+		exit(opener_main(sup, opener[1], self));
+	if (r == 0 && pid < 0)
+		r = -errno;
+	base_closep(&opener[1]);
+	sup->opener_pid = pid > 0 ? pid : 0;
+	/* What only they need would only keep file systems busy here. */
 	base_closep(&sup->src_fd);
 	base_closep(&sup->tmp_fd);
 	base_closep(&sup->mnt.dir_fd);
 	sup->src_fd = sup->tmp_fd = sup->mnt.dir_fd = -1;
+	if (r < 0)
+		return r;
 	return chdir("/") < 0 ? -errno : 0;
 }
 
