@@ -150,7 +150,8 @@ def test_nothing_is_left_of_generations_that_ended(box, disk, src, content):
         return len(os.listdir(f"/proc/{worker}/fd"))
 
     few = max(change_and_read() for _ in range(3))
-    assert max(change_and_read() for _ in range(50)) <= few + 2
+    # One may end a little later: a descriptor left of each would be 50.
+    assert max(change_and_read() for _ in range(50)) <= few + 8
 
 
 def test_no_change_no_generation(box, disk, src):

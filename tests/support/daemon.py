@@ -93,13 +93,25 @@ class Disk:
         heads = [pid for pid in ours if table[pid][0] not in ours]
         assert len(heads) == 1, self.box.processes()
         self.supervisor = heads[0]
-        (self.opener,) = [p for p in ours if procs.name_of(p) == OPENER]
+        self.opener = self._find_opener(ours)
         heads.append(self.opener)
         self.workers = [pid for pid in ours if pid not in heads]
         # Before they can end: somebody else reaps the workers.
         self._supervisor = procs.Process(self.supervisor)
         self._workers = procs.hold(self.workers)
         self._status = None
+
+    @staticmethod
+    def _find_opener(pids, timeout=60):
+        """It gives itself its name, perhaps after the disk can be read."""
+        end = time.monotonic() + timeout
+        while True:
+            named = [pid for pid in pids if procs.name_of(pid) == OPENER]
+            if named:
+                (opener,) = named
+                return opener
+            assert time.monotonic() < end, "there is no opener"
+            time.sleep(0.01)
 
     @staticmethod
     def _serves(pid):

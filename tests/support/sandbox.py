@@ -116,9 +116,12 @@ class Sandbox:
     def wait_for(what, process, timeout=20):
         """Until what() is true, which the process is to bring about."""
         end = time.monotonic() + timeout
-        while not what():
+        while True:
+            ended = process.poll() is not None
+            if what():
+                return
             text = process.log.read_text(errors="replace")
-            assert process.poll() is None, f"it ended: {text}"
+            assert not ended, f"it ended: {text}"
             assert time.monotonic() < end, f"it never comes: {text}"
             time.sleep(0.01)
 
