@@ -156,6 +156,7 @@ int opener_run(const struct opener_process *process)
 	struct opener_state state = { .process = process };
 	int r;
 
+	prctl(PR_SET_NAME, "dirdisk-opener");
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -163,7 +164,6 @@ int opener_run(const struct opener_process *process)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    getppid() != process->supervisor)
 		return EXIT_SIGNALS;
-	prctl(PR_SET_NAME, "dirdisk-opener");
 	if (chdir("/") < 0 || (!process->foreground && stdio_to_null() < 0) ||
 	    add_root(&state, process->src_fd) != OPENER_FIRST_ROOT)
 		return EXIT_SETUP;

@@ -117,13 +117,18 @@ void pidfile_end(struct pidfile *pidfile)
 {
 	char text[32];
 	char found[33] = "";
+	bool is_ours = false;
 
 	if (pidfile->fd >= 0) {
 		pid_text(text);
 		flock(pidfile->fd, LOCK_EX | LOCK_NB);
-		if (io_pread(pidfile->fd, found, sizeof(found) - 1, 0) >= 0 &&
-		    (!*found || strcmp(found, text) == 0) &&
-		    is_there(pidfile, pidfile->fd))
+		/* What fails once may not fail again. */
+		for (int i = 0; i < TRIES && !is_ours; i++)
+			is_ours = io_pread(pidfile->fd, found,
+					   sizeof(found) - 1, 0) >= 0 &&
+				  (!*found || strcmp(found, text) == 0) &&
+				  is_there(pidfile, pidfile->fd);
+		if (is_ours)
 			unlinkat(pidfile->dir_fd, pidfile->name, 0);
 	}
 	free(pidfile->path);

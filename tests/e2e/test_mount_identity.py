@@ -146,7 +146,7 @@ def test_auto_unmount_leaves_the_next_one_alone(
     disk.signal(signal.SIGCONT)
     box.known.add(disk.supervisor)
     assert disk.status() == 0
-    ours = {again.supervisor, *again.workers}
+    ours = {again.supervisor, again.opener, *again.workers}
     wait_until(lambda: set(box.processes()) <= ours)
     assert len(again.box_mounts()) == 1
     again.unmount("fusermount3", "-u", user=user)

@@ -27,17 +27,9 @@ class Stopped:
             name="dirdisk",
         )
 
-    def worker(self):
-        table = procs.descendants()
-        ours = [pid for pid in procs.alive() if table.get(pid)]
-        inner = [
-            pid
-            for pid in ours
-            if os.path.basename(procs.command_of(pid).split()[0]) == "dirdisk"
-            and table[pid][0] in ours
-            and table[pid][0] != self.process.pid
-        ]
-        return inner[0] if inner else None
+    @staticmethod
+    def worker():
+        return procs.roles().get("worker")
 
     def said(self):
         return self.process.log.read_text(errors="replace")
@@ -76,23 +68,37 @@ def control(box, request):
         yield
 
 
-@pytest.mark.parametrize("reply", [1, 3])
-def test_mount_that_does_not_answer(box, program, src, control, reply):
-    """The worker stops in the middle of a reply: to the kernel's first
-    request, or to the launcher."""
-    argv = ["strace", "-f", "-q", "-o", "/dev/null", "-P", "/dev/fuse"]
-    argv += ["-e", "trace=writev", "-e"]
-    argv += [f"inject=writev:signal=SIGSTOP:when={reply}"]
-    mnt = box.dir("mnt")
-    process = box.start(
-        [*argv, str(program), "--no-grub", "--start-timeout=2"]
-        + [str(src), str(mnt)],
-        name="dirdisk",
-    )
+def trace(box, program, src, mnt, *options):
+    """A start below strace."""
+    argv = ["strace", "-f", "-q", "-o", "/dev/null", *options, str(program)]
+    argv += ["--no-grub", "--start-timeout=2", str(src), str(mnt)]
+    return box.start(argv, name="dirdisk")
+
+
+def assert_told(box, process):
     assert process.wait(60) == 7
     text = process.log.read_text()
     assert "did not answer the first read for 2 s" in text, text
     box.assert_nothing_left()
+
+
+def test_mount_that_does_not_answer(box, program, src, control):
+    """The worker stops in its reply to the kernel's first request."""
+    inject = "inject=writev:signal=SIGSTOP:when=1"
+    options = ["-P", "/dev/fuse", "-e", "trace=writev", "-e", inject]
+    assert_told(box, trace(box, program, src, box.dir("mnt"), *options))
+
+
+def test_disk_that_does_not_answer(box, program, src, control):
+    """The worker stops before the launcher opens the disk."""
+    mnt = box.dir("mnt")
+    inject = "inject=openat:delay_enter=1000000"
+    options = ["-P", f"{mnt}/disk.img", "-e", "trace=openat", "-e", inject]
+    process = trace(box, program, src, mnt, *options)
+    wait_until(box.mounts)
+    wait_until(lambda: procs.roles().get("worker"))
+    os.kill(procs.roles()["worker"], signal.SIGSTOP)
+    assert_told(box, process)
 
 
 def test_supervisor_that_says_nothing_lets_the_worker_go(box, dirdisk, src):

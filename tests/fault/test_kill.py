@@ -20,7 +20,7 @@ RUNS = 80 if SOAK else 15
 GONE = 20  # seconds; a worker that does not end is forced after five
 
 PHASES = ("starting", "serving", "reading", "writing", "unmounting")
-WHO = ("launcher", "supervisor", "worker")
+WHO = ("launcher", "supervisor", "worker", "opener")
 
 
 def kill(pid):
@@ -37,18 +37,7 @@ def is_program(pid, name):
 
 def family(launcher):
     """{name: pid} of the processes that a start has by now."""
-    found = {"launcher": launcher}
-    table = procs.descendants()
-    ours = [pid for pid in procs.alive() if is_program(pid, "dirdisk")]
-    for pid in ours:
-        parent = table.get(pid, (0,))[0]
-        if pid == launcher:
-            continue
-        if parent in ours and parent != launcher:
-            found["worker"] = pid
-        else:
-            found["supervisor"] = pid
-    return found
+    return {"launcher": launcher, **procs.roles()}
 
 
 def busy(box, image, phase):

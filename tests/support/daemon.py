@@ -11,7 +11,6 @@ from support import procs
 from support.sandbox import NOBODY
 
 END_TIMEOUT = 30
-OPENER = "dirdisk-opener"
 
 
 class Launcher:
@@ -106,7 +105,7 @@ class Disk:
         """It gives itself its name, perhaps after the disk can be read."""
         end = time.monotonic() + timeout
         while True:
-            named = [pid for pid in pids if procs.name_of(pid) == OPENER]
+            named = [pid for pid in pids if procs.name_of(pid) == procs.OPENER]
             if named:
                 (opener,) = named
                 return opener

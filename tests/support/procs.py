@@ -2,6 +2,7 @@
 """Processes and mounts, as /proc tells of them."""
 
 import ctypes
+import contextlib
 import os
 import re
 import signal
@@ -244,3 +245,27 @@ def sweep(root, keep=()):
 def remove_tree(root):
     """rm -r, never into another file system."""
     subprocess.call(["rm", "-rf", "--one-file-system", str(root)])
+
+
+OPENER = "dirdisk-opener"
+
+
+def roles():
+    """{supervisor, worker, opener: pid} of a dirdisk below us, as far as they are
+    there by now; each may have children of its own for a moment."""
+    table = descendants()
+    ours = {}
+    for pid in alive():
+        with contextlib.suppress(OSError):
+            exe = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+            if exe == "dirdisk" and pid in table:
+                ours[pid] = name_of(pid)
+    found = {}
+    for pid, name in ours.items():
+        if name == OPENER and ours.get(table[pid][0]) != OPENER:
+            found["opener"] = pid
+            found["supervisor"] = table[pid][0]
+    for pid, name in ours.items():
+        if name != OPENER and table[pid][0] == found.get("supervisor"):
+            found["worker"] = pid
+    return found
