@@ -82,6 +82,8 @@ static void nothing_at_all(void **state)
 	assert_ok(overlay_new(&o, image, t->fd, budget));
 	assert_int_equal(overlay_pwrite(o, block, BLOCK, 0, NULL), -ENOSPC);
 	assert_unwritten(image, o, 0);
+	overlay_free(o);
+	o = NULL;
 	overlay_budget_free(budget);
 	budget = NULL;
 	assert_int_equal(overlay_budget_new(&budget, -1, 0), -EBADF);
