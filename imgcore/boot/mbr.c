@@ -214,8 +214,8 @@ static void core_place(uint8_t *bytes, const struct boot_grub *grub)
 
 int boot_mbr(const struct boot_grub *grub,
 	     const struct boot_partition partitions[2], uint64_t disk_sectors,
-	     uint32_t signature, uint8_t **ret_bytes, size_t *ret_len,
-	     struct diag *diag)
+	     uint32_t signature, const uint8_t *earlier, uint8_t **ret_bytes,
+	     size_t *ret_len, struct diag *diag)
 {
 	size_t len = SECTOR + (grub ? grub->core_size : 0);
 	_cleanup_free_ uint8_t *bytes = NULL;
@@ -238,7 +238,12 @@ int boot_mbr(const struct boot_grub *grub,
 		sector_set_code(sector, grub);
 		core_place(bytes, grub);
 	}
-	r = table_make(partitions, disk_sectors, sector, diag);
+	if (earlier)
+		memcpy(sector->entries,
+		       ((const struct boot_sector *)earlier)->entries,
+		       sizeof(sector->entries));
+	else
+		r = table_make(partitions, disk_sectors, sector, diag);
 	if (r < 0)
 		return r;
 	put_le32(sector->signature, signature);

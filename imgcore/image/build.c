@@ -239,6 +239,21 @@ static int pad_head(struct build *b)
 	return 0;
 }
 
+/* Sector 0 of the previous disk, if its partitions are where ours are. */
+static const uint8_t *same_table(const struct build *b)
+{
+	const struct image *previous = b->previous;
+
+	if (!previous || previous->size != b->layout.size)
+		return NULL;
+	for (unsigned i = 0; i < 2; i++)
+		if (previous->partition[i].start !=
+			    b->layout.partition[i].start ||
+		    previous->partition[i].size != b->layout.partition[i].size)
+			return NULL;
+	return previous->head;
+}
+
 static int make_head(struct build *b)
 {
 	struct boot_partition table[2];
@@ -252,7 +267,8 @@ static int make_head(struct build *b)
 		table[i].last_sector = end / SECTOR - 1;
 	}
 	r = boot_mbr(b->grub, table, b->layout.size / SECTOR, b->signature,
-		     &b->image->head, &b->image->head_len, b->diag);
+		     same_table(b), &b->image->head, &b->image->head_len,
+		     b->diag);
 	return r < 0 ? r : pad_head(b);
 }
 

@@ -52,7 +52,7 @@ static void article_table(void **state)
 	size_t len;
 
 	assert_int_equal(boot_mbr(NULL, article, ARTICLE_SECTORS, 0x12345678,
-				  &bytes, &len, NULL),
+				  NULL, &bytes, &len, NULL),
 			 0);
 	assert_int_equal(len, 512);
 	for (size_t i = 0; i < 0x1b8; i++)
@@ -70,9 +70,9 @@ static void grub_is_patched(void **state)
 	_cleanup_free_ uint8_t *bytes = NULL;
 	size_t len;
 
-	assert_int_equal(
-		boot_mbr(grub, article, ARTICLE_SECTORS, 1, &bytes, &len, NULL),
-		0);
+	assert_int_equal(boot_mbr(grub, article, ARTICLE_SECTORS, 1, NULL,
+				  &bytes, &len, NULL),
+			 0);
 	assert_int_equal(len, 6 * 512);
 	assert_int_equal(bytes[0], 0xb0);
 	assert_int_equal(bytes[0x5b], 0xb0);
@@ -98,11 +98,20 @@ static void same_bytes_twice(void **state)
 	uint8_t *a, *b;
 	size_t len;
 
-	assert_int_equal(
-		boot_mbr(NULL, article, ARTICLE_SECTORS, 7, &a, &len, NULL), 0);
-	assert_int_equal(
-		boot_mbr(NULL, article, ARTICLE_SECTORS, 7, &b, &len, NULL), 0);
+	assert_int_equal(boot_mbr(NULL, article, ARTICLE_SECTORS, 7, NULL, &a,
+				  &len, NULL),
+			 0);
+	assert_int_equal(boot_mbr(NULL, article, ARTICLE_SECTORS, 7, NULL, &b,
+				  &len, NULL),
+			 0);
 	assert_memory_equal(a, b, len);
+	free(b);
+	/* The table of the first, and a signature of its own. */
+	assert_int_equal(
+		boot_mbr(NULL, article, ARTICLE_SECTORS, 8, a, &b, &len, NULL),
+		0);
+	assert_memory_equal(a + 0x1be, b + 0x1be, 512 - 0x1be);
+	assert_int_equal(b[0x1b8], 8);
 	free(a);
 	free(b);
 }
@@ -115,9 +124,9 @@ static void assert_refused(const struct boot_grub *grub,
 	uint8_t *bytes = NULL;
 	size_t len;
 
-	assert_int_equal(
-		boot_mbr(grub, partitions, sectors, 1, &bytes, &len, &diag),
-		err);
+	assert_int_equal(boot_mbr(grub, partitions, sectors, 1, NULL, &bytes,
+				  &len, &diag),
+			 err);
 	assert_null(bytes);
 	assert_non_null(diag.path);
 	assert_non_null(diag.reason);
@@ -133,9 +142,9 @@ static void core_must_fit(void **state)
 	uint8_t *bytes;
 	size_t len;
 
-	assert_int_equal(
-		boot_mbr(fits, article, ARTICLE_SECTORS, 1, &bytes, &len, NULL),
-		0);
+	assert_int_equal(boot_mbr(fits, article, ARTICLE_SECTORS, 1, NULL,
+				  &bytes, &len, NULL),
+			 0);
 	assert_int_equal(len, 2048 * 512);
 	free(bytes);
 	assert_refused(does_not, article, ARTICLE_SECTORS, -EFBIG, "2047");
@@ -151,7 +160,8 @@ static void limit_of_the_table(void **state)
 	size_t len;
 
 	assert_int_equal(
-		boot_mbr(NULL, large, UINT32_MAX, 1, &bytes, &len, NULL), 0);
+		boot_mbr(NULL, large, UINT32_MAX, 1, NULL, &bytes, &len, NULL),
+		0);
 	assert_int_equal(get_le32(bytes + 0x1be + 16 + 8), 8192);
 	assert_int_equal(get_le32(bytes + 0x1be + 16 + 12), UINT32_MAX - 8192);
 	free(bytes);
@@ -177,8 +187,8 @@ static void *mbr_again(void *arg)
 		uint8_t *bytes;
 		size_t len;
 
-		if (boot_mbr(NULL, article, ARTICLE_SECTORS, 1, &bytes, &len,
-			     NULL) < 0)
+		if (boot_mbr(NULL, article, ARTICLE_SECTORS, 1, NULL, &bytes,
+			     &len, NULL) < 0)
 			return arg;
 		free(bytes);
 	}

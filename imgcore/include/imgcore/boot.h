@@ -76,7 +76,9 @@ int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,
 /*
  * Sector 0 and core.img, for a disk with these two partitions: `len` bytes that
  * start at the disk's first. grub may be NULL: a table and no loader.
- * Sectors are of 512 bytes; last_sector is inclusive. The caller frees bytes.
+ * Sectors are of 512 bytes; last_sector is inclusive. earlier: sector 0 of
+ * another disk of as many sectors with these partitions, whose table is taken
+ * over, or NULL. The caller frees bytes.
  */
 struct boot_partition {
 	uint64_t first_sector;
@@ -84,8 +86,8 @@ struct boot_partition {
 };
 int boot_mbr(const struct boot_grub *grub,
 	     const struct boot_partition partitions[2], uint64_t disk_sectors,
-	     uint32_t signature, uint8_t **ret_bytes, size_t *ret_len,
-	     struct diag *diag);
+	     uint32_t signature, const uint8_t *earlier, uint8_t **ret_bytes,
+	     size_t *ret_len, struct diag *diag);
 
 /*
  * Whether a directory of kernels/ or kernels/NAME/ that is called so is one
