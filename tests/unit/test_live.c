@@ -280,7 +280,10 @@ static void the_source_is_where_its_path_leads(void **state)
 	assert_sys(renameat2(t->fd, "src", t->fd, "old", RENAME_EXCHANGE));
 	assert_holds(live, "one");
 	/* The same directory by another way is no change. */
-	last = newest(live);
+	do { /* until no directory is to be read once more */
+		generation_unref(last);
+		last = newest(live);
+	} while (live->watch->seen.watches.count > 0);
 	assert_sys(renameat(t->fd, "src", t->fd, "moved"));
 	assert_sys(symlinkat("moved", t->fd, "src"));
 	assert_holds(live, "one");
