@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 
 #include "base/math.h"
 #include "front.h"
@@ -46,11 +47,39 @@ static bool is_transient(int err)
 	       err == ENOBUFS;
 }
 
+/*
+ * libfuse answers a request that it has no memory for by -ENOMEM, without
+ * calling us. Of these the kernel does not ask again, and what they give back
+ * would stay for ever: they are processed again instead.
+ */
+static bool must_be_processed(const struct fuse_buf *buf)
+{
+	const struct fuse_in_header *in = buf->mem;
+
+	switch (in->opcode) {
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_RELEASE:
+	case FUSE_RELEASEDIR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Of the request that this thread processes. */
+static _Thread_local bool retry_without_memory, was_without_memory;
+
 static ssize_t device_writev(int fd, struct iovec *iov, int count,
 			     void *userdata)
 {
+	const struct fuse_out_header *out = iov[0].iov_base;
 	ssize_t n;
 
+	if (retry_without_memory && out->error == -ENOMEM) {
+		was_without_memory = true;
+		return out->len;
+	}
 	for (unsigned i = 0; i < MAX_FAILURES; i++) {
 		n = writev(fd, iov, count);
 		if (n >= 0 || !is_transient(errno))
@@ -112,6 +141,22 @@ static unsigned thread_count(void)
 	return cpus < 2 ? 4 : (unsigned)min_u64((uint64_t)cpus * 2, 16);
 }
 
+static void process(struct fuse_session *session, struct fuse_buf *buf)
+{
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 13)
+	retry_without_memory = must_be_processed(buf);
+	for (unsigned i = 0; retry_without_memory && i < MAX_FAILURES; i++) {
+		was_without_memory = false;
+		fuse_session_process_buf(session, buf);
+		if (!was_without_memory)
+			return;
+		pause_after_failure();
+	}
+	retry_without_memory = false;
+#endif
+	fuse_session_process_buf(session, buf);
+}
+
 /*
  * Serves one request. 1: there may be more; 0: the mount is gone; or why the
  * device fails.
@@ -123,7 +168,7 @@ static int serve_one(struct fuse_session *session, struct fuse_buf *buf)
 	for (unsigned i = 0; i < MAX_FAILURES; i++) {
 		r = fuse_session_receive_buf(session, buf);
 		if (r > 0) {
-			fuse_session_process_buf(session, buf);
+			process(session, buf);
 			return 1;
 		}
 		if (r == 0 || fuse_session_exited(session))
