@@ -13,10 +13,10 @@
 
 #define HEADER offsetof(struct message, text)
 
-/* The kernel is out of memory for a moment: so often, and so long after. */
+/* Retries, and the pause between them, if the kernel is out of memory. */
 #define MAX_TRIES 50
 #define PAUSE_NS  10000000
-/* What the other side may take to read what it was told. */
+/* Time limit for the other side to read a message. */
 #define SEND_SECONDS 20
 
 union control {
@@ -36,7 +36,7 @@ int channel_pair(int ret_ends[2])
 	return 0;
 }
 
-/* True if the call that failed with this error is to be made once more. */
+/* True if the call that failed with this error is to be repeated. */
 static bool try_again(int err, unsigned *tries)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };

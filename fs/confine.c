@@ -18,7 +18,7 @@
 #include "base/math.h"
 #include <seccomp_filters.h> /* made by make_filter.c */
 
-/* Sanitizers make calls of all kinds, and write reports into files. */
+/* Sanitizers make many system calls, and write reports to files. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -32,7 +32,7 @@
 
 /* ---- capabilities ---- */
 
-/* Nothing gives back what is dropped, not even another program of root's. */
+/* Nothing restores a dropped capability, not even exec as root. */
 #define SECURE_BITS                                                       \
 	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED | \
 	 SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |         \
@@ -44,9 +44,9 @@ void confine_capabilities(bool trusted)
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	/*
-	 * To read files of others, not to touch their access times (O_NOATIME),
-	 * and to know whether somebody can write to them (io_has_writer). What
-	 * else the last two allow, the system calls that are left do not.
+	 * To read other users' files, to leave their access times unchanged
+	 * (O_NOATIME), and to find out whether they have a writer
+	 * (io_has_writer). The filter forbids what else the last two allow.
 	 */
 	const uint64_t keep = 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_FOWNER |
 			      1ULL << CAP_LEASE |
@@ -150,7 +150,7 @@ static void confine_calls(const struct sock_filter *filter, size_t n)
 		.filter = (struct sock_filter *)filter,
 	};
 
-	/* A kernel without filters: as good as it can be. */
+	/* The kernel has no filters. */
 	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 

@@ -3,33 +3,34 @@
 #define FS_CONFINE_H
 
 /*
- * Takes from this process, and the threads it starts from here on, what showing
- * a directory as a disk does not need: capabilities, new privileges, files
- * elsewhere, system calls for other trades.
+ * Drops the rights of this process, and of the threads that it starts from then
+ * on, that a disk does not need: capabilities, new privileges, other files,
+ * other system calls.
  *
- * What the kernel cannot do is left out; what it refuses to do is not an error.
+ * A restriction that the kernel does not have, or refuses, is left out: that is
+ * not an error.
  */
 
 #include <stdbool.h>
 
 /*
- * Drops all capabilities but those that reading files of others takes, and,
- * with trusted, the one to read their trusted.* attributes.
+ * Drops all capabilities but those that reading other users' files needs, and,
+ * with `trusted`, the one that reading trusted.* attributes needs.
  */
 void confine_capabilities(bool trusted);
 
 /* Descriptors of directories; -1: there is none. */
 struct confine_files {
-	int src_fd; /* read, with what is mounted below it */
-	int tmp_fd; /* read, and files made and written */
+	int src_fd; /* may be read, with what is mounted below it */
+	int tmp_fd; /* may be read and written, and files made in it */
 };
 
 /*
- * Opens no file from here on but those of files; places (O_PATH) and
- * attributes are seen everywhere. Threads may be started, no namespaces.
+ * From then on the process can open only files below those directories. O_PATH
+ * and attributes work everywhere. It can start threads, but make no namespaces.
  */
 void confine_worker(const struct confine_files *files);
-/* Opens files anywhere, to read them; does nothing else. One thread. */
+/* From then on the process can only open files, anywhere, for reading. */
 void confine_opener(void);
 
 #endif

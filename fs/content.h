@@ -6,7 +6,7 @@
 
 #include <fuse_lowlevel.h>
 
-/* Of MOUNT_MAX_READ bytes; it stays with the thread. NULL: no memory. */
+/* This thread's buffer of MOUNT_MAX_READ bytes. NULL: no memory. */
 void *content_buffer(void);
 
 void content_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

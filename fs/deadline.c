@@ -33,7 +33,7 @@ int wait_child(pid_t pid, int timeout_ms, int *ret_status)
 			return -errno;
 		if (left <= 0)
 			return -ETIMEDOUT;
-		/* Without such a descriptor it is looked at now and then. */
+		/* Without a pidfd, polls at intervals. */
 		poll(&end_of_it, 1, fd < 0 ? TICK_MS : (int)left);
 	}
 	return 0;

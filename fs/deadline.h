@@ -2,17 +2,17 @@
 #ifndef FS_DEADLINE_H
 #define FS_DEADLINE_H
 
-/* Time that passes, and waits that end. */
+/* A clock for time limits, and waiting with one. */
 
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Milliseconds since some moment; they do not run while the machine sleeps. */
+/* Milliseconds of CLOCK_MONOTONIC, which stands while the machine sleeps. */
 int64_t now_ms(void);
 
 /*
- * Waits for a child's end: its status in *ret_status, 0. -ETIMEDOUT: it has not
- * ended in that time, and goes on.
+ * Waits for the end of a child: 0, and its status in *ret_status. -ETIMEDOUT:
+ * it still runs.
  */
 int wait_child(pid_t pid, int timeout_ms, int *ret_status);
 

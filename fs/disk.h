@@ -23,8 +23,8 @@ struct info_set;
 struct overlay_budget;
 
 /*
- * Holds the generation. tmp_fd: where the overlay's file will be; budget, which
- * must outlive the disk: what it shares with others.
+ * Holds the generation. tmp_fd: the directory of the overlay's file. budget:
+ * the limit that all overlays share; it must outlive the disk.
  */
 int disk_new(struct disk **ret_disk, struct generation *generation, int tmp_fd,
 	     struct overlay_budget *budget);

@@ -3,8 +3,9 @@
 #define FS_FIRST_SECTOR_H
 
 /*
- * Reads the first sector of the disk, as a process that does not serve it: 0 or
- * a negative errno. ret_fd, which may be NULL: the open disk.
+ * Reads the first sector of the disk: 0 or a negative errno. *ret_fd is the
+ * open disk; ret_fd may be NULL. Not for the process that serves the disk: it
+ * would wait for itself.
  */
 int first_sector_read(const char *disk, int *ret_fd);
 

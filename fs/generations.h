@@ -29,9 +29,8 @@ struct served;
 #define GENERATIONS_NODE 64u
 
 /*
- * tmp_fd: where the overlays' files will be; budget: what they may take. Makes
- * the first disk; live and budget must outlive it, and tmp_fd stays open as
- * long.
+ * Makes the first disk. tmp_fd: the directory of the overlays' files; budget:
+ * their limit. live, budget and tmp_fd must outlive the result.
  */
 int generations_new(struct generations **ret_generations, struct live *live,
 		    int tmp_fd, struct overlay_budget *budget,

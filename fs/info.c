@@ -62,7 +62,7 @@ static const struct {
 } files[] = {
 	{ "generation", true, make_generation },
 	{ "kernels", true, make_kernels },
-	{ "layout", true, NULL }, /* by pieces */
+	{ "layout", true, NULL }, /* read through layout_text */
 	{ "log", false, make_log },
 	{ "menu", true, make_menu },
 };
@@ -98,7 +98,7 @@ struct text {
 	char *bytes;
 };
 
-/* Takes over bytes, also when there is no memory: NULL then. */
+/* Takes over bytes, also on failure. NULL: no memory. */
 static struct text *text_new(char *bytes)
 {
 	struct text *text = malloc(sizeof(*text));
@@ -128,16 +128,16 @@ static void text_unref(struct text *text)
 	free(text);
 }
 
-/* A file's text as it was last made: however often it is open, one copy. */
+/* The text of a file as last made, which all its open files share. */
 struct shared_text {
 	pthread_mutex_t lock;
 	struct text *text; /* NULL: not made yet */
-	uint64_t lines; /* info/log: that had been logged before */
+	uint64_t lines; /* info/log: log_count when the text was made */
 };
 
 static struct shared_text log_shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* An open file that is far from what is known of the layout; it waits. */
+/* A read beyond the known part of the layout's index, which waits. */
 struct far_read {
 	fuse_req_t req;
 	struct info *info;
@@ -151,7 +151,7 @@ struct info_set {
 	struct shared_text texts[ARRAY_SIZE(files)];
 	struct layout_text *layout;
 	pthread_mutex_t lock; /* of what follows */
-	bool exploring; /* a thread will look into the queue again */
+	bool exploring; /* a thread extends the index for the queue */
 	struct {
 		struct far_read *items;
 		size_t count, size;
@@ -336,7 +336,7 @@ static void read_near(struct info *info, fuse_req_t req, size_t size,
 	fuse_reply_buf(req, buf, (size_t)n);
 }
 
-/* A read that need not wait any more, taken from the queue. */
+/* Takes a read from the queue that need not wait any more. */
 static bool take_ready(struct info_set *set, bool all, struct far_read *ret)
 {
 	for (size_t i = 0; i < set->far.count; i++) {
@@ -353,7 +353,7 @@ static bool take_ready(struct info_set *set, bool all, struct far_read *ret)
 	return false;
 }
 
-/* Extends the index until none waits; the caller holds the lock. */
+/* Extends the index until no read waits; the caller holds the lock. */
 static void explore(struct info_set *set)
 {
 	struct far_read far;
@@ -378,8 +378,8 @@ static void explore(struct info_set *set)
 }
 
 /*
- * Reads that have to wait for the index leave their thread: one alone extends
- * it, for all of them, so that others are served meanwhile.
+ * Queues a read that has to wait for the index. One thread extends the index
+ * for all of them, so that the others can serve meanwhile.
  */
 static void read_far(struct info *info, fuse_req_t req, size_t size,
 		     uint64_t offset)
@@ -408,7 +408,7 @@ void info_read(struct info *info, fuse_req_t req, size_t size, uint64_t offset)
 {
 	struct layout_place cursor;
 
-	/* Who has the answer may close the file before we know of it. */
+	/* After the answer the file may be closed at any time. */
 	info_ref(info);
 	cursor = info_cursor(info);
 	if (info->text || files[info->file].make)

@@ -32,11 +32,11 @@ struct launcher {
 };
 
 /*
- * The supervisor speaks every second, unless a call keeps it: of a file system
- * that does not answer, or of fusermount3.
+ * The supervisor sends a message every second, unless a call blocks it: a file
+ * system that does not answer, or fusermount3.
  */
 #define SILENCE_MS 60000
-/* What the kernel may take to end the reader. */
+/* Time limit for the kernel to end the reader. */
 #define READER_MS 2000
 
 static void show_progress(struct launcher *launcher, uint64_t entries)
@@ -91,7 +91,7 @@ static void print_command(const char *path)
 	fflush(stdout);
 }
 
-/* As channel_receive; -ETIMEDOUT: the supervisor says nothing any more. */
+/* As channel_receive; -ETIMEDOUT: the supervisor sends nothing any more. */
 static int receive(struct launcher *launcher, struct message *ret_message)
 {
 	int r = channel_wait(launcher->supervisor, SILENCE_MS);
@@ -104,9 +104,9 @@ static int receive(struct launcher *launcher, struct message *ret_message)
 }
 
 /*
- * Reads the first sector in a child, which can be killed: a FUSE server that
- * does not answer keeps whoever reads from it. *ret_fd tells how that went: 0
- * or a negative errno, an int.
+ * Reads the first sector in a child, which can be killed: a read blocks if the
+ * FUSE server does not answer. *ret_fd gives the result as an int: 0 or a
+ * negative errno.
  */
 static int reader_start(const char *path, pid_t *ret_pid, int *ret_fd)
 {
@@ -138,8 +138,9 @@ static int reader_start(const char *path, pid_t *ret_pid, int *ret_fd)
 }
 
 /*
- * Waits for the reader, or for the word of the supervisor that it is over:
- * *ret_code is its exit code then, and has been told; untouched otherwise.
+ * Waits for the reader, or for a failure that the supervisor reports: then
+ * *ret_code is its exit code, and its message has been printed; otherwise
+ * *ret_code is untouched.
  */
 static int reader_wait(struct launcher *launcher, int fd, int *ret_code)
 {
@@ -244,7 +245,7 @@ int launcher_wait(const struct options *options, int supervisor)
 
 		if (r == -ETIMEDOUT)
 			say(&launcher,
-			    "the process that mounts does not answer: a file system that it looks at hangs, or fusermount3; SRC, MNT and TMPDIR must be reachable");
+			    "the process that mounts does not answer: a file system, or fusermount3, hangs; make sure that SRC, MNT and TMPDIR can be reached");
 		else if (r < 0)
 			say(&launcher, strerror(-r));
 		else if (r == 0)

@@ -5,13 +5,13 @@
 struct options;
 
 /*
- * The process that talks to the user until the disk can be read: shows how far
- * the scan is (on a terminal), warnings and the error, reads a sector of
- * disk.img itself, and tells how to boot it.
+ * The process that the user sees until the disk can be read: it prints the
+ * progress of the scan (on a terminal), warnings and the error, reads a sector
+ * of disk.img, and prints the command that boots it.
  *
- * supervisor is the channel to it; its end without a word, or its silence, is
- * told as an error. A disk that does not answer is the supervisor's to end.
- * Returns the exit code. The channel is closed.
+ * supervisor: the channel to the supervisor, which is closed. If the supervisor
+ * ends without a message, or sends none for too long, that is an error. If the
+ * disk does not answer, the supervisor ends the start. Returns the exit code.
  */
 int launcher_wait(const struct options *options, int supervisor);
 

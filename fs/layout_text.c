@@ -14,8 +14,8 @@
 #include "base/vec.h"
 #include "imgcore/image.h"
 
-#define INDEX_STEP (16u << 10) /* text between two places of the index */
-/* Text that a read may have to skip, and that one step explores. */
+#define INDEX_STEP (16u << 10) /* bytes of text for each index entry */
+/* Text that a read may skip, and that one step adds to the index. */
 #define NEAR (1u << 20)
 
 struct layout_text {
@@ -25,8 +25,8 @@ struct layout_text {
 		struct layout_place *items; /* ascending; the first is 0, 0 */
 		size_t count, size;
 	} index;
-	_Atomic uint64_t known; /* the last place of the index, in the text */
-	_Atomic uint64_t end; /* of the text; UINT64_MAX: not seen yet */
+	_Atomic uint64_t known; /* text offset of the last index entry */
+	_Atomic uint64_t end; /* of the text; UINT64_MAX: not known yet */
 };
 
 int layout_text_new(struct layout_text **ret_text, const struct image *image)
@@ -66,7 +66,7 @@ static void line_release(struct line *line)
 	vec_free(line);
 }
 
-/* A path on one line, and in one field of it. */
+/* Escapes a path, so that it stays in one field of one line. */
 static int put_path(struct line *line, const char *path)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -132,7 +132,7 @@ static int make_line(const struct image *image, struct line *line,
 
 /* ---- the index ---- */
 
-/* A line begins there: a new place of the index, now and then. */
+/* Adds the start of a line to the index, if the last entry is far away. */
 static void note_place(struct layout_text *t, const struct layout_place *at)
 {
 	struct layout_place *place;
@@ -150,7 +150,7 @@ static void note_place(struct layout_text *t, const struct layout_place *at)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* The last known place that is not after the offset. */
+/* The last index entry that is not after the offset. */
 static struct layout_place nearest_place(struct layout_text *t,
 					 const struct layout_place *cursor,
 					 uint64_t offset)
@@ -188,7 +188,7 @@ int layout_text_explore(struct layout_text *text)
 		if (r == 0)
 			note_place(text, &at);
 	}
-	/* It must not stay where it is for want of memory. */
+	/* Without memory for an entry, it must go on all the same. */
 	if (r == 0 && at.text >= stop && atomic_load(&text->known) == known)
 		r = -ENOMEM;
 	return r;
@@ -225,7 +225,7 @@ ssize_t layout_text_read(struct layout_text *text, struct layout_place *cursor,
 
 			memcpy(buf + done, line.items + skip, n);
 			done += n;
-			/* The rest of the line is for the next read. */
+			/* The next read gives the rest of the line. */
 			if (n < line.count - skip)
 				break;
 		}

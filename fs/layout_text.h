@@ -3,10 +3,10 @@
 #define FS_LAYOUT_TEXT_H
 
 /*
- * The text of info/layout: a line for each region of an image. It is made as
- * it is read, and never held as a whole. An index of some places in it grows
- * with what has been read: 16 bytes for 16 KiB of text. A read begins at such
- * a place, or where the reader's last one ended.
+ * The text of info/layout: a line for each region of an image. It is computed
+ * as it is read, and never held as a whole. An index of positions in it grows
+ * with the text that has been read: 16 bytes for 16 KiB. A read starts at one
+ * of these positions, or where the reader's previous read ended.
  *
  * Errors: 0 or a negative errno.
  * Threading: any number of threads, but for layout_text_explore.
@@ -20,7 +20,7 @@
 struct image;
 struct layout_text;
 
-/* Where a line begins: in the text, and the region on the disk. */
+/* The start of a line in the text, and of its region on the disk. */
 struct layout_place {
 	uint64_t text;
 	uint64_t disk;
@@ -31,8 +31,8 @@ int layout_text_new(struct layout_text **ret_text, const struct image *image);
 void layout_text_free(struct layout_text *text);
 
 /*
- * Whether a read at the offset takes little time. If not, the index has to be
- * extended before. cursor: of one reader, zeroes at first.
+ * Whether a read at the offset takes little time. Otherwise the index has to be
+ * extended first. cursor: one for each reader, zeroes at first.
  */
 bool layout_text_is_near(struct layout_text *text,
 			 const struct layout_place *cursor, uint64_t offset);

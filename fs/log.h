@@ -3,8 +3,8 @@
 #define FS_LOG_H
 
 /*
- * Where lines for the person go: one sink for a process, any thread may log.
- * Text is taken as it is: what comes from the host is escaped by diag_format.
+ * The log: one sink for a process. Any thread may log. Text is taken as it is:
+ * what comes from the host is escaped by diag_format.
  */
 
 #include <stdint.h>
@@ -13,7 +13,7 @@ struct diag;
 
 /* The sink is standard error until one of these is called. */
 void log_to_syslog(void);
-/* As messages to the supervisor; a line is lost rather than waited for. */
+/* As messages to the supervisor; a line is lost if there is no room. */
 void log_to_channel(int channel);
 
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -26,7 +26,7 @@ void log_diag(const struct diag *diag, int err);
  */
 #define LOG_KEPT 1000
 void log_keep(void);
-/* Keeps a line that the person has been told in another way. */
+/* Keeps a line that was reported to the user in another way. */
 void log_note(const char *text);
 /* How many lines there have been. */
 uint64_t log_count(void);

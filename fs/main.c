@@ -31,9 +31,9 @@
 #include "stdio_null.h"
 #include "supervisor.h"
 
-/* What the supervisor may take to end all others; it has deadlines itself. */
+/* Time limit for the supervisor to end the others, within its own limits. */
 #define SUPERVISOR_MS 20000
-/* A launcher has nothing to do but to print. */
+/* Time limit for the launcher to end: it only has to print. */
 #define LAUNCHER_MS 5000
 
 static int run_background(const struct options *options)
@@ -63,7 +63,7 @@ static int run_background(const struct options *options)
 	/* After a failure it still unmounts: nothing is left when we end. */
 	if (code != EXIT_OK && wait_child(pid, SUPERVISOR_MS, &status) < 0)
 		log_line(
-			"%s: process %ld still unmounts it; see what keeps it, or kill it and run fusermount3 -uz",
+			"%s: process %ld has not unmounted it yet; wait, or kill that process and run fusermount3 -uz",
 			options->mnt, (long)pid);
 	return code;
 }

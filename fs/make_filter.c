@@ -2,8 +2,7 @@
 /*
  * Writes seccomp_filters.h: the system calls that dirdisk's processes may make,
  * as filters of seccomp(2) for one architecture. It runs when dirdisk is built,
- * for libseccomp crashes, loops or leaves calls out where it is short of
- * memory.
+ * since libseccomp crashes, loops or leaves calls out when memory runs out.
  *
  *     make_filter ARCHITECTURE > seccomp_filters.h
  */
@@ -21,7 +20,7 @@
 #include "base/math.h"
 #include "base/xattr_calls.h"
 
-/* By name: each architecture has its own selection. */
+/* System calls by name: each architecture has some of them. */
 static const char *const of_worker[] = {
 	/* files */
 	"read", "readv", "pread64", "preadv", "preadv2", "write", "writev",
@@ -43,7 +42,7 @@ static const char *const of_worker[] = {
 	"exit", "exit_group", "futex", "futex_time64", "set_robust_list",
 	"rseq", "gettid", "getpid", "getppid", "tgkill", "sched_yield",
 	"sched_getaffinity", "membarrier", "restart_syscall", "set_tid_address",
-	/* signals, time, identity, chance */
+	/* signals, time, identity, random numbers */
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn",
 	"sigaltstack", "clock_gettime", "clock_gettime64", "clock_getres",
 	"clock_getres_time64", "clock_nanosleep", "clock_nanosleep_time64",
@@ -69,7 +68,7 @@ static const char *const of_opener[] = {
 	"exit",		  "exit_group"
 };
 
-/* All that a clone may bring into being in place of the caller's. */
+/* The namespaces that a clone can make. */
 #define NAMESPACES                                                        \
 	(0x00000080 /* CLONE_NEWTIME */ | CLONE_NEWNS | CLONE_NEWCGROUP | \
 	 CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |     \
@@ -81,7 +80,7 @@ static void fail(const char *what, int err)
 	exit(1);
 }
 
-/* A call that the architecture does not have is left out, no other. */
+/* Only a call that the architecture does not have may be left out. */
 static void allow(scmp_filter_ctx filter, const char *name, int number,
 		  unsigned n, const struct scmp_arg_cmp *arguments)
 {
@@ -97,8 +96,8 @@ static void allow(scmp_filter_ctx filter, const char *name, int number,
 static void allow_special(scmp_filter_ctx filter, bool flags_second)
 {
 	/*
-	 * Threads and children, and no namespaces. What clone3 is asked for
-	 * cannot be seen from here: the C library does without it.
+	 * Threads and children, but no namespaces. A filter cannot see the
+	 * flags of clone3, so that is refused: the C library does without it.
 	 */
 	const struct scmp_arg_cmp no_namespaces =
 		SCMP_CMP64(flags_second, SCMP_CMP_MASKED_EQ, NAMESPACES, 0);
@@ -106,7 +105,7 @@ static void allow_special(scmp_filter_ctx filter, bool flags_second)
 	/* libdevmapper, which comes with libparted, says if there are none. */
 	const struct scmp_arg_cmp semaphores = SCMP_A2_32(SCMP_CMP_EQ,
 							  SEM_INFO);
-	/* Limits of its own may be read, none set. */
+	/* Its own limits may be read, but not set. */
 	const struct scmp_arg_cmp own_limits[] = {
 		SCMP_A0_32(SCMP_CMP_EQ, 0),
 		SCMP_A2(SCMP_CMP_EQ, 0),
@@ -115,8 +114,8 @@ static void allow_special(scmp_filter_ctx filter, bool flags_second)
 	allow(filter, "clone", SCMP_SYS(clone), 1, &no_namespaces);
 	allow(filter, "unshare", SCMP_SYS(unshare), 1, &own_files);
 	/*
-	 * Of newer kernels than libseccomp may know: then by number, which it
-	 * takes for the machine's own architecture alone.
+	 * Calls that libseccomp may be too old to know: by number, which it
+	 * accepts only for the machine's own architecture.
 	 */
 	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_getxattrat, 0);
 	seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_listxattrat, 0);
@@ -126,7 +125,8 @@ static void allow_special(scmp_filter_ctx filter, bool flags_second)
 
 static scmp_filter_ctx make(uint32_t arch, const char *const *names, size_t n)
 {
-	/* What a newer C library tries first looks like an older kernel. */
+	/* ENOSYS, as on an older kernel: the C library then uses older calls.
+	 */
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	uint32_t native = seccomp_arch_native();
 

@@ -97,24 +97,24 @@ static const char *first_line(char *text)
 }
 
 /*
- * Why mount(2) was not permitted, neither to this process nor to fusermount3,
- * and the way out; NULL: unknown. fusermount3 is looked for where libfuse and
- * Debian have it.
+ * The reason why mount(2) was permitted neither to this process nor to
+ * fusermount3, and the way out; NULL: unknown. fusermount3 is expected where
+ * libfuse and Debian install it.
  */
-static const char *why_powerless(void)
+static const char *why_not_permitted(void)
 {
 	const char *const path = "/usr/bin/fusermount3";
 	struct statvfs fs;
 	struct stat st;
 
 	if (geteuid() == 0)
-		return "this root may not mount here, for want of CAP_SYS_ADMIN; give the container that capability, or a user namespace a mount namespace of its own (unshare --mount)";
+		return "root has no CAP_SYS_ADMIN here; give the container that capability, or the user namespace a mount namespace of its own (unshare --mount)";
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 		return "no_new_privs is set, so fusermount3 does not become root; start dirdisk outside of this sandbox, or as root";
 	if (stat(path, &st) < 0 || statvfs(path, &fs) < 0)
 		return NULL;
 	if (!(st.st_mode & S_ISUID) || st.st_uid != 0)
-		return "/usr/bin/fusermount3 is not set-uid root; install the package fuse3 anew, or mount as root";
+		return "/usr/bin/fusermount3 is not set-uid root; reinstall the package fuse3, or mount as root";
 	if (fs.f_flag & ST_NOSUID)
 		return "/usr/bin/fusermount3 is on a file system mounted nosuid; remount that with suid, or mount as root";
 	return NULL;
@@ -130,14 +130,14 @@ static int explain(char *text, const char *path, struct diag *diag)
 		{ "modprobe fuse", "or see that /dev/fuse exists" },
 		{ "/dev/fuse", "this user must be allowed to open it" },
 	};
-	const char *powerless = strstr(text, "fusermount3: ") &&
-						strstr(text, "not permitted")
-					? why_powerless()
-					: NULL;
+	const char *reason = strstr(text, "fusermount3: ") &&
+					     strstr(text, "not permitted")
+				     ? why_not_permitted()
+				     : NULL;
 
-	if (powerless)
+	if (reason)
 		return diag_set(diag, -EPERM, path, "cannot be mounted on: %s",
-				powerless);
+				reason);
 
 	if (strstr(text, "user_allow_other"))
 		return diag_set(
@@ -197,7 +197,7 @@ int mount_disk(const char *path, const char *list, int *ret_fd,
 	capture_end(&capture, text, sizeof(text));
 	if (r < 0)
 		return explain(text, path, diag);
-	/* Out of memory, libfuse has mounted nothing and says it did. */
+	/* Without memory, libfuse reports success but has not mounted. */
 	fd = fuse_session_fd(session);
 	if (!is_fuse(fd))
 		return diag_set(diag, -ENOMEM, path, "cannot be mounted on: %s",

@@ -34,7 +34,7 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
-/* One line; false if it is not that of the mount `id`. */
+/* Parses a line; false if it is not that of the mount `id`. */
 static bool parse_line(const char *line, uint64_t id,
 		       struct mountinfo *ret_mount)
 {

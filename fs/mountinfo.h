@@ -14,9 +14,9 @@ struct mountinfo {
 };
 
 /*
- * Finds the mount with an id, which is reused as soon as the mount is gone:
- * unless a descriptor of it is open, the answer is a hint. 0 or a negative
- * errno: -ENOENT if there is none.
+ * Finds the mount with an id. The kernel reuses the id as soon as the mount is
+ * gone, so the answer is only a hint unless a descriptor of the mount is open.
+ * 0 or a negative errno: -ENOENT if there is none.
  */
 int mountinfo_find(uint64_t id, struct mountinfo *ret_mount);
 void mountinfo_clear(struct mountinfo *mount);

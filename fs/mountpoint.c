@@ -24,7 +24,7 @@
 /* Dead mounts on top of each other that a start takes away. */
 #define MAX_STALE 16
 
-/* Linux 6.8; the headers may be older. */
+/* Since Linux 6.8; the headers may be older. */
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x00004000U
 #endif
@@ -88,10 +88,10 @@ static int run_fusermount(const char *path)
 }
 
 /*
- * Detaches the mount whose root fd is. umount2 goes through the descriptor, so
- * neither a renamed directory nor an unmount by somebody else can lead it to
- * another mount. Only what is mounted over it in this very moment would be hit:
- * the kernel always takes the topmost. fusermount3 takes a path.
+ * Detaches the mount whose root is fd. umount2 uses the descriptor, so it does
+ * not hit another mount if the directory was renamed or the mount is gone. Only
+ * a mount made over it at this moment would be detached instead: the kernel
+ * always takes the topmost. fusermount3 takes a path.
  */
 static int detach(int fd, const char *path)
 {
@@ -249,7 +249,7 @@ int mountpoint_remount(const char *path, unsigned long flags, struct diag *diag)
 	    strcmp(entry.type, FSTYPE) != 0)
 		return diag_set(
 			diag, -EINVAL, path,
-			"no dirdisk is mounted there; leave remount out");
+			"no dirdisk is mounted there; mount it without remount");
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (mount(NULL, link, NULL, MS_REMOUNT | flags, NULL) < 0)
 		return diag_set(
@@ -309,8 +309,7 @@ void mountpoint_clear(struct mountpoint *mnt)
 
 /* ---- while it is mounted ---- */
 
-/* The id of the mount that is never given to another; 0: this kernel has none.
- */
+/* The unique id of the mount, which is never reused; 0: not supported. */
 static uint64_t unique_id(int fd)
 {
 	struct statx st;
@@ -323,8 +322,8 @@ static uint64_t unique_id(int fd)
 }
 
 /*
- * As long as the connection lives, so does the file system, and no other one
- * has its device number. It ends with the last mount, or by force.
+ * While the connection lives, the file system exists, and no other one has its
+ * device number. It ends with the last mount, or when it is aborted.
  */
 static bool connection_lives(const struct mountpoint *mnt)
 {
@@ -346,13 +345,14 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 		r = stat_quiet(mnt->lock_fd, &below);
 	if (r < 0)
 		return diag_set(diag, r, mnt->path, NULL);
-	/* What was there before is not ours, were it the root of all. */
+	/* A mount that was there before is not ours, even if it is "/". */
 	if (!connection_lives(mnt) ||
 	    !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
 	    st.stx_mnt_id == below.stx_mnt_id)
-		return diag_set(diag, -ENOTCONN, mnt->path,
-				"was unmounted at once");
-	/* The lock keeps another dirdisk away, but nobody else. */
+		return diag_set(
+			diag, -ENOTCONN, mnt->path,
+			"was unmounted by another program during the start; mount it again");
+	/* The lock keeps another dirdisk away, but no other program. */
 	if (mountinfo_find(st.stx_mnt_id, &entry) == 0 &&
 	    strncmp(entry.type, "fuse", 4) != 0)
 		return diag_set(
@@ -378,7 +378,7 @@ void mountpoint_abort(const struct mountpoint *mnt)
 	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort",
 		 (unsigned)makedev(mnt->major, mnt->minor));
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	/* Where it is not permitted: the worker's end does the same. */
+	/* If this is not permitted, the end of the worker does the same. */
 	if (fd >= 0 && write(fd, "1", 1) < 0)
 		return;
 }
@@ -392,8 +392,8 @@ void mountpoint_served(struct mountpoint *mnt)
 }
 
 /*
- * Whether fd, the root of a mount, is ours. Without an id that is never reused,
- * a dead dirdisk with our numbers counts as ours: any start would take it away.
+ * Whether fd is the root of our mount. Without a unique id, a dead dirdisk with
+ * our numbers counts as ours: any start would unmount it too.
  */
 static bool is_ours(const struct mountpoint *mnt, int fd)
 {
@@ -411,8 +411,8 @@ static bool is_ours(const struct mountpoint *mnt, int fd)
 }
 
 /*
- * Finds the mount that has our numbers: where to look for ours. The path of a
- * mount with less in common is not touched, as that may wait for its server.
+ * Finds the mount that has our numbers, as a hint. The path of any other mount
+ * is not used, since that may wait for its server.
  */
 static int find_ours(const struct mountpoint *mnt, struct mountinfo *ret_entry)
 {
@@ -469,7 +469,7 @@ int mountpoint_unmount(struct mountpoint *mnt, struct diag *diag)
 	if (found)
 		r = detach(fd, path);
 	base_closep(&fd);
-	/* Somebody else may have unmounted it meanwhile. */
+	/* Another program may have unmounted it meanwhile. */
 	if ((!found || r < 0) && is_mounted(mnt))
 		return found ? diag_set(
 				       diag, r, path,

@@ -17,10 +17,10 @@
 #include "opener_message.h"
 #include "stdio_null.h"
 
-/* Flags that a request may have; everything is opened for reading. */
+/* Flags that a request may have besides O_RDONLY. */
 #define MAY_ASK (O_DIRECTORY | O_NONBLOCK | O_NOCTTY)
 
-/* A directory that SRC's path has led to, and that is still in use. */
+/* A directory that SRC's path led to, and that is still in use. */
 struct root {
 	uint64_t number;
 	int fd;
@@ -35,7 +35,7 @@ struct opener_state {
 	uint64_t last; /* number that was given */
 };
 
-/* Takes fd over; the number of the root, or 0: no memory. */
+/* Takes fd over; returns the root's number, or 0 without memory. */
 static uint64_t add_root(struct opener_state *s, int fd)
 {
 	struct root *root = vec_push(&s->roots);
@@ -67,7 +67,7 @@ static void forget_root(struct opener_state *s, uint64_t number)
 	}
 }
 
-/* Only what stands directly in the directory of such links is one of them. */
+/* Only entries of the directory of such links are followed. */
 static bool may_follow(const struct opener_state *s, const char *path)
 {
 	const char *dir = s->process->follow;
@@ -116,11 +116,11 @@ static int answer(struct opener_state *s, const struct opener_request *request,
 	}
 }
 
-/* 0: there is nobody to serve any more; or a negative errno. */
+/* 0: the worker has ended; or a negative errno. */
 static int serve_one(struct opener_state *s)
 {
 	int socket = s->process->socket;
-	/* How long the next one is: a path may have any length. */
+	/* The length of the next request: a path may have any length. */
 	ssize_t len = recv(socket, NULL, 0, MSG_PEEK | MSG_TRUNC);
 	_cleanup_free_ struct opener_request *request = NULL;
 	struct opener_reply reply = { 0 };

@@ -3,10 +3,10 @@
 #define FS_OPENER_H
 
 /*
- * The process that opens for the worker what the worker may not open itself:
- * files beneath the directory that SRC's path leads to, should that be another
- * one than at the start, and files that links in kernels/ lead to. Nothing else
- * can be had from it. It ends with the supervisor, or with the worker.
+ * The process that opens files for the worker which the worker may not open:
+ * those that links in kernels/ lead to, and, if SRC's path leads to another
+ * directory than at the start, those beneath that directory. It opens nothing
+ * else. It ends with the supervisor, or with the worker.
  */
 
 #include <stdbool.h>
@@ -18,12 +18,12 @@ struct opener_process {
 	int src_fd; /* the directory that is SRC at the start */
 	const char *path; /* SRC's, absolute */
 	const char *follow; /* the directory of such links; NULL: none */
-	bool cross_mounts; /* what is mounted below SRC is opened too */
+	bool cross_mounts; /* files that are mounted below SRC are opened too */
 	bool trusted; /* see confine_capabilities */
 	bool foreground; /* keeps the standard descriptors */
 };
 
-/* Runs to the end; the exit code. */
+/* Serves until its end, and returns the exit code. */
 int opener_run(const struct opener_process *process);
 
 #endif

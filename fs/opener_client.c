@@ -21,9 +21,9 @@ struct opener_client {
 	uint32_t last; /* id of a request */
 };
 
-/* A root of the opener's. */
+/* A root that the opener holds. */
 struct remote {
-	struct opener opener; /* the first, so that one is the other */
+	struct opener opener; /* the first member, for casts */
 	struct opener_client *client;
 	uint64_t root;
 };
@@ -36,7 +36,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Waits for the reply to a request; what comes too late for another is lost. */
+/* Waits for the reply to a request; late replies to others are dropped. */
 static int await(struct opener_client *client, uint32_t id, uint64_t *ret_root)
 {
 	int64_t end = now_ms() + PATIENCE_MS;
@@ -65,7 +65,7 @@ static int await(struct opener_client *client, uint32_t id, uint64_t *ret_root)
 		*ret_root = reply.root;
 		if (reply.error < 0)
 			return reply.error;
-		/* Where it could not be handed over, there were too many. */
+		/* No descriptor came: this process has too many. */
 		return fd < 0 ? -EMFILE : take_fd(&fd);
 	}
 }
@@ -89,7 +89,7 @@ static int request(struct opener_client *client, enum opener_request_kind kind,
 			-1, MSG_DONTWAIT);
 	if (r == -EMSGSIZE)
 		r = -ENAMETOOLONG;
-	if (r == -EAGAIN) /* it has not even read what was asked before */
+	if (r == -EAGAIN) /* the opener has not read earlier requests */
 		r = -ETIMEDOUT;
 	if (r == 0 && kind != OPENER_FORGET)
 		r = await(client, head.id, ret_root);

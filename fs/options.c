@@ -39,7 +39,7 @@ struct option_def {
 	uint8_t where;
 	char letter; /* or 0 */
 	uint8_t programs; /* that take it on the line; 0: all */
-	bool clears; /* the flag, rather than set it */
+	bool clears; /* clears the flag; otherwise sets it */
 	unsigned long flag; /* of mount(2) */
 };
 
@@ -302,10 +302,10 @@ static const struct option_def table[] = {
 	{ "free", "SIZE", set_size,
 	  "room for what the guest writes (16M)", FIELD(free), BOTH },
 	{ "overlay-limit", "SIZE", set_size,
-	  "of what guests write (TMPDIR's free space, with a reserve)",
+	  "limit for what guests write (TMPDIR's free space, less a reserve)",
 	  FIELD(overlay_limit), BOTH, .programs = PROGRAM_DIRDISK },
 	{ "uuid", "UUID", set_uuid,
-	  "of the file system on partition 2 (made from the content)",
+	  "UUID of the file system on partition 2 (computed from the tree)",
 	  .where = BOTH },
 	{ "append", "TEXT", set_line,
 	  "more words on the kernels' command lines", FIELD(append), BOTH },
@@ -332,13 +332,13 @@ static const struct option_def table[] = {
 	  "at a file that changed while it is in use: fail (the default) or serve",
 	  .where = BOTH, .programs = PROGRAM_DIRDISK },
 	{ "watch", "HOW", set_watch,
-	  "how changes of SRC are seen: auto (the default) or none (SRC is read at each open)",
+	  "how changes of SRC are found: auto (the default) or none (SRC is read at each open)",
 	  .where = BOTH, .programs = PROGRAM_DIRDISK },
 	{ "no-follow", NULL, set_flag,
 	  "links of kernels/ out of SRC stay links",
 	  FIELD(no_follow), BOTH },
 	{ "cross-mounts", NULL, set_flag,
-	  "what is mounted below SRC is part of the tree",
+	  "include what is mounted below SRC",
 	  FIELD(cross_mounts), BOTH },
 	{ "grub-dir", "DIR", set_text,
 	  "GRUB's boot.img and modules (where GRUB is installed)",
@@ -348,7 +348,7 @@ static const struct option_def table[] = {
 	{ "no-grub", NULL, set_flag, "a disk without a boot loader",
 	  FIELD(no_grub), BOTH },
 	{ "start-timeout", "SECONDS", set_start_timeout,
-	  "how long the start may make no progress (60); -1: for ever",
+	  "limit for a start that makes no progress (60); -1: none",
 	  .where = BOTH, .programs = PROGRAM_DIRDISK },
 	{ "pidfile", "FILE", set_text,
 	  "holds the process id while the disk is mounted",
@@ -385,7 +385,7 @@ static const struct option_def table[] = {
 	SETS("dirsync", MS_DIRSYNC),
 	{ "remount", NULL, set_flag, NULL, FIELD(remount), IN_LIST },
 
-	/* What is so anyway, or means nothing to a file system like this. */
+	/* Options that are always on, or have no effect on this file system. */
 	SWALLOWED("auto_unmount"),
 	SWALLOWED("default_permissions"),
 	SWALLOWED("user_id"),
@@ -409,7 +409,7 @@ static const struct option_def table[] = {
 	SWALLOWED("silent"),
 	SWALLOWED("loud"),
 
-	/* What mount(8) and systemd keep in fstab for themselves. */
+	/* Options of fstab for mount(8) and systemd. */
 	SWALLOWED("defaults"),
 	SWALLOWED("auto"),
 	SWALLOWED("noauto"),

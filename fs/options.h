@@ -48,7 +48,7 @@ struct options {
 	enum tree_unreadable unreadable;
 	enum tree_xattrs xattrs;
 	bool stale_serve; /* bytes of changed files, rather than errors */
-	bool no_watch; /* the tree is read again at each open */
+	bool no_watch; /* the tree is read at each open */
 	bool no_follow;
 	bool cross_mounts;
 	enum tree_owner owner;
@@ -69,14 +69,14 @@ struct options {
 	int timeout;
 	enum boot_console console;
 
-	int start_timeout; /* seconds without progress; -1: for ever */
+	int start_timeout; /* seconds without progress; -1: no limit */
 	char *pidfile;
 	char *mount; /* for FUSE: a list as -o takes it, escaped; or NULL */
 	bool fsname; /* the list sets them */
 	bool subtype;
 	bool remount; /* only to set mount_flags */
-	unsigned long mount_flags; /* of mount(2), as FUSE has them by default
-				      and the list changes them */
+	unsigned long
+		mount_flags; /* of mount(2): FUSE's, changed by the list */
 };
 
 /* argv is sorted: options first. */

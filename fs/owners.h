@@ -12,11 +12,11 @@ struct tree;
 	"files of owners that this user namespace does not have belong to " \
 	"nobody (65534) on the disk; give another owner with --owner"
 
-/* How this user namespace shows ids that it has no number for. */
+/* The ids as which this user namespace shows those that it does not map. */
 struct owners {
 	struct hidden_id {
 		uint32_t id;
-		bool possible; /* it is no number of the namespace's own */
+		bool possible; /* the namespace does not map this id itself */
 	} user, group;
 };
 
@@ -24,8 +24,8 @@ struct owners {
 void owners_read(struct owners *ret_owners);
 
 /*
- * Whether the tree shows owners that the host has, but does not tell: in a user
- * namespace each id that it has no number for looks like one and the same.
+ * Whether the tree has files of owners that this user namespace does not map:
+ * it shows all of them as one id.
  */
 bool owners_are_hidden(const struct owners *owners,
 		       const struct image_options *options,

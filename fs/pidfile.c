@@ -64,9 +64,9 @@ static bool is_there(const struct pidfile *pidfile, int fd)
 }
 
 /*
- * Opens and locks it. A process holds the lock while it writes or removes the
- * file, so none removes what another has just written. Where there are no
- * locks, or somebody keeps one for long, it does without.
+ * Opens and locks the file. A process holds the lock while it writes or removes
+ * the file, so that none removes a file that another has just written. Goes on
+ * without the lock if there are no locks, or another process holds it for long.
  */
 static int open_locked(const struct pidfile *pidfile, int *ret_fd)
 {

@@ -10,10 +10,10 @@
 struct diag;
 
 struct pidfile {
-	char *path; /* as it was given; NULL: there is none to be */
+	char *path; /* as it was given; NULL: no file is wanted */
 	char *name; /* in the directory */
 	int dir_fd;
-	int fd; /* of the file, once it is written; else -1 */
+	int fd; /* of the file, after it was written; otherwise -1 */
 };
 
 #define PIDFILE_INIT                   \
@@ -21,13 +21,14 @@ struct pidfile {
 		.dir_fd = -1, .fd = -1 \
 	}
 
-/* Opens the directory, so that the path counts from here. path may be NULL. */
+/* Opens the directory, so that a later chdir has no effect. path may be NULL.
+ */
 int pidfile_open(struct pidfile *pidfile, const char *path, struct diag *diag);
 /* Writes this process' id. */
 int pidfile_write(struct pidfile *pidfile, struct diag *diag);
 /*
- * Removes the file if it was written and still is ours: another process may
- * have put its id there, or a file of its own. Closes the directory.
+ * Removes the file if it was written and is still ours: another process may
+ * have written its id to it, or replaced it. Closes the directory.
  */
 void pidfile_end(struct pidfile *pidfile);
 

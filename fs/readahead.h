@@ -3,9 +3,8 @@
 #define FS_READAHEAD_H
 
 /*
- * Has the kernel read the files of a mount a few requests ahead, where that is
- * less now and this user may change it; nothing otherwise. disk: an open file
- * there.
+ * Raises the kernel's read-ahead for a mount to a few requests, if it is less
+ * and this user may change it. disk: an open file on the mount.
  */
 void readahead_raise(int disk);
 

@@ -19,7 +19,7 @@
 #include "log.h"
 #include "operations.h"
 
-/* How often a failure in a row is tried again, and how long after the last. */
+/* Retries after failures in a row, and the pause between them. */
 #define MAX_FAILURES 300
 #define PAUSE_NS     10000000
 
@@ -40,7 +40,7 @@ static ssize_t device_read(int fd, void *buf, size_t len, void *userdata)
 	return read(fd, buf, len);
 }
 
-/* ENOENT, ENODEV: nobody waits for the reply any more. */
+/* Not ENOENT and ENODEV: no program waits for the reply any more. */
 static bool is_transient(int err)
 {
 	return err == EINTR || err == EAGAIN || err == EIO || err == ENOMEM ||
@@ -213,7 +213,7 @@ int session_serve(struct fuse_session *session)
 	free(first.mem);
 	if (r <= 0)
 		return r;
-	/* This thread is one of them, and enough where there are no more. */
+	/* This thread serves too, and suffices if no other can be started. */
 	while (n + 1 < thread_count() &&
 	       pthread_create(&threads[n], NULL, loop_run, &loop) == 0)
 		n++;

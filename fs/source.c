@@ -13,8 +13,8 @@
 #include "imgcore/diag.h"
 
 /*
- * Without "." and empty names, and without ".." where that leads out of the
- * working directory: in the path of that are no symbolic links.
+ * Removes "." and empty names, and those ".." that lead out of the working
+ * directory, whose path contains no symbolic links.
  */
 static int make_absolute(const char *src, char **ret_path)
 {

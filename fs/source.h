@@ -5,9 +5,8 @@
 struct diag;
 
 /*
- * Opens the tree to show; *ret_path is the path that leads to it, made absolute
- * by where the caller stands: symbolic links stay in it. The caller closes and
- * frees.
+ * Opens the directory to show. *ret_path is src as an absolute path in which
+ * symbolic links are kept. The caller closes and frees.
  */
 int source_open(const char *src, int *ret_fd, char **ret_path,
 		struct diag *diag);

@@ -32,12 +32,12 @@
 
 /* How long a worker may take to end before it is made to. */
 #define PATIENCE_MS 5000
-/* How often the launcher hears of us, and the worker is looked at. */
+/* Interval of messages to the launcher, and of checks of the worker. */
 #define TICK_MS 1000
-/* What the kernel may take to end the opener. */
+/* Time limit for the kernel to end the opener. */
 #define OPENER_MS 1000
 
-/* What is being waited for, until the disk has been seen. */
+/* What the start waits for, until the disk has been read. */
 enum stage {
 	STAGE_BUILD, /* the image */
 	STAGE_SERVE, /* the worker, which has been given the mount */
@@ -49,7 +49,7 @@ struct supervisor {
 	int launcher; /* channel; -1 once it has seen the disk */
 	int worker; /* channel */
 	int signals;
-	pid_t worker_pid; /* no other's until it is reaped; then 0 */
+	pid_t worker_pid; /* 0 after it was reaped */
 	pid_t opener_pid; /* likewise */
 	sigset_t user_mask;
 
@@ -61,10 +61,10 @@ struct supervisor {
 	char *mount_list;
 
 	enum stage stage;
-	uint64_t entries; /* scanned, as the launcher was last told */
-	int64_t progress; /* when there last was any */
-	int64_t worker_time; /* of the processor, used by then; nanoseconds */
-	bool ready; /* the disk has been seen */
+	uint64_t entries; /* scanned, as last sent to the launcher */
+	int64_t progress; /* time of the last progress */
+	int64_t worker_time; /* processor time used until then; nanoseconds */
+	bool ready; /* the disk has been read */
 	bool stopping;
 	bool forced; /* the worker was sent SIGKILL */
 	int64_t stopped; /* when the worker was last told to end */
@@ -185,7 +185,7 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 /* What a child has no use for, and should not keep open. */
 static void close_in_child(struct supervisor *sup)
 {
-	/* Ends of channels that stay open would hide the other side's end. */
+	/* An open copy of a channel's end would hide the end of its process. */
 	close(sup->launcher);
 	base_closep(&sup->worker);
 	close(sup->signals);
@@ -232,7 +232,7 @@ static int worker_main(struct supervisor *sup, int channel, int opener,
 	return worker_run(&worker);
 }
 
-/* And the opener. Each child has its end of a channel, and no other's. */
+/* Starts worker and opener. Each has its own end of a channel only. */
 static int start_worker(struct supervisor *sup)
 {
 	pid_t self = getpid();
@@ -262,7 +262,7 @@ static int start_worker(struct supervisor *sup)
 		r = -errno;
 	base_closep(&opener[1]);
 	sup->opener_pid = pid > 0 ? pid : 0;
-	/* What only they need would only keep file systems busy here. */
+	/* Descriptors that only they need would keep file systems busy. */
 	base_closep(&sup->src_fd);
 	base_closep(&sup->tmp_fd);
 	base_closep(&sup->mnt.dir_fd);
@@ -304,7 +304,7 @@ static void worker_killed(struct supervisor *sup, int status)
 			sup->mnt.path, WEXITSTATUS(status));
 	if (r < 0)
 		text = NULL;
-	/* A crash is told even where something else has failed before. */
+	/* A crash is reported even after another failure. */
 	if (sup->failed)
 		supervisor_say(sup, MESSAGE_WARNING, 0,
 			       text ? text : "out of memory");
@@ -328,7 +328,7 @@ static void worker_ended(struct supervisor *sup, int status)
 				"ended before the disk was ready");
 }
 
-/* Without it the worker could not open all that it shows. */
+/* Without the opener, the worker cannot open all files of the disk. */
 static void opener_ended(struct supervisor *sup, int status)
 {
 	_cleanup_free_ char *text = NULL;
@@ -348,7 +348,7 @@ static void opener_ended(struct supervisor *sup, int status)
 	supervisor_stop(sup);
 }
 
-/* It ends with the worker; one that waits for a file system is left behind. */
+/* Ends the opener; one that waits for a file system is not waited for. */
 static void end_opener(struct supervisor *sup)
 {
 	int status;
@@ -367,7 +367,7 @@ static void supervisor_progress(struct supervisor *sup)
 	sup->progress = now_ms();
 }
 
-/* A worker that lays out a large tree says nothing, but it is busy. */
+/* A worker that lays out a large tree sends nothing, but uses time. */
 static bool worker_was_busy(struct supervisor *sup)
 {
 	struct timespec used;
@@ -384,12 +384,12 @@ static bool worker_was_busy(struct supervisor *sup)
 	return true;
 }
 
-/* The worker was asked to end; false: even SIGKILL does not end it. */
+/* After the worker was asked to end; false: SIGKILL does not end it. */
 static bool supervisor_force(struct supervisor *sup)
 {
 	if (sup->forced) {
 		log_line(
-			"%s: process %ld does not end: it waits for a file system of this host; it was left behind",
+			"%s: process %ld does not end: it waits for a file system of this host; it ends when that answers",
 			sup->mnt.path, (long)sup->worker_pid);
 		return false;
 	}
@@ -400,8 +400,8 @@ static bool supervisor_force(struct supervisor *sup)
 	return true;
 }
 
-/* Nothing has moved for too long: who waits for the disk is let go. */
-static void supervisor_late(struct supervisor *sup)
+/* No progress for too long: requests to the disk fail, and the start ends. */
+static void supervisor_no_progress(struct supervisor *sup)
 {
 	static const struct {
 		enum exit_code code;
@@ -415,10 +415,11 @@ static void supervisor_late(struct supervisor *sup)
 	};
 	struct diag diag = DIAG_INIT;
 
-	diag_set(&diag, -ETIMEDOUT,
-		 sup->stage == STAGE_BUILD ? sup->source : sup->mnt.path,
-		 "%s for %d s; see what hangs, or give --start-timeout=SECONDS",
-		 late[sup->stage].reason, sup->options->start_timeout);
+	diag_set(
+		&diag, -ETIMEDOUT,
+		sup->stage == STAGE_BUILD ? sup->source : sup->mnt.path,
+		"%s for %d s; find what hangs, or give a longer --start-timeout=SECONDS",
+		late[sup->stage].reason, sup->options->start_timeout);
 	supervisor_fail_diag(sup, late[sup->stage].code, &diag, -ETIMEDOUT);
 	supervisor_stop(sup);
 	supervisor_force(sup);
@@ -435,7 +436,7 @@ static void supervisor_tick(struct supervisor *sup)
 		channel_try(sup->launcher, MESSAGE_PROGRESS, sup->entries,
 			    NULL);
 	if (limit >= 0 && now_ms() - sup->progress >= limit)
-		supervisor_late(sup);
+		supervisor_no_progress(sup);
 }
 
 /* ---- the mount ---- */
@@ -600,8 +601,8 @@ static void on_signal(struct supervisor *sup)
 }
 
 /*
- * Ready, it waits for as long as the disk is mounted: for the end of the
- * worker, for a signal.
+ * Once the disk is ready, it waits without a limit for the end of the worker or
+ * for a signal.
  */
 static void supervisor_loop(struct supervisor *sup)
 {
@@ -639,7 +640,7 @@ static void supervisor_end(struct supervisor *sup)
 	struct diag diag = DIAG_INIT;
 	int r = mountpoint_unmount(&sup->mnt, &diag);
 
-	/* A mount that stays is news, whatever came before. */
+	/* A mount that stays is reported even after another failure. */
 	if (r < 0 && sup->failed)
 		log_diag(&diag, r);
 	else if (r < 0)

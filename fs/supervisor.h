@@ -7,12 +7,12 @@
 struct options;
 
 /*
- * The process that mounts and unmounts, and does nothing else: it holds no part
- * of the disk, so it is there to tidy up however the worker ends.
+ * The process that starts worker and opener, and mounts and unmounts the disk.
+ * It holds no part of the disk, so it unmounts however the worker ends.
  *
- * launcher is the channel to the process that talks to the user. Runs until the
- * disk is unmounted; the exit code. Until the disk has been read once, a worker
- * that makes no progress is ended.
+ * launcher: the channel to the launcher. Runs until the disk is unmounted, and
+ * returns the exit code. Until the disk has been read once, a worker that makes
+ * no progress is ended.
  */
 int supervisor_run(const struct options *options, int launcher);
 

@@ -69,7 +69,7 @@ static int shown_error(int err)
 
 static void answer_all(struct updates *u, const struct queue *batch)
 {
-	/* A scan that had to be repeated leaves its reason, success or not. */
+	/* A repeated scan sets a reason even if it succeeds. */
 	_cleanup_(diag_clear) struct diag diag = DIAG_INIT;
 	struct served *newest;
 	int r = generations_update(u->generations, &newest, &diag);

@@ -3,7 +3,7 @@
 #define FS_VALUES_H
 
 /*
- * The values of options, taken strictly: no sign, no space, nothing behind the
+ * The values of options, taken strictly: no sign, no space, nothing after the
  * end, no overflow. Each returns NULL and sets its result, or says what is
  * wrong in a phrase (a constant string) and leaves the result alone.
  */

@@ -114,7 +114,7 @@ static void fill_options(const struct worker *worker, struct progress *progress,
 	ret_options->scan.context = progress;
 }
 
-/* A line that is told at the start, of the source as a whole. */
+/* Sends a warning about the source as a whole. */
 static void warn(const struct worker *worker, const char *reason)
 {
 	const struct diag diag = { .path = (char *)worker->source,
@@ -127,7 +127,7 @@ static void warn(const struct worker *worker, const char *reason)
 	channel_send(worker->channel, MESSAGE_WARNING, 0, text, -1);
 }
 
-/* What of the source is not on the disk as a person may expect. */
+/* Warns of what the disk shows differently from the source. */
 static void warn_of_image(const struct worker *worker,
 			  const struct owners *owners,
 			  const struct image_options *options,
@@ -158,7 +158,7 @@ static void warn_of_image(const struct worker *worker,
 			 mounted == 1 ? "is" : "are",
 			 options->scan.cross_mounts
 				 ? "dirdisk-check says why"
-				 : "--cross-mounts enters what is mounted");
+				 : "--cross-mounts includes what is mounted");
 		warn(worker, text);
 	}
 	if (hidden)
@@ -211,7 +211,7 @@ static int confine(void *context, struct diag *diag)
 	};
 	int r;
 
-	/* From here on nothing is looked up from where the user stood. */
+	/* From here on no path is looked up from the working directory. */
 	r = chdir("/") < 0 ? -errno : 0;
 	if (r == 0 && !worker->options->foreground)
 		r = stdio_to_null();
@@ -253,7 +253,7 @@ static int build_disk(const struct worker *worker, struct service *service,
 			       worker->options->overlay_limit);
 	if (r < 0)
 		return r;
-	/* It holds the directory itself, and may come to hold another one. */
+	/* live holds the directory itself, and later maybe another one. */
 	close(worker->src_fd);
 	r = generations_new(&service->generations, service->live,
 			    worker->tmp_fd, service->budget, diag);
@@ -319,7 +319,7 @@ static int serve(const struct worker *worker, const struct service *service,
 		diag_set(&diag, r, "/dev/fuse",
 			 "the connection to the kernel failed: %s",
 			 strerror(-r));
-		/* Other threads may still be in the middle of a request. */
+		/* Other threads may still be serving a request. */
 		_exit(worker_fail(worker, &diag, r, EXIT_RUN));
 	}
 	fuse_session_destroy(session);

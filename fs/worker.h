@@ -3,9 +3,9 @@
 #define FS_WORKER_H
 
 /*
- * The process that scans the source, lays the disk out and serves it. It never
- * mounts anything: all it needs is open when it starts, or comes over the
- * channel. It ends with its supervisor, or with the mount.
+ * The process that scans the source, lays the disk out and serves it. It mounts
+ * nothing: its descriptors are open when it starts, or come over the channel or
+ * from the opener. It ends with the supervisor, or with the mount.
  */
 
 #include <stdint.h>
@@ -19,7 +19,7 @@ struct worker {
 	const struct options *options;
 	pid_t supervisor;
 	int channel;
-	int opener; /* socket */
+	int opener; /* socket to the opener */
 	int src_fd;
 	const char *source; /* its path, absolute */
 	int tmp_fd; /* the directory for the overlay's file */
@@ -27,7 +27,7 @@ struct worker {
 	const char *mount_list; /* as mount_options made it */
 };
 
-/* Runs to the end; the exit code. Failures are told over the channel. */
+/* Runs to the end; the exit code. Failures are sent over the channel. */
 int worker_run(const struct worker *worker);
 
 #endif

@@ -18,9 +18,9 @@ int io_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
  */
 int io_read_file(int fd, size_t limit, uint8_t **ret_bytes, size_t *ret_len);
 /*
- * Whether anybody can write to an open file at this moment, through a
- * descriptor or a mapping: 1 or 0; a negative errno where the kernel does not
- * say, such as -EACCES for a file of another owner (without CAP_LEASE).
+ * Whether any process can write to an open file at this moment, through a
+ * descriptor or a mapping: 1 or 0; a negative errno if the kernel does not
+ * tell, such as -EACCES for a file of another owner (without CAP_LEASE).
  */
 int io_has_writer(int fd);
 

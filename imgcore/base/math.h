@@ -34,8 +34,8 @@ static inline uint64_t round_down(uint64_t a, uint64_t to)
 #define NS_PER_SECOND INT64_C(1000000000)
 
 /*
- * A time in nanoseconds since 1970. File systems of others invent times: those
- * outside of the years 1677 to 2262 are the first and the last moment of them.
+ * A time in nanoseconds since 1970. Times before 1677 and after 2262, which a
+ * file system may invent, become the first and the last that can be held.
  */
 static inline int64_t time_ns(int64_t seconds, int64_t ns)
 {

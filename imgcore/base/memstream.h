@@ -3,9 +3,9 @@
 #define BASE_MEMSTREAM_H
 
 /*
- * A stream into memory that knows whether all of it is there. glibc's
- * open_memstream does not: where memory runs out it loses what was printed, and
- * neither ferror nor fclose say so.
+ * A stream into memory that reports lost text. glibc's open_memstream does not:
+ * when memory runs out it loses what was printed, and neither ferror nor fclose
+ * reports it.
  */
 
 #include <stdbool.h>
@@ -20,12 +20,13 @@ struct memstream {
 	char buffer[1024]; /* of the stream */
 };
 
-/* The stream to print to; NULL: out of memory. memstream_close ends it. */
+/* Opens the stream to print to; NULL: out of memory. memstream_close ends it.
+ */
 FILE *memstream_open(struct memstream *ret_stream);
 
 /*
- * The text, with a NUL after it; the caller frees it. -ENOMEM, and no text,
- * where any of it was lost. ret_len may be NULL.
+ * Returns the text, with a NUL after it; the caller frees it. -ENOMEM, and no
+ * text, if any of it was lost. ret_len may be NULL.
  */
 int memstream_close(struct memstream *stream, char **ret_text, size_t *ret_len);
 

@@ -5,10 +5,10 @@
 #include <string.h>
 
 /*
- * What stands before the '/' of a path below an absolute one: that, but for
- * the root, whose own '/' it is.
+ * The prefix to join a directory's absolute path with "/NAME": the path itself,
+ * or "" for the root.
  */
-static inline const char *path_above(const char *dir)
+static inline const char *path_prefix(const char *dir)
 {
 	return strcmp(dir, "/") == 0 ? "" : dir;
 }

@@ -3,8 +3,8 @@
 #define BASE_RANGE_LOCK_H
 
 /*
- * A lock of ranges of numbers: at most one thread holds any number. Ranges are
- * granted in the order in which they were asked for, so nobody starves. The
+ * A lock of ranges of numbers: at most one thread holds any number. Ranges that
+ * overlap are granted in the order of the requests, so no thread starves. The
  * cost grows with the threads that hold or want a range, not with the numbers.
  */
 
@@ -18,7 +18,7 @@ struct range {
 };
 
 struct range_lock {
-	pthread_mutex_t mutex; /* of all below */
+	pthread_mutex_t mutex; /* protects all below */
 	pthread_cond_t released;
 	unsigned waiting;
 	struct range *first; /* held or wanted, the earliest first */

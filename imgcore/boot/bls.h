@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of a title and a path, in bytes; of what is compared; lines "initrd". */
+/* Bytes of a title or path, and of a sort key; lines "initrd". */
 #define BLS_VALUE_MAX	4095u
 #define BLS_KEY_MAX	255u
 #define BLS_INITRDS_MAX 100u

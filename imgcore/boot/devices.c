@@ -66,9 +66,8 @@ static int too_many(const struct devices *devices, uint64_t line,
 		    struct diag *diag)
 {
 	return devices_fail(devices, line, -EFBIG, diag,
-			    "with this line there are more than %zu entries, "
-			    "the directories above each counted; make a second "
-			    "archive",
+			    "more than %zu entries, including the directories "
+			    "above them; make a second archive",
 			    DEVICES_ENTRIES_MAX);
 }
 
@@ -357,7 +356,7 @@ int devices_read(struct devices *devices, const struct tree *tree, tree_id file,
 	tree_get(tree, file, &info);
 	if (info.size > DEVICES_SIZE_MAX)
 		return diag_set(diag, -EFBIG, devices->path,
-				"a list of %llu bytes: %llu at most",
+				"has %llu bytes: %llu at most",
 				(unsigned long long)info.size,
 				(unsigned long long)DEVICES_SIZE_MAX);
 	in.mtime = info.attr.mtime;

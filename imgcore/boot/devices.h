@@ -14,8 +14,7 @@
  *
  * Words are apart by blanks, MODE is octal; a '#' where a line or a further
  * word would begin starts a comment. Of two lines for one name the later holds.
- * NAME and TARGET have DEVICES_PATH_MAX bytes at most, as the kernel unpacks no
- * more.
+ * NAME and TARGET have DEVICES_PATH_MAX bytes at most, the kernel's limit.
  */
 
 #include <stdbool.h>
@@ -27,7 +26,7 @@
 struct diag;
 
 #define DEVICES_PATH_MAX 4095u
-/* Of a list, in bytes, and of what it makes, with the parents of each. */
+/* Bytes of a list, and entries that it makes, including parents. */
 #define DEVICES_SIZE_MAX    ((uint64_t)16 << 20)
 #define DEVICES_ENTRIES_MAX ((size_t)1 << 20)
 
@@ -35,7 +34,7 @@ struct device {
 	char *text; /* NULL: path is another one's beginning */
 	const char *path; /* "dev/console", "" for the root; not terminated */
 	size_t path_len;
-	unsigned depth; /* how many names that is */
+	unsigned depth; /* names in path */
 	uint64_t line; /* from 1 */
 	bool implied; /* a directory that no line names but as a parent */
 	char *target; /* of a symbolic link */

@@ -322,8 +322,8 @@ static int menu_room(struct finder *finder, const struct boot_kernels *kernels,
 	*ret_room = true;
 	if (kernels->entries.count >= MENU_KERNELS_MAX)
 		n = asprintf(&reason,
-			     "no room in the menu, which has %u kernels; "
-			     "remove some",
+			     "no room in the menu: it has %u kernels; remove "
+			     "some",
 			     MENU_KERNELS_MAX);
 	else if (size > MENU_SIZE_MAX - *menu_size)
 		n = asprintf(&reason,

@@ -16,14 +16,14 @@ struct boot_kernels {
 };
 
 /*
- * The most that a menu holds. GRUB reads all of it before it shows the first
- * line: a menu of 950 KB has been seen with 128 MiB of memory, in an emulated
- * machine after a minute; with 3.6 MB it took more than three.
+ * Limits of a menu. GRUB reads all of it before it shows the first line: in an
+ * emulated machine with 128 MiB of memory, a menu of 950 KB takes a minute, and
+ * one of 3.6 MB more than three.
  */
 #define MENU_KERNELS_MAX 1000u
 #define MENU_SIZE_MAX	 (1u << 20)
 
-/* Bytes of an entry in grub.cfg: 0 or -ENOMEM; boot/menu.c. */
+/* Sets the bytes of an entry in grub.cfg: 0 or -ENOMEM; boot/menu.c. */
 int menu_entry_size(const struct boot_entry *entry, size_t *ret_size);
 /* Titles and ids of sorted kernels, no two equal; boot/labels.c. */
 int labels_make(struct kernels *kernels);

@@ -259,9 +259,9 @@ int boot_grub_new(struct boot_grub **ret_grub,
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec - start.tv_sec > PATIENCE_SECONDS)
 			return diag_set(diag, -EBUSY, grub->dir,
-					"GRUB changes while it is read, again "
-					"and again; mount when its upgrade is "
-					"over");
+					"keeps changing while it is read; "
+					"mount again when the upgrade of GRUB "
+					"is over");
 		diag_clear(diag);
 		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
 	}

@@ -25,14 +25,14 @@
 #define CORE_MIN (2u * SECTOR)
 
 struct boot_grub {
-	int dir_fd; /* while it is read; then -1 */
+	int dir_fd; /* while GRUB is read; afterwards -1 */
 	int font_fd; /* the directory of its font, likewise; -1: none */
 	char *dir;
 	char *core_name; /* for messages */
 	uint8_t boot[SECTOR];
 	uint8_t *core; /* zero padded to core_size, whole sectors */
 	size_t core_size;
-	/* core is the user's, or has all modules of the menu in it. */
+	/* core is the user's, or contains all modules of the menu. */
 	bool self_contained;
 	struct grub_files *files;
 };
@@ -43,14 +43,15 @@ DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
 /*
  * core.img from grub-mkimage, with all of GRUB's modules that a menu needs, or
  * with those alone that find the others on the disk. dir_fd and dir are the
- * directory they are in. core_finish waits for what core_start has started; the
- * caller frees bytes. core_tool_release is to be called in any case.
+ * directory they are in. core_finish waits for the program that core_start
+ * started; the caller frees bytes. core_tool_release must be called in any
+ * case.
  */
 struct core_tool {
 	const char *name;
 	pid_t pid; /* 0: it does not run */
-	int out; /* what it writes, and what it says */
-	int err;
+	int out; /* its standard output */
+	int err; /* its standard error */
 };
 #define CORE_TOOL_INIT               \
 	{                            \

@@ -400,8 +400,8 @@ int grub_files_check(const struct grub_files *files, const struct tree *tree,
 				path = NULL;
 			return diag_set(diag, -EINVAL, path,
 					"is not of the GRUB that the disk was "
-					"mounted with; mount it again, or take "
-					"it away");
+					"mounted with; mount it again, or "
+					"remove the file");
 		}
 	}
 	return 0;

@@ -205,7 +205,7 @@ static int find_all(struct search *s)
 			if (!name_starts(name, starts[k]))
 				break;
 			if (++n > INITRDS_MAX) {
-				s->kernel->crowded = true;
+				s->kernel->too_many_initrds = true;
 				return 0;
 			}
 			if (name_kind(name, true) == NAME_INITRD &&

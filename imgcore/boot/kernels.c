@@ -52,8 +52,8 @@ int finder_take(size_t *taken, size_t size, char **ret_reason)
 		return 0;
 	}
 	if (asprintf(ret_reason,
-		     "too much to boot: names and command lines of what was "
-		     "found before have %zu bytes, of %zu at most",
+		     "too much to boot: names or command lines of the kernels "
+		     "found before have %zu bytes, of %zu at most; remove some",
 		     *taken, FOUND_MAX) >= 0)
 		return 0;
 	*ret_reason = NULL;
@@ -251,7 +251,7 @@ static int add_kernel(struct finder *finder, const struct place *place,
 		return reject_name(finder, place, name,
 				   "leads to no file on its partition", true);
 	r = fill_kernel(finder, place, name, &kernel, &reason);
-	if (r == 0 && !reason && kernel.crowded &&
+	if (r == 0 && !reason && kernel.too_many_initrds &&
 	    asprintf(&reason,
 		     "has more than %u initrds in its directory; name the one "
 		     "that goes with it",

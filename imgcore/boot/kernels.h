@@ -26,7 +26,7 @@ struct kernel {
 	bool tried; /* bare, and right in kernels/ */
 	bool found; /* by its name, not by an entry alone */
 	bool replaced; /* entries stand for it */
-	bool crowded; /* there are more than INITRDS_MAX beside it */
+	bool too_many_initrds; /* more than INITRDS_MAX beside it */
 	char *inside; /* the version inside, or NULL */
 	uint32_t cmdline_size;
 	struct bls bls; /* of its entry, if any */
@@ -60,9 +60,9 @@ struct nodes {
 struct finder {
 	const struct tree *trees[2];
 	struct kernels kernels;
-	size_t taken; /* bytes of all but arguments: finder_take */
+	size_t taken; /* bytes of all kernels but arguments: finder_take */
 	size_t taken_arguments;
-	size_t n_named; /* of them, those not of an entry: entries_find */
+	size_t n_named; /* kernels found by name: entries_find */
 	struct rejects rejects;
 	struct nodes used[2]; /* files that a kernel's name asks for */
 	struct diag *diag;
@@ -102,12 +102,12 @@ int finder_reject(struct finder *finder, unsigned partition, const char *path,
 int finder_reject_kernel(struct finder *finder, unsigned partition,
 			 const char *path, char *reason);
 /*
- * Adds `size` to *taken, the bytes of what is kept of all kernels. A reason,
- * which the caller frees, where that is too much: 0 or -ENOMEM.
+ * Adds `size` to *taken, the bytes held for all kernels. If that exceeds
+ * FOUND_MAX, sets a reason, which the caller frees, instead. 0 or -ENOMEM.
  */
 #define FOUND_MAX ((size_t)64 << 20)
 int finder_take(size_t *taken, size_t size, char **ret_reason);
-/* Bytes that a kernel has, but for its arguments. */
+/* Bytes held for a kernel, without its arguments. */
 size_t kernel_size(const struct kernel *kernel);
 /* Marks a file as one that a kernel has. */
 int finder_use(struct finder *finder, unsigned partition, tree_id node);
@@ -116,7 +116,7 @@ int finder_use(struct finder *finder, unsigned partition, tree_id node);
 int kernel_find_cmdline(const struct finder *finder,
 			const struct kernel *kernel, tree_id *ret_node);
 
-/* Initrds beside a kernel that has a directory of its own, at most. */
+/* Limit of initrds beside a kernel that has a directory of its own. */
 #define INITRDS_MAX 100u
 /* The initrds of a kernel of this place, added to its entry; boot/initrds.c. */
 int initrds_find(struct finder *finder, const struct place *place,

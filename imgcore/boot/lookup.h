@@ -14,8 +14,8 @@
 #define LOOKUP_LINKS_GRUB  7u
 #define LOOKUP_LINKS_LINUX 40u
 /*
- * Names on the way, those of links counted: no path of a disk has a hundred,
- * and a file of each of many names may lead the whole way.
+ * Limit of names on the way, including those of links, since many files may
+ * each lead a long way. A path on a disk has less than a hundred.
  */
 #define LOOKUP_NAMES 512u
 

@@ -25,8 +25,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/apart.h"
 #include "base/io.h"
+#include "base/isolate.h"
 #include "base/le.h"
 #include "boot/grub.h"
 #include "imgcore/diag.h"
@@ -124,18 +124,18 @@ static int disk_write_apart(const char *path,
 			    const struct boot_partition partitions[2],
 			    struct diag *diag)
 {
-	struct job *job = apart_memory(sizeof(*job));
+	struct job *job = isolate_memory(sizeof(*job));
 	int r;
 
 	if (!job)
 		return diag_set(diag, -errno, DISK, NULL);
 	job->path = path;
 	memcpy(job->partitions, partitions, sizeof(job->partitions));
-	r = apart_run(job_run, job);
+	r = isolate_run(job_run, job);
 	if (r == -ECHILD)
 		r = diag_set(
 			diag, -ENOMEM, DISK,
-			"no partition table: libparted crashed, as it does without memory");
+			"no partition table: libparted crashed, as it does when memory runs out");
 	else if (r < 0)
 		r = diag_set(diag, r, DISK, "no partition table: %s",
 			     *job->message ? job->message : "libparted failed");

@@ -6,7 +6,7 @@
 
 struct diag;
 
-/* No command line is a tenth of this; more is not read for nothing. */
+/* Limit of a text in bytes: ten times the longest command line. */
 #define TEXT_MAX 65536u
 
 /*

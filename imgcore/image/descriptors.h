@@ -4,8 +4,8 @@
 
 /*
  * The descriptors of all images of one source: those that are kept open, which
- * are counted, and those in caches, which can be closed at any time, whichever
- * image's they are. Threading: any number of threads.
+ * are counted, and those in the images' caches, which can be closed at any
+ * time. Threading: any number of threads.
  */
 
 #include <pthread.h>
@@ -29,7 +29,7 @@ struct descriptors {
 struct descriptors *descriptors_new(void);
 struct descriptors *descriptors_ref(struct descriptors *descriptors);
 void descriptors_unref(struct descriptors *descriptors);
-/* One to be kept open, unless there are `budget`. */
+/* Counts one to be kept open; false if there are `budget` already. */
 bool descriptors_take(struct descriptors *descriptors, size_t budget);
 void descriptors_give(struct descriptors *descriptors);
 /* 0 or -ENOMEM. */

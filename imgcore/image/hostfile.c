@@ -232,7 +232,7 @@ static bool is_unwritten(const struct reading *rd, int fd)
 	int32_t watch;
 	size_t len;
 
-	return tree_ctime_aside(rd->tree, rd->node, fd) &&
+	return tree_same_but_ctime(rd->tree, rd->node, fd) &&
 	       tree_watched_name(rd->tree, rd->node, &watch, &name, &len) &&
 	       watch_unwritten(rd->files->watch, fd, watch, name, len,
 			       rd->files->since) == WATCH_UNWRITTEN;

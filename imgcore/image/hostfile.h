@@ -34,13 +34,15 @@ void hostfiles_keep(struct hostfiles *files, struct kept *kept);
 const struct kept *hostfiles_kept(const struct hostfiles *files);
 
 /*
- * Shares descriptors with others from now on, and hears of writes from a watch
- * since that moment (NULL: it does not). Before anyone reads. 0 or -ENOMEM.
+ * To be called before the first read. hostfiles_share: shares descriptors with
+ * others; 0 or -ENOMEM. hostfiles_watch: learns of writes since a moment from a
+ * watch (NULL: it does not).
  */
 int hostfiles_share(struct hostfiles *files, const struct hostfiles *others);
 void hostfiles_watch(struct hostfiles *files, struct watch *watch,
 		     uint64_t since);
-/* Closes what nobody reads in all caches that share descriptors. */
+/* Closes files that are not being read, in all caches that share descriptors.
+ */
 void hostfiles_drop(struct hostfiles *files);
 struct descriptors *hostfiles_descriptors(const struct hostfiles *files);
 
@@ -50,8 +52,8 @@ struct stale_list *hostfiles_stale(struct hostfiles *files);
 /*
  * Fills buf from a regular file of a tree; [offset, offset + len) lies within
  * it. -ESTALE with a diagnostic if the file is no longer the one scanned, and
- * is not to be served. One with another change time alone is the one scanned if
- * it is known that no byte was written.
+ * is not to be served. If only the change time differs, it is the one scanned
+ * if it is known that no byte was written.
  */
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
 		   tree_id node, void *buf, size_t len, uint64_t offset,

@@ -4,8 +4,8 @@
 
 /*
  * Host files that an image keeps open: those that a boot reads, and those with
- * several names. By its path a
- * file that was replaced or removed is out of reach; its descriptor still has
+ * several names. A file that was replaced or removed cannot be reached by its
+ * path; its descriptor still has
  * all of it.
  *
  * Threading: kept_new by one thread, for one image; any number of threads may

@@ -138,7 +138,7 @@ static bool has_other_names_only(struct kept_file *f)
 static bool is_unwritten(struct kept_file *f, const struct tree *tree,
 			 tree_id node)
 {
-	if (!tree_ctime_aside(tree, node, f->fd))
+	if (!tree_same_but_ctime(tree, node, f->fd))
 		return false;
 	switch (watch_unwritten(f->watch, f->fd, f->number, "", 0, f->moment)) {
 	case WATCH_UNWRITTEN:
@@ -168,7 +168,7 @@ bool kept_file_is_watched(const struct kept_file *file, struct watch *watch)
 bool kept_file_written(struct kept_file *file)
 {
 	return file->number >= 0 &&
-	       watch_told_of(file->watch, file->number, file->moment);
+	       watch_file_written(file->watch, file->number, file->moment);
 }
 
 int32_t kept_file_watch(const struct kept_file *file)

@@ -3,8 +3,8 @@
 #define IMAGE_NUMBERS_H
 
 /*
- * A set of numbers that may be added to in any order, and often the same: a
- * vector that is sorted when it is asked, and when it has doubled.
+ * A set of numbers, which can be added in any order and more than once: a
+ * vector that is sorted by numbers_sort, and when it has doubled.
  */
 
 #include <stdbool.h>

@@ -63,7 +63,7 @@ static int take_of_limit(struct overlay_budget *b, uint64_t bytes,
 {
 	if (bytes > b->limit - b->used)
 		return diag_set(diag, -ENOSPC, OVERLAY_LIMIT_OPTION,
-				"guests have written as much as may be stored "
+				"guests have written all that the limit allows "
 				"(%" PRIu64 " bytes); give a larger SIZE",
 				b->limit);
 	b->used += bytes;
@@ -94,9 +94,9 @@ static int take_of_free_space(struct overlay_budget *b, uint64_t bytes,
 	if (bytes > room)
 		return diag_set(diag, -ENOSPC, OVERLAY_LIMIT_OPTION,
 				"TMPDIR has %" PRIu64
-				" bytes free, and %" PRIu64
-				" are left to others; give a SIZE, or another "
-				"TMPDIR",
+				" bytes free, of which %" PRIu64
+				" are reserved for other programs; free some, "
+				"or give a SIZE or another TMPDIR",
 				available, reserve);
 	b->used += bytes;
 	return 0;

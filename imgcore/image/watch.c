@@ -88,7 +88,7 @@ bool watch_is_local(int fd)
 }
 
 /* Where no page fault sets a time; or not of the file that was opened. */
-static bool is_blind(int fd)
+static bool mmap_keeps_times(int fd)
 {
 	struct statfs st;
 
@@ -228,7 +228,8 @@ static bool is_write(struct watch *w, const struct inotify_event *event)
 	if (!(event->mask & IN_CLOSE_WRITE))
 		return false;
 	numbers_sort(&w->writers);
-	return w->blind || numbers_has(&w->writers, (uint64_t)event->wd);
+	return w->mmap_keeps_times ||
+	       numbers_has(&w->writers, (uint64_t)event->wd);
 }
 
 /* An event that cannot be kept is one that was lost. */
@@ -304,7 +305,7 @@ static void *watch_thread(void *context)
 
 void watch_start(struct watch *w)
 {
-	w->attended = true;
+	w->wants_thread = true;
 	if (w->fd >= 0 && w->stop_fd >= 0 && !w->has_thread)
 		w->has_thread = threads_start(&w->thread, watch_thread, w) == 0;
 }
@@ -351,7 +352,8 @@ static int open_watch(struct watch **ret_watch, int src_fd,
 	if (mode == WATCH_NONE)
 		return 0;
 	if (!watch_is_local(src_fd)) {
-		w->reason = "may be changed from elsewhere";
+		w->reason =
+			"other machines or programs may change it without an event";
 		return 0;
 	}
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -362,7 +364,7 @@ static int open_watch(struct watch **ret_watch, int src_fd,
 	}
 	w->stop_fd = eventfd(0, EFD_CLOEXEC);
 	w->limit = read_limit(w);
-	w->blind = is_blind(src_fd);
+	w->mmap_keeps_times = mmap_keeps_times(src_fd);
 	return 0;
 }
 
@@ -386,7 +388,7 @@ int watch_renew(struct watch **watch, int src_fd)
 	if (r < 0)
 		return r;
 	watch_stop(old);
-	if (old->attended)
+	if (old->wants_thread)
 		watch_start(w);
 	watch_unref(old);
 	*watch = w;
@@ -427,7 +429,7 @@ static const char *reason_of(int err)
 		return "no more directories can be watched (fs.inotify.max_user_watches)";
 	case ENOENT:
 	case ENOTDIR:
-		return "/proc is not there to watch directories by";
+		return "no directory can be watched without /proc";
 	default:
 		return "its directories cannot be watched";
 	}
@@ -483,10 +485,10 @@ int32_t watch_add(struct watch *w, int dirfd)
 
 void watch_see(struct watch *w, int fd)
 {
-	bool blind = is_blind(fd);
+	bool keeps = mmap_keeps_times(fd);
 
 	pthread_mutex_lock(&w->mutex);
-	w->blind |= blind;
+	w->mmap_keeps_times |= keeps;
 	pthread_mutex_unlock(&w->mutex);
 }
 
@@ -626,7 +628,7 @@ int32_t watch_add_file(struct watch *w, int fd)
 		return TREE_UNWATCHED;
 	pthread_mutex_lock(&w->mutex);
 	/* A link may lead to a file of another file system. */
-	w->blind |= is_blind(fd);
+	w->mmap_keeps_times |= mmap_keeps_times(fd);
 	if (!w->full && vec_reserve(&w->files, 1) == 0)
 		number = add(w, fd, FILE_EVENTS);
 	if (number >= 0 && !(file = find_file(w, number))) {
@@ -708,7 +710,7 @@ void watch_put_opened(struct watch *w, int32_t number)
 	pthread_mutex_unlock(&w->mutex);
 }
 
-bool watch_told_of(struct watch *w, int32_t number, uint64_t since)
+bool watch_file_written(struct watch *w, int32_t number, uint64_t since)
 {
 	bool told;
 

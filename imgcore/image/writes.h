@@ -3,9 +3,9 @@
 #define IMAGE_WRITES_H
 
 /*
- * When files were last written, by their names: a moment is a number that grows
- * with each write. The record has a bound; what it has forgotten counts as
- * written. Threading: one thread at a time.
+ * A bounded record of when files were last written, by their names. A moment is
+ * a number that grows with each write. Files that the record has forgotten
+ * count as written. Threading: one thread at a time.
  */
 
 #include <stdbool.h>
@@ -20,15 +20,15 @@ struct writes {
 	size_t count;
 	size_t size; /* a power of two, or 0 */
 	uint64_t now;
-	uint64_t forgotten; /* nothing is known of what was before */
+	uint64_t forgotten; /* nothing is known before this moment */
 };
 
-/* A name in the directory of a watch; "": what is watched itself. */
+/* Records a write to a name in a watched directory; "": a watched file. */
 void writes_note(struct writes *writes, int32_t watch, const char *name,
 		 size_t len);
-/* Whatever happened until now is not known. */
+/* Forgets all writes until now. */
 void writes_forget(struct writes *writes);
-/* Whether it is known what happened since a moment. */
+/* Whether all writes since a moment are known. */
 static inline bool writes_known(const struct writes *writes, uint64_t since)
 {
 	return since >= writes->forgotten;

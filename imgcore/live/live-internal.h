@@ -28,7 +28,7 @@ struct live {
 	int64_t scan_start; /* of the last scan, in ns since 1970 */
 	bool stale; /* a file was, that no watch stands for */
 	bool unwatched; /* some directories of the newest are */
-	bool watched_anew; /* all will be, if the next scan goes well */
+	bool watched_anew; /* the next scan watches all directories */
 	bool told_unwatched;
 	bool told_modules;
 };
@@ -42,8 +42,8 @@ int rest_look(struct live *live, const struct trees *trees, struct diag *diag);
 /* Whether that makes a scan necessary. */
 bool rest_is_due(const struct live *live);
 /*
- * What the newest generation's disk is made of, if that is of the directory
- * that is the source now; otherwise nothing.
+ * The trees of the newest generation, if it was made from the directory that is
+ * the source now; otherwise none.
  */
 struct trees rest_newest(const struct live *live);
 

@@ -91,7 +91,7 @@ static void tell_overlay(const struct live *live)
 	if (fstatfs(image->src_fd, &st) == 0 &&
 	    (uint32_t)st.f_type == OVERLAYFS_SUPER_MAGIC)
 		notice(live, image->src_path,
-		       "is an overlay: what is changed in its layers, and not through this mount, is not seen; mount again then",
+		       "is an overlay: changes in its layers, not made through this mount, are not seen; make them through it, or mount it again",
 		       0);
 }
 

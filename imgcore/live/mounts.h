@@ -21,13 +21,13 @@ struct mounts {
 /* 0 or -ENOMEM: where it cannot be known what is mounted, nothing is told. */
 int mounts_init(struct mounts *mounts, int src_fd);
 void mounts_release(struct mounts *mounts);
-/* The same for another directory; what is mounted below it is no news. */
+/* The same for another directory; mounts that are below it are not reported. */
 int mounts_restart(struct mounts *mounts, int src_fd);
 /*
- * If anything was mounted or unmounted anywhere since this was last called,
- * calls changed(context, path) for each mount point that is there or was:
- * another file system may have taken its place. path is relative to the
- * directory. 0 or a negative errno; then it is told the next time.
+ * If anything was mounted or unmounted anywhere since the last call, calls
+ * changed(context, path) for each mount point that exists or existed: another
+ * file system may have taken its place. path is relative to the directory. 0 or
+ * a negative errno; the change is then reported by the next call.
  */
 int mounts_look(struct mounts *mounts,
 		void (*changed)(void *context, const char *path),

@@ -383,7 +383,7 @@ static int say_restless(struct round *round, struct diag *diag)
 	if (round->error < 0)
 		return -EAGAIN;
 	if (cause_last(&round->live->changes, round->at.tree, &path) == 0 &&
-	    path && asprintf(&whole, "%s/%s", path_above(source), path) < 0)
+	    path && asprintf(&whole, "%s/%s", path_prefix(source), path) < 0)
 		whole = NULL;
 	return diag_set(
 		diag, -EAGAIN, whole ? whole : source,

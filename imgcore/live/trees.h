@@ -19,7 +19,7 @@ bool trees_equal(const struct trees *a, const struct trees *b);
 /* The watches of all directories, sorted; whether some have none. -ENOMEM. */
 int trees_watches(const struct trees *trees, struct numbers *watches,
 		  bool *ret_unwatched);
-/* How many directories can be watched. */
+/* The number of directories that can be watched. */
 size_t trees_directories(const struct trees *trees);
 bool trees_unwatched(const struct trees *trees);
 /*

@@ -218,7 +218,7 @@ int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 	return 0;
 }
 
-bool tree_ctime_aside(const struct tree *tree, tree_id id, int fd)
+bool tree_same_but_ctime(const struct tree *tree, tree_id id, int fd)
 {
 	const struct place *place;
 	const struct node *n = tree_inode_node(tree, id, &place);

@@ -2,16 +2,16 @@
 #ifndef TREE_MOUNT_TYPE_H
 #define TREE_MOUNT_TYPE_H
 
-/* What is mounted below a tree: whether a scan may go into it. */
+/* Whether a scan may enter what is mounted below a tree. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
- * Whether the mount of that id (statx's stx_mnt_id) holds files that can be
- * shown: not an interface of the kernel's, nor a disk of dirdisk's, which might
- * wait for this scan in turn. fd: /proc/self/mountinfo. False where it is not
- * known. Any thread.
+ * Whether the mount with an id (statx's stx_mnt_id) holds files that can be
+ * shown: it is neither an interface of the kernel nor a disk of dirdisk, which
+ * might wait for this scan. fd: /proc/self/mountinfo. False if it is not known.
+ * Any thread.
  */
 bool mount_holds_files(int fd, uint64_t id);
 

@@ -29,11 +29,11 @@ enum node_flags {
 	NODE_LINKED = 1 << 3, /* there may be further names of its inode */
 	/*
 	 * A symbolic link that leads out and may be followed: the regular file
-	 * it leads to, or the link where it leads to none. Its path is all that
-	 * is known of the way there, and is followed again at each open.
+	 * it leads to, or the link if it leads to none. Only its path is
+	 * stored, and followed again at each open.
 	 */
 	NODE_LEADS_OUT = 1 << 4,
-	NODE_MOUNTED = 1 << 5, /* NODE_UNSCANNED for what is mounted on it */
+	NODE_MOUNTED = 1 << 5, /* NODE_UNSCANNED since it is a mount point */
 };
 
 /* One name. All numbers are the directory's own: they hold in every tree. */
@@ -168,7 +168,7 @@ struct tree {
 	char *root_path; /* NULL: not from a host */
 	int root_fd;
 	bool cross_mounts;
-	_Atomic uint64_t own_dev; /* our mount's: no link is followed into it */
+	_Atomic uint64_t own_dev; /* of our mount: no link is followed to it */
 	struct opener *opener;
 };
 
@@ -197,7 +197,7 @@ static inline uint64_t node_device(const struct dir *dir,
 			      : dir->more->devices.items[node->dev - 1];
 }
 
-/* NULL where the file is all one hole. */
+/* NULL if the file is one hole. */
 static inline const struct tree_extent *runs_extents(const struct dir *dir,
 						     const struct runs *runs)
 {
@@ -205,8 +205,8 @@ static inline const struct tree_extent *runs_extents(const struct dir *dir,
 }
 
 /*
- * As the image shows it; a node keeps the host's, which proves its file, and
- * may have more nanoseconds than a second has.
+ * The time as the image shows it. A node keeps that of the host, which
+ * identifies its file, and may have more nanoseconds than a second has.
  */
 static inline void node_mtime(const struct tree_clock *clock,
 			      const struct node *node, int64_t *ret_seconds,

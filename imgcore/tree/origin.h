@@ -3,10 +3,9 @@
 #define TREE_ORIGIN_H
 
 /*
- * Where the bytes of a grafted file come from: counted, since trees share the
- * directories that show it. Made in the threads of the caller only: a thread
- * that scans has a table of descriptors of its own, and no descriptor may
- * outlive it.
+ * The source of a grafted file's bytes: counted, since trees share directories.
+ * Made only in the caller's threads: a thread that scans has a descriptor table
+ * of its own, and its descriptors end with it.
  */
 
 #include <stdatomic.h>

@@ -39,7 +39,7 @@ static char *host_path(const struct dir_scan *s, const char *name)
 
 	if (is_root(s) && !name)
 		return strdup(s->root_path);
-	if (asprintf(&path, "%s%s%s%s%s", path_above(s->root_path),
+	if (asprintf(&path, "%s%s%s%s%s", path_prefix(s->root_path),
 		     is_root(s) ? "" : "/", s->path, name ? "/" : "",
 		     name ? name : "") < 0)
 		return NULL;
@@ -318,7 +318,7 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 
 	if (follow_resolve(s->dirfd, name, s->options->own_dev, &target) < 0) {
 		note(s, name,
-		     "leads out of the tree, and there to no file; stays a link");
+		     "leads out of the tree, but to no regular file; stays a link");
 		return 1;
 	}
 	if (faccessat(target.dirfd, target.name, R_OK, AT_EACCESS) < 0)
@@ -362,14 +362,14 @@ static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 	    is_one_of(o->prune, o->n_prune, stx))
 		return "";
 	if (S_ISDIR(stx->stx_mode) && is_one_of(s->above, s->n_above, stx))
-		return "is a directory above it, mounted once more; the disk has it empty";
+		return "is a directory above it, mounted once more; empty on the disk";
 	if (!is_mounted_over(stx))
 		return NULL;
 	if (!o->cross_mounts)
-		return "something is mounted on it; the disk has it empty without --cross-mounts";
+		return "something is mounted on it; empty on the disk, unless --cross-mounts is given";
 	if (!(stx->stx_mask & STATX_MNT_ID) ||
 	    !mount_holds_files(s->mountinfo, stx->stx_mnt_id))
-		return "an interface of the kernel's, or a disk of dirdisk's, is mounted on it; the disk has it empty";
+		return "an interface of the kernel, or a disk of dirdisk, is mounted on it; empty on the disk";
 	return NULL;
 }
 

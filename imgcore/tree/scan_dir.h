@@ -34,7 +34,7 @@ struct dir_scan {
 	tree_id first;
 	const tree_id *changed;
 	size_t n_changed;
-	/* With cross_mounts: itself and those above, and mountinfo or -1. */
+	/* With cross_mounts: this directory, those above, mountinfo or -1. */
 	const struct tree_identity *above;
 	size_t n_above;
 	int mountinfo;

@@ -398,7 +398,7 @@ int tree_host_path(const struct tree *tree, tree_id id, char **ret_path)
 {
 	const char *root = tree->root_path ? tree->root_path : "";
 
-	return path_below(tree, id, id == TREE_ROOT ? root : path_above(root),
+	return path_below(tree, id, id == TREE_ROOT ? root : path_prefix(root),
 			  ret_path);
 }
 

@@ -148,7 +148,7 @@ def test_no_way_round(box, dirdisk, src, checker):
         [checker, "--no-grub", "--cross-mounts", src], check=False, timeout=60
     )
     above = "is a directory above it, mounted once more"
-    ours = "a disk of dirdisk's, is mounted on it"
+    ours = "a disk of dirdisk, is mounted on it"
     for name, why in zip(names, (above, above, above, ours, ours)):
         said = [line for line in lines(done.text, why) if f"{src}/{name}:" in line]
         assert len(said) == 1, (name, done.text)

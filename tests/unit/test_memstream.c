@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "base/apart.h"
+#include "base/isolate.h"
 #include "base/memstream.h"
 
 static void test_nothing(void **state)
@@ -68,12 +68,12 @@ static int crash(void *context)
 static void test_child(void **state)
 {
 	int here = 1;
-	int *shared = apart_memory(sizeof(*shared));
+	int *shared = isolate_memory(sizeof(*shared));
 
 	assert_non_null(shared);
-	assert_int_equal(apart_run(add_one, shared), -EDOM);
+	assert_int_equal(isolate_run(add_one, shared), -EDOM);
 	assert_int_equal(*shared, 1);
-	assert_int_equal(apart_run(add_one, &here), -EDOM);
+	assert_int_equal(isolate_run(add_one, &here), -EDOM);
 	assert_int_equal(here, 1);
 	munmap(shared, sizeof(*shared));
 }
@@ -83,7 +83,7 @@ static void test_child_that_crashes(void **state)
 	int numbers[] = { SIGSEGV, SIGABRT, SIGKILL, SIGXCPU };
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-		assert_int_equal(apart_run(crash, &numbers[i]), -ECHILD);
+		assert_int_equal(isolate_run(crash, &numbers[i]), -ECHILD);
 }
 
 int main(void)

@@ -144,7 +144,7 @@ static char *host_path(const struct boots *boots, const char *path)
 {
 	char *host;
 
-	return asprintf(&host, "%s/%s", path_above(boots->src), path) < 0
+	return asprintf(&host, "%s/%s", path_prefix(boots->src), path) < 0
 		       ? NULL
 		       : host;
 }

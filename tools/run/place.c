@@ -145,7 +145,7 @@ int place_remove(const char *place, int dir_fd, struct diag *diag)
 		if (r == -EBUSY || (r == -EINVAL && !is_place(place, dir_fd)))
 			return diag_set(
 				diag, -EBUSY, place,
-				"something else is there now and was left alone; unmount it, then remove the directory");
+				"something else is mounted there, or has replaced it, and was left alone; unmount it, then remove the directory");
 		if (r == -EINVAL && rmdir(place) == 0)
 			return 0;
 		if (r == -EINVAL && errno != EBUSY && errno != ENOTCONN)

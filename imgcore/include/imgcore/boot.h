@@ -48,10 +48,10 @@ struct boot_grub;
 
 /*
  * Finds GRUB: boot.img and the modules in grub_dir, core.img made by running
- * grub-mkimage (its output goes to memory) or read from core_image. All of it
- * is of one state of grub_dir: if that changes meanwhile, all is read again;
- * -EBUSY where it does not stop to change. What happens to grub_dir afterwards
- * is without effect. -ENOENT names the package where GRUB is not installed.
+ * grub-mkimage (its output goes to memory) or read from core_image. All is of
+ * one state of grub_dir: if that changes meanwhile, all is read again; -EBUSY
+ * if it keeps changing. Later changes of grub_dir have no effect. -ENOENT names
+ * the package if GRUB is not installed.
  */
 int boot_grub_new(struct boot_grub **ret_grub,
 		  const struct boot_options *options, struct diag *diag);
@@ -66,9 +66,9 @@ size_t boot_grub_core_size(const struct boot_grub *grub);
 int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
 		    const struct tree_attr *attr, struct diag *diag);
 /*
- * Whether core.img finds its own modules in a tree of the first partition.
- * -EINVAL names one that the user's replace: they may be another GRUB's. Not
- * asked of a core.img that was given, or was made with whole_core.
+ * Checks that core.img finds its own modules in a tree of the first partition.
+ * -EINVAL names one that a file of the user's replaces: it may be of another
+ * GRUB. A core.img that was given, or made with whole_core, is not checked.
  */
 int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,
 		    struct diag *diag);
@@ -178,8 +178,8 @@ int boot_menu(const struct boot_kernels *kernels,
 void boot_menu_sign(char *text, size_t len, uint32_t disk_signature);
 
 /*
- * A table of the kernels, for people, in the order of the menu, and of the
- * rejects; each about `max` bytes long at most, and "and N more" after it. The
+ * Makes the tables of the kernels, in the order of the menu, and of the
+ * rejects, as text; each ends after about `max` bytes with "and N more". The
  * caller frees text. 0 or -ENOMEM.
  */
 int boot_kernels_table(const struct boot_kernels *kernels, size_t max,

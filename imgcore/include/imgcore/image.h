@@ -114,7 +114,7 @@ int image_assemble(const struct image_options *options,
 		   const struct image *previous, struct image **ret_image,
 		   struct diag *diag);
 
-/* The device that our own mount is, from when it is there. Any thread. */
+/* Sets st_dev of our own mount, once it is there. Any thread. */
 void image_set_own_dev(struct image *image, uint64_t own_dev);
 
 /*
@@ -124,8 +124,8 @@ void image_set_own_dev(struct image *image, uint64_t own_dev);
  * in archives, the ones nearest to the root first; then some of those with
  * several names. One that previous (may be NULL) keeps, and that is still the
  * same, is shared with it.
- * watch: each of them is watched itself. NULL: none is, nor does the image hear
- * of others that were written since the moment `since`.
+ * watch: watches each of them, and tells the image which other files were
+ * written since the moment `since`. NULL: nothing does.
  * budget: descriptors that this image, previous, those that it shares with in
  * turn, and so on, may keep open together. When they run out, or the process'
  * own do, the other files are opened when they are read, as ever.
@@ -135,14 +135,14 @@ void image_set_own_dev(struct image *image, uint64_t own_dev);
 int image_keep(struct image *image, const struct image *previous, size_t budget,
 	       struct watch *watch, uint64_t since, struct diag *diag);
 /*
- * Closes what caches of this image, and of those that it shares descriptors
- * with, have open: for a caller that ran out of descriptors.
+ * Closes the cached files of this image, and of those that it shares
+ * descriptors with: for a caller that ran out of descriptors.
  */
 void image_drop_cached(const struct image *image);
 /* How many are kept. */
 size_t image_kept(const struct image *image);
 
-/* Calls found for each that is watched: one of its names, its watch. */
+/* Calls found for each file that is watched: one of its names, its watch. */
 typedef void image_watched_fn(void *context, enum image_part part, tree_id name,
 			      int32_t watch, int fd);
 void image_watched(const struct image *image, image_watched_fn *found,

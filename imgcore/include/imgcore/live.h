@@ -24,22 +24,22 @@ struct opener;
 struct live_options {
 	/* What its pointers point to outlives the live tree. */
 	struct image_options image;
-	bool no_watch; /* the source is read again at each open instead */
+	bool no_watch; /* no inotify: the source is read at each open */
 	/*
-	 * Where the source is: an absolute path, which is followed anew each
-	 * time. NULL: it is image.src_fd for ever.
+	 * The source's absolute path, which is followed again at each open.
+	 * NULL: the source is always image.src_fd.
 	 */
 	const char *path;
 	/*
-	 * Opens the directory that the path leads to now, with the opener of
-	 * the files beneath it; both are the caller's. own_dev is our own
-	 * mount's, or 0. 0 or a negative errno. NULL: opener_find does it.
+	 * Opens the directory that the path leads to now, and makes the opener
+	 * of the files beneath it; both are the caller's. own_dev: st_dev of
+	 * our mount, or 0. 0 or a negative errno. NULL: opener_find is used.
 	 */
 	int (*find)(void *context, uint64_t own_dev, int *ret_fd,
 		    struct opener **ret_opener);
 	/*
-	 * Called once, before the first scan: no other path is looked up from
-	 * here on, and no program is run. May be NULL.
+	 * Called once, before the first scan: after it, no other path is looked
+	 * up, and no program is run. May be NULL.
 	 */
 	int (*begin)(void *context, struct diag *diag);
 	/* A line for the log, now and then; any thread; may be NULL. */
@@ -61,17 +61,18 @@ void live_free(struct live *live);
  */
 void live_attend(struct live *live);
 /*
- * The device that our own mount is, from when it is there. Valid as long as the
- * kernel asks for anything: the number is not reused while a file of the mount
- * can be opened or is open. What is scanned later is never shown.
+ * Sets st_dev of our own mount, once it is there. The kernel does not reuse the
+ * number while a file of the mount is open or can be opened; a scan after that
+ * is never shown.
  */
 void live_set_own_dev(struct live *live, uint64_t dev);
 
 /*
  * The generation that the tree is now: where nothing changed, the one it was
- * before. The caller unrefs it. -EAGAIN: the tree does not rest, the path is
- * one that changed; -ENOENT, -ENOTDIR, -EXDEV: its path leads to no directory;
- * others: what the tree is now makes no disk. Those there are stay.
+ * before. The caller unrefs it. -EAGAIN: the tree keeps changing, the path is
+ * one that changed; -ENOENT, -ENOTDIR, -EXDEV: the source's path leads to no
+ * directory; other errors: no disk can be made of the tree. Earlier generations
+ * stay.
  */
 int live_newest(struct live *live, struct generation **ret_generation,
 		struct diag *diag);

@@ -32,8 +32,8 @@ void overlay_free(struct overlay *overlay);
 int overlay_pread(struct overlay *overlay, void *buf, size_t len,
 		  uint64_t offset, struct diag *diag);
 /*
- * Writes all of buf, or fails. After a failure each block is as it was, or as
- * it was to become, as a whole.
+ * Writes all of buf, or fails. After a failure each block is either as it was
+ * or as it was to become, never a mixture.
  */
 int overlay_pwrite(struct overlay *overlay, const void *buf, size_t len,
 		   uint64_t offset, struct diag *diag);

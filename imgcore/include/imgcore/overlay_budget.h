@@ -3,11 +3,10 @@
 #define IMGCORE_OVERLAY_BUDGET_H
 
 /*
- * How much all overlays of a process may store together. Only a block that an
- * overlay stores for the first time counts; all of them are given back when the
- * overlay ends.
+ * A limit for what all overlays of a process store together. A block counts
+ * once for each overlay that stores it, until that overlay ends.
  *
- * Errors: 0 or a negative errno; -ENOSPC when the limit is met.
+ * Errors: 0 or a negative errno; -ENOSPC beyond the limit.
  * Threading: any number of threads.
  */
 
@@ -17,20 +16,20 @@
 struct diag;
 struct overlay_budget;
 
-/* The option that a diagnostic names when the limit is met. */
+/* The option that the diagnostic of -ENOSPC names. */
 #define OVERLAY_LIMIT_OPTION "--overlay-limit"
 
 /*
- * As a limit: all of the directory's free space but the larger of 256 MiB and
- * 5 % of what was free without the overlays. The free space is read again as
- * the overlays grow, since others take from it too.
+ * As a limit: the directory's free space, less the larger of 256 MiB and 5 % of
+ * what was free without the overlays. The free space is read again as the
+ * overlays grow, since other programs use it too.
  */
 #define OVERLAY_LIMIT_FREE_SPACE UINT64_MAX
 
 /* limit: bytes. tmp_fd: the overlays' directory; duplicated. */
 int overlay_budget_new(struct overlay_budget **ret_budget, int tmp_fd,
 		       uint64_t limit);
-/* After the overlays that use it. */
+/* To be called after the overlays that use it ended. */
 void overlay_budget_free(struct overlay_budget *budget);
 
 int overlay_budget_take(struct overlay_budget *budget, uint64_t bytes,

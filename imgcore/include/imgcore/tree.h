@@ -231,13 +231,13 @@ struct tree_scan_options {
 		uint64_t ino;
 	} * prune;
 	size_t n_prune;
-	/* By whom the files beneath the root are opened; the tree keeps it. */
+	/* Opens the files beneath the root; the tree keeps it. May be NULL. */
 	struct opener *opener;
 	/*
-	 * Whether what is mounted below is part of the tree: all but own_dev,
-	 * `prune`, the kernel's own interfaces, other disks of dirdisk's, and a
+	 * Whether what is mounted below is part of the tree, except own_dev,
+	 * `prune`, interfaces of the kernel, other disks of dirdisk, and a
 	 * directory that is mounted somewhere below itself. mountinfo:
-	 * /proc/self/mountinfo, 0: it is opened when the scan begins.
+	 * /proc/self/mountinfo; 0: it is opened when the scan begins.
 	 */
 	bool cross_mounts;
 	int mountinfo;
@@ -291,7 +291,7 @@ void tree_free(struct tree *tree);
 uint32_t tree_count(const struct tree *tree);
 /* Entries that TREE_UNREADABLE_SKIP left out. */
 uint64_t tree_skipped(const struct tree *tree);
-/* Entries that are empty because something is mounted on them. */
+/* The number of entries that are empty since something is mounted on them. */
 uint64_t tree_mounted(const struct tree *tree);
 void tree_get(const struct tree *tree, tree_id id, struct tree_info *ret_info);
 /* The same of each node in [first, end), one after the other. */
@@ -330,9 +330,9 @@ int64_t tree_youngest(const struct tree *tree);
  */
 bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
 			   tree_id *ret_dir);
-/* The device that our own mount is, from when it is there. Any thread. */
+/* Sets st_dev of our own mount, once it is there. Any thread. */
 void tree_set_own_dev(struct tree *tree, uint64_t own_dev);
-/* Whether a file of the host is of another file system than the root. */
+/* Whether a file of the host is on another file system than the root. */
 bool tree_across(const struct tree *tree, tree_id file);
 /* Whether two files of the host were the same one, unchanged, when scanned. */
 bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
@@ -414,20 +414,20 @@ int tree_judge_read(const struct tree *tree, tree_id id, ssize_t n, size_t len,
 /* The check alone, on an open descriptor: 0 or -ESTALE. */
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag);
-/* Whether it finds the file that was scanned, but for the change time. */
-bool tree_ctime_aside(const struct tree *tree, tree_id id, int fd);
+/* As tree_verify_host, but does not compare the change time. */
+bool tree_same_but_ctime(const struct tree *tree, tree_id id, int fd);
 /*
- * Where the watch of a directory tells of all that is done to a file's bytes:
- * that watch, and the name in it (not terminated). Not so where the file had
- * other names when it was scanned, or is not beneath the root.
+ * If the watch of a directory reports all writes to a file: true, that watch,
+ * and the file's name in it (without a NUL). False if the file had other names
+ * when it was scanned, or is not beneath the root.
  */
 bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
 		       const char **ret_name, size_t *ret_len);
 /* Whether an entry comes from a builder, not from the scan. */
 bool tree_is_graft(const struct tree *tree, tree_id id);
 /*
- * The first regular file of the host at or behind id that had several names,
- * anywhere, when it was scanned; TREE_NONE: there are no more.
+ * The first regular file of the host from id on that had several names,
+ * anywhere on the host, when it was scanned; TREE_NONE: there are no more.
  */
 tree_id tree_next_linked(const struct tree *tree, tree_id id);
 

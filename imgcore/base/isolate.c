@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "base/apart.h"
+#include "base/isolate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ struct answer {
 	int result;
 };
 
-void *apart_memory(size_t size)
+void *isolate_memory(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -56,9 +56,9 @@ static void child_run(int (*function)(void *context), void *context,
 	_exit(0);
 }
 
-int apart_run(int (*function)(void *context), void *context)
+int isolate_run(int (*function)(void *context), void *context)
 {
-	struct answer *answer = apart_memory(sizeof(*answer));
+	struct answer *answer = isolate_memory(sizeof(*answer));
 	pid_t pid;
 	int r;
 
