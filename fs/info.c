@@ -212,7 +212,7 @@ struct info {
 	size_t file;
 	struct info_set *set; /* NULL: it is about no generation */
 	pthread_mutex_t lock; /* of what follows */
-	struct text *text; /* NULL: not asked for yet, or the layout */
+	struct text *text; /* NULL: not made yet, or the layout */
 	struct layout_place cursor;
 };
 

@@ -123,7 +123,7 @@ static int reader_start(const char *path, pid_t *ret_pid, int *ret_fd)
 		r = first_sector_read(path, &disk);
 		if (r == 0)
 			readahead_raise(disk);
-		/* Whoever is told that the disk is there may unmount it. */
+		/* The user may unmount the disk as soon as it is there. */
 		base_closep(&disk);
 		_exit(write(ends[1], &r, sizeof(r)) < 0);
 	}

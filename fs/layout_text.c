@@ -188,7 +188,7 @@ int layout_text_explore(struct layout_text *text)
 		if (r == 0)
 			note_place(text, &at);
 	}
-	/* Without memory for an entry, it must go on all the same. */
+	/* Without memory for an entry, the index does not advance. */
 	if (r == 0 && at.text >= stop && atomic_load(&text->known) == known)
 		r = -ENOMEM;
 	return r;

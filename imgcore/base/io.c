@@ -76,11 +76,11 @@ int io_read_file(int fd, size_t limit, uint8_t **ret_bytes, size_t *ret_len)
 }
 
 /*
- * The kernel grants a read lease only where nobody has the file open for
- * writing, which a shared mapping has until its last page is given up. It is
- * given back at once: a program that opens the file for writing meanwhile waits
- * for that long. The signal that tells of such a program is one that is ignored
- * by default.
+ * The kernel grants a read lease only if no process has the file open for
+ * writing, as a shared writable mapping does until it ends. The lease is given
+ * back at once: a program that opens the file for writing meanwhile waits that
+ * long. The signal that reports such a program is one that is ignored by
+ * default.
  */
 int io_has_writer(int fd)
 {

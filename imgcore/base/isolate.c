@@ -13,7 +13,7 @@
 
 #include "base/math.h"
 
-/* Far more than any of them takes, and less than a user waits for. */
+/* Far more than any call takes. */
 #define DEADLINE_SECONDS 20
 #define CPU_SECONDS	 2
 
@@ -46,7 +46,7 @@ static void child_run(int (*function)(void *context), void *context,
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &no_core);
-	/* Not where it is forbidden by now: then the deadline counts. */
+	/* If this is forbidden by now, the time limit still holds. */
 	setrlimit(RLIMIT_CPU, &time);
 	if (null >= 0)
 		dup3(null, STDERR_FILENO, 0);

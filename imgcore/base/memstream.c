@@ -10,7 +10,7 @@ static ssize_t stream_write(void *cookie, const char *bytes, size_t len)
 {
 	struct memstream *stream = cookie;
 
-	/* One more, for the NUL. */
+	/* One byte more, for the NUL. */
 	if (stream->failed || vec_reserve(stream, len + 1) < 0) {
 		stream->failed = true;
 		return 0;
@@ -20,7 +20,7 @@ static ssize_t stream_write(void *cookie, const char *bytes, size_t len)
 	return (ssize_t)len;
 }
 
-/* For ftell alone. */
+/* Only ftell uses it. */
 static int stream_seek(void *cookie, off64_t *offset, int whence)
 {
 	const struct memstream *stream = cookie;

@@ -17,7 +17,7 @@ void range_lock_destroy(struct range_lock *lock)
 	pthread_mutex_destroy(&lock->mutex);
 }
 
-/* Whether an earlier range, held or wanted, has numbers of this one. */
+/* Whether an earlier range, held or wanted, overlaps this one. */
 static bool range_is_blocked(const struct range_lock *lock,
 			     const struct range *range)
 {

@@ -21,7 +21,7 @@ static int set_value(char **field, const char *value)
 	return *field ? 0 : -ENOMEM;
 }
 
-/* `room` is that of all lines that are left: there it grows without a copy. */
+/* `room`: bytes of all lines that are left, so that one allocation suffices. */
 static int add_options(struct bls *bls, size_t *options_len, const char *value,
 		       size_t room)
 {

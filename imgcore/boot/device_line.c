@@ -113,7 +113,7 @@ static int parse_path(const struct line *line, char *path, size_t *ret_len)
 	return 0;
 }
 
-/* Before anything is made of it: each of its directories becomes an entry. */
+/* Checked before it is used: each directory in it becomes an entry. */
 static int check_length(const struct line *line, const char *what,
 			const char *word)
 {

@@ -235,8 +235,9 @@ static size_t common_length(const struct device *a, const struct device *b)
 }
 
 /*
- * Adds child to `all`, and before it the directories above it that `before`,
- * the path in front of it, neither is nor has above itself: so all stay sorted.
+ * Adds child to `all`, after those directories above it that the entry before
+ * it
+ * (`before`) did not need: so `all` stays sorted.
  */
 static int add_with_parents(struct devices *all, const struct device *before,
 			    struct device *child)
@@ -279,7 +280,7 @@ static int add_with_parents(struct devices *all, const struct device *before,
 	return 0;
 }
 
-/* `all` has the entries of devices afterwards, or those of them it came to. */
+/* `all` then has the entries of devices, after a failure some of them. */
 static int add_parents(struct devices *devices, struct diag *diag)
 {
 	struct devices all = { 0 };

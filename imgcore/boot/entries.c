@@ -119,7 +119,7 @@ static int compare_places(const void *a, const void *b)
 	return (x->node > y->node) - (x->node < y->node);
 }
 
-/* Among those that were found by their names, which are the first. */
+/* Searches the kernels that were found by name, which come first. */
 static struct kernel *find_kernel(const struct reading *reading, tree_id node)
 {
 	const struct finder *finder = reading->finder;
@@ -233,7 +233,7 @@ static int keep(struct reading *reading)
 	return 0;
 }
 
-/* What is known of the entry goes to its kernel. */
+/* Moves what the entry says to its kernel. */
 static int complete(struct reading *reading)
 {
 	struct kernel *kernel = &reading->kernel;

@@ -34,7 +34,7 @@ static const char *const font_dirs[] = {
 
 #define FONT "unicode.pf2"
 
-/* Within that time an upgrade of GRUB has renamed all that it unpacked. */
+/* An upgrade of GRUB renames its unpacked files within that time. */
 #define PATIENCE_SECONDS 3
 #define PAUSE_NS	 20000000
 
@@ -212,7 +212,7 @@ static int find_font(void)
 	return -1;
 }
 
-/* All that there is of GRUB, from whatever its directory holds meanwhile. */
+/* Reads all of GRUB once, although its directory may change meanwhile. */
 static int grub_read(struct boot_grub *grub, const struct boot_options *options,
 		     struct diag *diag)
 {

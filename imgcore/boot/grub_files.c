@@ -19,7 +19,7 @@
 #include "imgcore/diag.h"
 
 #define FONT "unicode.pf2"
-/* A GRUB with every module and font there is has a tenth of it. */
+/* Ten times a GRUB with all its modules and fonts. */
 #define FILES_MAX ((uint64_t)64 << 20)
 /* Longer than any clock's tick. */
 #define TICK_MAX_NS INT64_C(20000000)
@@ -30,7 +30,7 @@ struct grub_file {
 	char *name;
 	int dir_fd;
 	struct stat st; /* as it was listed */
-	const uint8_t *bytes; /* NULL: the disk does not show it */
+	const uint8_t *bytes; /* NULL: not shown on the disk */
 };
 
 struct grub_files {
@@ -74,7 +74,7 @@ static int fail(const struct grub_files *files, const char *name, int err,
 
 /* ---- the list ---- */
 
-/* What GRUB can load while it runs; the rest is for making images. */
+/* Files that GRUB can load; the others are for making images. */
 static bool is_loadable(const char *name)
 {
 	size_t len = strlen(name);
@@ -157,7 +157,7 @@ static int64_t now_ns(clockid_t clock)
 	return timespec_ns(&now);
 }
 
-/* A file that changes twice in a tick of the clock shows it once. */
+/* Two changes in one tick of the clock give a file the same time. */
 static void wait_for_tick(const struct grub_files *files)
 {
 	int64_t end = now_ns(CLOCK_MONOTONIC) + TICK_MAX_NS;
@@ -225,7 +225,7 @@ bool grub_files_changed(const struct grub_files *files)
 {
 	struct stat st;
 
-	/* By its path: grub-mkimage goes that way. */
+	/* By its path, which grub-mkimage also uses. */
 	if (stat(files->dir, &st) < 0 || !same_file(&st, &files->dir_st))
 		return true;
 	for (size_t i = 0; i < files->count; i++) {

@@ -178,8 +178,8 @@ static uint32_t first_from(const struct tree *tree, const struct tree_info *dir,
 }
 
 /*
- * Every initrd beside a kernel that has a directory of its own. Names are
- * sorted, and only so many are looked at: for each kernel it is done again.
+ * Adds every initrd beside a kernel that has a directory of its own. At most
+ * INITRDS_MAX are read, since this is repeated for each kernel there.
  */
 static int find_all(struct search *s)
 {

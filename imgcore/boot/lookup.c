@@ -39,7 +39,7 @@ static tree_id step(const struct tree *tree, tree_id dir, const char *name,
 	return tree_child(tree, dir, name, len);
 }
 
-/* What may still be spent: links, and names, which few links can repeat. */
+/* Links and names that may still be followed. */
 struct budget {
 	unsigned links;
 	unsigned names;

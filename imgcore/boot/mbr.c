@@ -13,7 +13,7 @@
  *
  * libparted works on a device, so it gets a sparse file in memory as large as
  * the disk; only the entries are taken from what it writes. It runs in a child:
- * where it is short of memory it goes on with null pointers or aborts.
+ * without memory it uses null pointers or aborts.
  */
 #include "boot/mbr.h"
 
@@ -33,14 +33,14 @@
 
 #define DISK "disk.img"
 
-/* What the child gets, and what libparted complained of. */
+/* The child's input, and libparted's message. */
 struct job {
 	const char *path;
 	struct boot_partition partitions[2];
 	char message[256];
 };
 
-/* libparted's exception handler takes no context. Of the child alone. */
+/* libparted's handler takes no context. Used only in the child. */
 static struct job *child_job;
 
 static PedExceptionOption catch_exception(PedException *ex)

@@ -140,7 +140,7 @@ static int add_runs(struct ext2_demand *d, tree_id node,
 	size_t first = d->runs.count;
 	struct blockmap map;
 
-	/* One at least: a file that is all one hole has a place there too. */
+	/* At least one: a file that is one hole has a place there too. */
 	if (vec_reserve(&d->runs, info->n_extents + 1) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < info->n_extents; i++) {

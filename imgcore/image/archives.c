@@ -62,14 +62,14 @@ static int graft_file(const struct grafting *g, builder_id parent, tree_id dir,
 	return 0;
 }
 
-/* A directory with archives in it, which the builder has with the first. */
+/* A directory with archives, added to the builder with the first one. */
 struct holder {
 	struct holder *above;
-	const char *name; /* a path where nothing is above */
-	builder_id id; /* 0: the builder does not have it */
+	const char *name; /* a path if it has no parent here */
+	builder_id id; /* 0: not in the builder yet */
 };
 
-/* It cannot be there yet, by another entry: names in a directory differ. */
+/* No other entry can have added it: names in a directory differ. */
 static int holder_make(const struct grafting *g, struct holder *holder)
 {
 	int r = 0;
@@ -86,7 +86,7 @@ static int holder_make(const struct grafting *g, struct holder *holder)
 				strlen(holder->name), g->attr, &holder->id);
 }
 
-/* Those among the entries of a directory. */
+/* Adds the archives among the entries of a directory. */
 static int graft_in(const struct grafting *g, struct holder *holder,
 		    tree_id dir)
 {

@@ -49,8 +49,7 @@ static int fail(struct build *b, int err)
 }
 
 /*
- * A tree that brings modules of its own, or links to some, may have them from
- * another GRUB.
+ * The modules that a tree contains, or links to, may be of another GRUB.
  */
 static bool brings_modules(int src_fd)
 {

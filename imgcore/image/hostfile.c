@@ -225,7 +225,7 @@ static int serve(const struct reading *rd, int fd, ssize_t n)
 	return 1;
 }
 
-/* Whether all that is known of a file says that its bytes are the scanned. */
+/* Whether a file is known to have the bytes that were scanned. */
 static bool is_unwritten(const struct reading *rd, int fd)
 {
 	const char *name;
@@ -284,7 +284,7 @@ static int read_part(const struct reading *rd)
 	if (r < 0)
 		return r;
 	r = read_verified(rd, fd, NULL);
-	/* No mount below the tree shall be busy for what was read once. */
+	/* Not cached: a mount below the tree would stay busy. */
 	if (r == 0 && !tree_across(rd->tree, rd->node))
 		fd = slot_exchange(slot, rd->tree, rd->node, fd);
 	return r;

@@ -14,7 +14,7 @@
 #include "image/watch.h"
 #include "imgcore/diag.h"
 
-/* So many files with several names are kept besides what a boot reads. */
+/* Limit of files with several names that are kept besides those of a boot. */
 #define LINKED_MAX 4096u
 
 struct entry {
@@ -157,7 +157,7 @@ static int share(struct kept *kept, const struct kept *previous,
 		return r;
 	if (name == TREE_NONE || !is_host_file(tree, name))
 		return 0;
-	/* Through a mapping it may have been, with the same times. */
+	/* A mapping may have written to it without a change of its times. */
 	if (kept_file_written(old->file) ||
 	    (!tree_is_graft(tree, name) &&
 	     !kept_file_is_watched(old->file, watch)))
@@ -236,7 +236,7 @@ static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
 	if (r < 0)
 		return r;
 	take_fd(&fd);
-	/* Behind it: watched as the file that was scanned, with its times. */
+	/* Checked after the watch is set, so that no write is missed. */
 	r = tree_verify_host(tree, node, kept_file_descriptor(file), w->diag);
 	if (r < 0)
 		kept_file_unref(file);
@@ -319,8 +319,8 @@ static int visit_top(struct walk *w, enum image_part part, const char *path)
 }
 
 /*
- * Files that had several names when they were scanned: no directory of the
- * tree tells of what is done through a name elsewhere.
+ * Files that had several names when they were scanned: the watches of the
+ * tree's directories do not report writes through a name elsewhere.
  */
 static int open_linked(struct walk *w, enum image_part part)
 {

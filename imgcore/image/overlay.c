@@ -28,7 +28,7 @@
  *
  * A write holds the range of its blocks. The first write of a part of a block
  * stores the rest of the block too, which it has read from the image before it
- * takes the range: nobody ever waits for a host file that somebody else reads.
+ * takes the range: no writer waits for a host file that another one reads.
  *
  * A write that fails within a block that was never written leaves the bit
  * clear, so the image's bytes stay. Within a block that was written before, it
@@ -40,7 +40,7 @@
 
 typedef _Atomic uint64_t word;
 
-/* What a block that is torn in the file is. */
+/* A block that is torn in the file, as it was to become. */
 struct torn_block {
 	uint64_t block;
 	uint8_t bytes[BLOCK];
@@ -55,7 +55,7 @@ struct overlay {
 	pthread_mutex_t make; /* of the file and of pages */
 	struct range_lock writing; /* of blocks */
 	_Atomic uint64_t written; /* blocks */
-	pthread_mutex_t torn_lock; /* of torn.items, and of repairs */
+	pthread_mutex_t torn_lock; /* protects torn.items, and repairs */
 	struct {
 		struct torn_block *items;
 		_Atomic size_t count;
@@ -386,7 +386,7 @@ int overlay_pread(struct overlay *overlay, void *buf, size_t len,
 
 /* ---- writing ---- */
 
-/* A write, and what it stores of its first and last block beside its bytes. */
+/* A write, with the other bytes of its first and last block. */
 struct write {
 	const uint8_t *buf;
 	uint64_t offset; /* [offset, stop) */
@@ -399,7 +399,7 @@ struct write {
 	uint8_t last_block[BLOCK];
 };
 
-/* Reads what the write does not bring of blocks that were never written. */
+/* Reads the bytes that the write lacks of blocks that were never written. */
 static int read_rest(struct overlay *o, struct write *w, struct diag *diag)
 {
 	uint64_t last = w->end - 1;
@@ -420,7 +420,7 @@ static int read_rest(struct overlay *o, struct write *w, struct diag *diag)
 			   last * BLOCK, diag);
 }
 
-/* Writes all to the file, or fails; *ret_done: bytes that are there then. */
+/* Writes all to the file, or fails; *ret_done: bytes that were written. */
 static int write_file(int fd, const struct write *w, size_t *ret_done)
 {
 	struct iovec iov[] = {
@@ -512,7 +512,7 @@ int overlay_pwrite(struct overlay *overlay, const void *buf, size_t len,
 	range.start = w.first;
 	range.end = w.end;
 	range_acquire(&overlay->writing, &range);
-	/* Written by others meanwhile: what is stored there stays. */
+	/* Another write stored the block meanwhile: its other bytes stay. */
 	if (is_written(overlay, w.first))
 		w.before = 0;
 	if (is_written(overlay, w.end - 1))

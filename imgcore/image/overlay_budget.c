@@ -87,7 +87,7 @@ static int take_of_free_space(struct overlay_budget *b, uint64_t bytes,
 	available = (uint64_t)st.f_bavail * st.f_frsize;
 	reserve = max_u64(RESERVE, (available + b->used) / RESERVE_SHARE);
 	room = available - min_u64(available, reserve);
-	/* A file system of no size has no bound that it knows of. */
+	/* A file system without a size has no limit of its own. */
 	if (st.f_blocks == 0)
 		room = UINT64_MAX / 2;
 	b->granted = b->used + min_u64(room, max_u64(bytes, STEP));

@@ -24,30 +24,30 @@
 #include "imgcore/tree.h"
 
 /*
- * A file that is written through a mapping says so when it is closed, and that
- * is when the last mapping has gone. What has no name any more does not matter.
+ * A file that was written through a mapping is reported when it is closed,
+ * after the last mapping ended. Files without a name are left out.
  */
 #define EVENTS                                                             \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | \
 	 IN_ATTRIB | IN_CLOSE_WRITE | IN_ONLYDIR | IN_EXCL_UNLINK)
 
-/* Who opens a file may go on to write to it, or to map it. */
+/* A process that opens a file may write to it or map it. */
 #define FILE_EVENTS (IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_OPEN)
-/* What another content of a name may come with. */
+/* Events after which a name may have other bytes. */
 #define WRITE_EVENTS                                                          \
 	(IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | \
 	 IN_MOVED_TO)
 
 /* Room for some hundreds of events. */
 #define BUFFER 65536u
-/* The thread rests so long between one look and the next. */
+/* Pause of the thread between two reads of the queue. */
 #define REST_MS 10
-/* Beyond this many names they are not told apart any more. */
+/* Limit of names that are distinguished. */
 #define KNOWN_MAX 65536u
 
 /* ---- which file systems ---- */
 
-/* By the numbers of linux/magic.h, which does not have them all. */
+/* Numbers as in linux/magic.h, which does not have all of them. */
 bool watch_is_local(int fd)
 {
 	static const uint32_t local[] = {
@@ -87,7 +87,7 @@ bool watch_is_local(int fd)
 	return false;
 }
 
-/* Where no page fault sets a time; or not of the file that was opened. */
+/* On these, a page fault sets no time, or that of another file. */
 static bool mmap_keeps_times(int fd)
 {
 	struct statfs st;
@@ -198,7 +198,7 @@ static struct watch_file *find_file(const struct watch *w, int32_t number)
 		       : NULL;
 }
 
-/* What was lost may have been of any file, and of any moment. */
+/* A lost event may be of any file and any moment. */
 static void lose_events(struct watch *w)
 {
 	w->seen.all = true;
@@ -216,10 +216,10 @@ static int take_file_event(struct watch *w, int32_t number, uint32_t mask)
 }
 
 /*
- * Whether bytes are others, although the times may be the same. What a mapping
- * wrote has a time of its own, if pages were mapped for writing after the scan;
- * on file systems in memory it never has, and only its end tells, which is that
- * of any descriptor for writing.
+ * Whether bytes may have changed although the times did not. A write through a
+ * mapping sets the times if the page was first written after the scan; on file
+ * systems in memory it never does, and only the close of a descriptor for
+ * writing reports it.
  */
 static bool is_write(struct watch *w, const struct inotify_event *event)
 {
@@ -232,7 +232,7 @@ static bool is_write(struct watch *w, const struct inotify_event *event)
 	       numbers_has(&w->writers, (uint64_t)event->wd);
 }
 
-/* An event that cannot be kept is one that was lost. */
+/* An event that cannot be stored counts as lost. */
 static void take_event(struct watch *w, const struct inotify_event *event)
 {
 	const char *name = event->len ? event->name : "";
@@ -255,7 +255,7 @@ static void take_event(struct watch *w, const struct inotify_event *event)
 		lose_events(w);
 }
 
-/* All that is there; the caller holds the lock. */
+/* Reads the whole queue; the caller holds the lock. */
 static void drain(struct watch *w)
 {
 	_Alignas(struct inotify_event) char buf[BUFFER];
@@ -278,7 +278,7 @@ static void drain(struct watch *w)
 	}
 }
 
-/* Sleeps until it is to end, or, with both, until there are events. */
+/* Sleeps until the thread is to end, or, with both, until there are events. */
 static bool is_stopped(const struct watch *w, nfds_t n, int timeout)
 {
 	struct pollfd fds[2] = {
@@ -368,7 +368,7 @@ static int open_watch(struct watch **ret_watch, int src_fd,
 	return 0;
 }
 
-/* The limits are opened now: later no file can be. One is the namespace's. */
+/* Opened now, since later no file can be. One is the namespace's limit. */
 int watch_new(struct watch **ret_watch, int src_fd, enum watch_mode mode)
 {
 	_cleanup_close_ int all = open("/proc/sys/fs/inotify/max_user_watches",
@@ -472,7 +472,7 @@ int32_t watch_add(struct watch *w, int dirfd)
 		return TREE_UNWATCHED;
 	number = add(w, dirfd, EVENTS);
 	pthread_mutex_lock(&w->mutex);
-	/* One that is not held is only never given up. */
+	/* If it cannot be recorded, it is only never removed. */
 	if (number >= 0)
 		(void)numbers_add(&w->held, (uint64_t)number);
 	if (number == -ENOSPC || (number >= 0 && has_too_many(w)))
@@ -557,7 +557,7 @@ const char *watch_reason(struct watch *w)
 
 /* ---- too few ---- */
 
-/* As all of it will be read again, what is in the queue does not matter. */
+/* All directories will be read again, so the queue does not matter. */
 static void discard(struct watch *w)
 {
 	_Alignas(struct inotify_event) char buf[BUFFER];
@@ -612,7 +612,7 @@ bool watch_may_retry(struct watch *w, size_t needed)
 
 /* ---- single files ---- */
 
-/* One that cannot be kept is not looked at: as with a file without a watch. */
+/* One that cannot be stored is treated as a file without a watch. */
 static void add_writer(struct watch *w, int32_t number)
 {
 	(void)numbers_add(&w->opened, (uint64_t)number);
@@ -721,11 +721,11 @@ bool watch_file_written(struct watch *w, int32_t number, uint64_t since)
 }
 
 /*
- * First who writes, then what the events say: a write sets the times, copies
- * the bytes, and queues its event last, while the file is still open. Where
- * nobody has it open for writing, every write there ever was has its event in
- * the queue. In the other order one could end between the two. Times alone
- * prove nothing: whoever writes can set them back.
+ * Checks for writers first, then for events: a write sets the times, copies the
+ * bytes, and queues its event last, while the file is still open. If no process
+ * has it open for writing, the events of all writes are in the queue. In the
+ * other order, a write could end between the two checks. Times alone prove
+ * nothing, since programs can set them back.
  */
 enum watch_verdict watch_unwritten(struct watch *w, int fd, int32_t number,
 				   const char *name, size_t len, uint64_t since)

@@ -128,7 +128,7 @@ void watch_note(struct watch *watch, int32_t number);
 int watch_take(struct watch *watch, struct watch_changes *changes);
 /* Gives up all watches of directories but those in keep, which is sorted. */
 void watch_prune(struct watch *watch, const struct numbers *keep);
-/* Whether events were lost since this was last asked. */
+/* Whether events were lost since the last call. */
 bool watch_overflow(struct watch *watch);
 /*
  * Why directories were not watched since the last call; NULL: all were.

@@ -6,8 +6,8 @@
 #include <xxhash.h>
 
 /*
- * Open addressing, linear probing, over a hash of the name alone: two names of
- * one hash are both taken for written, which is the safe side.
+ * Open addressing, linear probing, by a hash of the name only: two names of the
+ * same hash both count as written, which is safe.
  */
 
 #define SIZE_FIRST 64u

@@ -82,7 +82,7 @@ static void tell_unwatched(struct live *live)
 	live->told_unwatched = live->unwatched;
 }
 
-/* Its own directories tell nothing of what happens in its layers. */
+/* Watches on its directories do not report changes in its layers. */
 static void tell_overlay(const struct live *live)
 {
 	const struct image_options *image = &live->options.image;
@@ -234,7 +234,7 @@ static int renew(struct live *live, struct diag *diag)
 	const struct trees newest = rest_newest(live);
 	int r = renew_once(live, diag);
 
-	/* Caches of images may have all the descriptors there are. */
+	/* Caches of images may hold all descriptors. */
 	if ((r == -EMFILE || r == -ENFILE) && live->newest) {
 		image_drop_cached(live->newest->image);
 		r = renew_once(live, diag);

@@ -124,8 +124,8 @@ static int read_list(const struct mounts *m, struct list *list)
 }
 
 /*
- * Those of two sorted lists, each once. One that is in both may be another
- * mount: ids and device numbers are reused at once.
+ * Merges two sorted lists, each path once. A path that is in both may be of
+ * another mount: ids and device numbers are reused at once.
  */
 static void tell(const struct mounts *m, const struct list *now,
 		 void (*changed)(void *context, const char *path),

@@ -165,8 +165,8 @@ struct looking_at_files {
 };
 
 /*
- * A file that somebody can write to right now may be written to through a
- * mapping, of which nothing tells: at each open it counts as changed.
+ * A file that has a writer may be written through a mapping, which no event
+ * reports: it counts as changed at each open.
  */
 static void look_at_file(void *context, enum image_part part, tree_id name,
 			 int32_t watch, int fd)
@@ -198,7 +198,7 @@ static int look_at_files(struct live *live, struct watch_changes *changes)
 	struct looking_at_files looking = { live, &opened, changes };
 	int r = watch_take_opened(live->watch, &opened);
 
-	/* A number is one of this watch, not of another directory's. */
+	/* Numbers are only valid for the watch of the same directory. */
 	if (r == 0 && rest_newest(live).tree[0] &&
 	    opened.count + changes->files.count > 0)
 		image_watched(live->newest->image, look_at_file, &looking);
@@ -334,7 +334,7 @@ static int round_scan(struct round *round, struct trees *ret_trees,
 	int r = 0;
 
 	live->scan_start = now_ns(CLOCK_REALTIME_COARSE);
-	/* Of watches that were given back nobody will hear. */
+	/* Watches that were removed report nothing. */
 	round->changes.all |= live->watch->full || live->watched_anew;
 	for (unsigned i = 0; i < IMAGE_PARTS && r == 0; i++) {
 		if (!round->at.tree[i])

@@ -10,7 +10,7 @@
 #include "imgcore/diag.h"
 #include "imgcore/opener.h"
 
-/* Takes the directory's identity; its file system is not asked. */
+/* Takes the directory's identity, without a request to its file system. */
 static int identify(struct source *source, int fd)
 {
 	struct statx stx;
@@ -65,7 +65,7 @@ static int fail(const struct source *source, int err, struct diag *diag)
 	}
 }
 
-/* The directory that the path leads to, and who opens files beneath it. */
+/* Opens the directory that the path leads to, with the opener for it. */
 static int find(const struct source *source, uint64_t own_dev, int *ret_fd,
 		struct opener **ret_opener)
 {

@@ -33,7 +33,7 @@ void batch_release(struct batch *batch)
 int batch_put(struct batch *batch, const char *bytes, size_t len,
 	      uint64_t *ret_offset)
 {
-	/* Room for one more, so that there are bytes even for no name. */
+	/* One byte more, so that there is memory even without names. */
 	if (vec_reserve(&batch->names, len + 1) < 0)
 		return -ENOMEM;
 	if (len > 0)

@@ -249,8 +249,8 @@ bool follow_leads_out(int root_fd, const char *dir, const char *name,
 }
 
 /*
- * What the kernel has cached is looked up without a question to anybody: it
- * gives up where it would have to ask.
+ * Looks the path up in the kernel's cache only, without a request to a file
+ * system; fails if that is not enough.
  */
 static int open_cached(const char *path)
 {

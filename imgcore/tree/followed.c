@@ -44,7 +44,7 @@ static bool any_changed(const struct tree *tree, const struct place *place,
 	/* What is wrong with the directory, a scan of it will say. */
 	if (tree_path(tree, place->node, &path) < 0)
 		return true;
-	/* As a place: opening it so is nobody's to forbid. */
+	/* With O_PATH, which Landlock does not restrict. */
 	fd = host_open_in_tree(tree, path, O_PATH | O_DIRECTORY);
 	if (fd < 0)
 		return true;

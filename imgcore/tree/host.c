@@ -88,7 +88,7 @@ int host_open_beneath(int root_fd, const char *path, int flags)
 	return fd;
 }
 
-/* One name, which is no link; what it leads to was looked at. */
+/* Opens one name, which is no link and was checked. */
 static int open_name(int dir, const char *name, int flags)
 {
 	int fd;
@@ -100,7 +100,7 @@ static int open_name(int dir, const char *name, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Name by name, so that our own mount is recognized before it is asked. */
+/* Name by name, so that our own mount is recognized before it is used. */
 static int walk_across(int root_fd, const char *path, uint64_t own_dev,
 		       int flags)
 {
@@ -148,7 +148,7 @@ int host_open_across(int root_fd, const char *path, uint64_t own_dev, int flags)
 
 int host_open_in_tree(const struct tree *tree, const char *path, int flags)
 {
-	/* A place is not opened by others: nobody is forbidden to. */
+	/* With O_PATH the process opens it itself: that is not restricted. */
 	return opener_open(flags & O_PATH ? NULL : tree->opener, tree->root_fd,
 			   path, tree->cross_mounts,
 			   atomic_load(&tree->own_dev), flags);
@@ -170,7 +170,7 @@ int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
 	dir = host_open_across(root_fd, above, own_dev, O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;
-	/* What is mounted there by now is not asked: it may be ourselves. */
+	/* No request to what is mounted there by now: it may be our disk. */
 	if (statx(dir, name,
 		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
 		  STATX_TYPE | STATX_UID, &link) < 0)
@@ -307,7 +307,7 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 	char name[NAME_MAX + 1];
 	int fd;
 
-	/* Who opens files for us is told their whole paths. */
+	/* An opener takes whole paths. */
 	if (n->flags & (NODE_GRAFT | NODE_LEADS_OUT) ||
 	    (tree->opener && tree->opener->open))
 		return open_scanned(tree, id);
@@ -347,7 +347,7 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 	fd = dir ? open_named(tree, id, dir) : open_scanned(tree, id);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return stale(tree, id, diag, "was removed");
-	/* A socket, no one's device, a link to something else than a file. */
+	/* A socket, a device without a driver, a link to no regular file. */
 	if (fd == -ENXIO || fd == -ENODEV)
 		return stale(tree, id, diag, "was replaced");
 	if (fd < 0)

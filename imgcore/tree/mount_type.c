@@ -10,7 +10,7 @@
 #include "base/io.h"
 #include "base/math.h"
 
-/* So much is read at most; a system with more has other troubles. */
+/* Limit of bytes that are read. */
 #define LIST_MAX (64u << 20)
 
 /* Where the type starts in the line of a mount: "ID ... - TYPE ..."; or NULL.

@@ -96,8 +96,8 @@ static void *scan_work(void *context);
  * One thread more; if none can be had, those that run do all of it. Each has a
  * table of descriptors of its own: in a shared one the kernel counts every use
  * of the directory's, for every entry. Where that is forbidden, it does. So no
- * descriptor that is opened here may be left in the tree: its number means
- * another file to everyone else.
+ * descriptor that is opened here may be left in the tree: in other threads its
+ * number means another file.
  */
 static void *scan_thread(void *context)
 {
@@ -250,7 +250,7 @@ static struct dir *shareable(const struct scan *s, size_t place)
 	return n == 0 ? was->dir : NULL;
 }
 
-/* Where a directory would lead back to if it were mounted below itself. */
+/* The directories above, to find one that is mounted below itself. */
 static int note_above(const struct tree *t, tree_id id, struct slot *slot)
 {
 	for (;;) {

@@ -223,7 +223,7 @@ static int fail_if_changed(struct dir_scan *s, const char *name, int err)
 	return fail(s, name, err, NULL);
 }
 
-/* Opens an entry of the directory, or, without a name, itself. */
+/* Opens an entry of the directory; without a name, the directory itself. */
 static int open_beneath(const struct dir_scan *s, const char *name, int flags)
 {
 	const struct tree_scan_options *o = s->options;
@@ -308,8 +308,8 @@ static bool may_follow(const struct dir_scan *s, const char *name,
 }
 
 /*
- * A link of that kind, as what it leads to; 1: it stays a link. Nothing of the
- * way is held: this thread's descriptors end with it.
+ * Puts the file that such a link leads to in its place; 1: it stays a link. No
+ * descriptor is held, since those of this thread end with it.
  */
 static int scan_leading_out(struct dir_scan *s, const char *name)
 {
@@ -349,8 +349,8 @@ static bool is_mounted_over(const struct statx *stx)
 }
 
 /*
- * Why a directory, or a file, appears empty: "" for what is ours, where there
- * is nothing to say. NULL: it does not.
+ * Why a directory or a file is empty on the disk: "" for our own mount, which
+ * is not reported. NULL: it is not empty.
  */
 static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 {
@@ -553,7 +553,7 @@ static int scan_entry(struct dir_scan *s, const char *name,
 	if (statx(s->dirfd, name, flags | sync, mask, &stx) < 0)
 		return errno == ENOENT ? 0 : fail(s, name, -errno, NULL);
 	closed = why_closed(s, &stx);
-	/* Not ourselves: it may say what it is. */
+	/* Not our own mount: a request cannot wait for this process. */
 	if (!closed && is_mounted_over(&stx) &&
 	    statx(s->dirfd, name, flags, mask, &stx) < 0)
 		return fail_if_changed(s, name, -errno);

@@ -15,7 +15,7 @@
 
 /* What the kernel may take to end a process. */
 #define FORCE_MS 2000
-/* What the start of a program may take. */
+/* Time limit for the start of a program. */
 #define EXEC_MS 20000
 
 /* The parent may have died before we asked to be told. */
@@ -85,7 +85,7 @@ int child_start(pid_t *ret_pid, const struct child_options *options)
 	r = pid < 0 ? -errno : 0;
 	close(ends[1]);
 	fd.fd = ends[0];
-	/* Its end by a successful exec, from a file system that answers. */
+	/* End of file after exec, unless its file system does not answer. */
 	do {
 		fd.revents = 0;
 		n = pid < 0 ? 0 : poll(&fd, 1, EXEC_MS);

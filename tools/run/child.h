@@ -34,8 +34,8 @@ int child_start(pid_t *ret_pid, const struct child_options *options);
 pid_t child_fork(const sigset_t *mask);
 
 /*
- * Whether it has ended; its wait status then. Until this or child_wait has said
- * so, its process id is given to no other process.
+ * Whether it has ended; its wait status then. Its process id is not reused
+ * until this or child_wait has reported the end.
  */
 bool child_ended(pid_t pid, int *ret_status);
 /*

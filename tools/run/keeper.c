@@ -17,9 +17,9 @@
 #include "place.h"
 #include "terminal.h"
 
-/* What a file system may take to make a directory. */
+/* Time limit to make a directory. */
 #define START_SECONDS 20
-/* What the keeper may take to end all others; it has deadlines itself. */
+/* Time limit for the keeper to end the others, within its own limits. */
 #define END_MS 30000
 
 /* The path of the place, or why there is none. */
@@ -154,7 +154,7 @@ int keeper_end(struct keeper *keeper, struct diag *diag)
 	if (!keeper->place)
 		return 0;
 	keeper_forget(keeper);
-	/* Late, it hangs: then it is done here. */
+	/* If the keeper hangs, the directory is removed here. */
 	if (wait_child(keeper->pid, END_MS, &status) == -ETIMEDOUT)
 		kill(keeper->pid, SIGKILL);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)

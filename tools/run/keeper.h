@@ -18,7 +18,7 @@ struct keeper {
 	pid_t pid;
 	int socket; /* its end is ours */
 	char *place;
-	int place_fd; /* to do its work, should it be killed */
+	int place_fd; /* of the directory, in case the keeper is killed */
 };
 
 #define KEEPER_INIT                           \

@@ -34,8 +34,8 @@ static bool has_mark(pid_t pid, const char *mark)
 }
 
 /*
- * By a descriptor, opened before the look: by the time of the signal, the
- * number may be another's.
+ * By a pidfd, opened before the check: the process id may be reused before the
+ * signal.
  */
 static bool signal_marked(pid_t pid, const char *mark, int number)
 {

@@ -28,7 +28,7 @@ static const struct option own[] = {
 	{ "qemu", required_argument, NULL, OPTION_QEMU },
 	{ "dirdisk", required_argument, NULL, OPTION_DIRDISK },
 	{ "accel", required_argument, NULL, OPTION_ACCEL },
-	/* With a value it is dirdisk's. */
+	/* With a value it is dirdisk's option. */
 	{ "watch", optional_argument, NULL, OPTION_WATCH },
 	{ "expect", required_argument, NULL, OPTION_EXPECT },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },

@@ -117,8 +117,8 @@ static void end_processes(const char *place)
 }
 
 /*
- * Whether the path leads to the directory that was made; what is mounted there
- * is not asked. As long as dir_fd is open, its inode number is no other's.
+ * Whether the path leads to the directory that was made, without a request to
+ * what is mounted there. While dir_fd is open, its inode number is not reused.
  */
 static bool is_place(const char *place, int dir_fd)
 {

@@ -12,11 +12,11 @@
 struct diag;
 
 /*
- * Its absolute path, which the caller frees, and a descriptor, to know the
- * directory again whatever is mounted on it.
+ * Makes the directory: its absolute path, which the caller frees, and a
+ * descriptor, which identifies it whatever is mounted on it.
  */
 int place_make(char **ret_place, int *ret_dir_fd, struct diag *diag);
-/* The descriptor, for another process, while nothing is mounted there. */
+/* Opens that descriptor in another process, before the mount. */
 int place_open(const char *place, int *ret_dir_fd);
 
 /* "DIRDISK_PLACE=PLACE": QEMU's. */
@@ -25,9 +25,9 @@ char *place_qemu_mark(const char *place);
 char *place_disk_mark(const char *place);
 
 /*
- * Ends all who work for it, unmounts the disk and removes the directory. Waits
- * for dirdisk to end by itself, which it has been asked to. Anything else that
- * is mounted there, or another directory of that name, is left alone.
+ * Ends all processes that use it, unmounts the disk and removes the directory.
+ * dirdisk, which has been asked to end, gets time to do so. Another mount
+ * there, or another directory of that name, is left alone.
  */
 int place_remove(const char *place, int dir_fd, struct diag *diag);
 

@@ -131,7 +131,7 @@ static int put_disk(struct qemu_line *line, const char *disk)
 
 	if (!file)
 		return -ENOMEM;
-	/* By itself QEMU stops the machine when there is no space left. */
+	/* By default, QEMU stops the machine at ENOSPC. */
 	return r == 0 ? put(line, "if=virtio,format=raw,werror=report,file=%s",
 			    file)
 		      : r;
