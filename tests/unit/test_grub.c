@@ -520,7 +520,7 @@ static void upgrade_without_end(void **state)
 
 	put_modules(scratch);
 	put_mkimage(scratch, "echo x >> normal.mod");
-	assert_refused(&options, -EBUSY, scratch->dir, "changes while");
+	assert_refused(&options, -EBUSY, scratch->dir, "keeps changing");
 	path_restore(path);
 }
 

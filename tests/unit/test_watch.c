@@ -284,7 +284,7 @@ static void elsewhere_is_not_watched(void **state)
 	assert_true(watch_is_local(shm));
 	w = watch_of(proc);
 	assert_int_equal(watch_add(w, proc), TREE_UNWATCHED);
-	assert_contains(watch_reason(w), "elsewhere");
+	assert_contains(watch_reason(w), "other machines");
 }
 
 /* A thread that scans has a table of descriptors of its own. */
