@@ -101,14 +101,15 @@ static void allow_special(scmp_filter_ctx filter, bool flags_second)
 	 */
 	const struct scmp_arg_cmp no_namespaces =
 		SCMP_CMP64(flags_second, SCMP_CMP_MASKED_EQ, NAMESPACES, 0);
-	const struct scmp_arg_cmp own_files = SCMP_A0(SCMP_CMP_EQ, CLONE_FILES);
+	const struct scmp_arg_cmp own_files = SCMP_A0(SCMP_CMP_EQ, CLONE_FILES,
+						      0);
 	/* libdevmapper, which comes with libparted, says if there are none. */
-	const struct scmp_arg_cmp semaphores = SCMP_A2_32(SCMP_CMP_EQ,
-							  SEM_INFO);
+	const struct scmp_arg_cmp semaphores = SCMP_A2_32(SCMP_CMP_EQ, SEM_INFO,
+							  0);
 	/* Its own limits may be read, but not set. */
 	const struct scmp_arg_cmp own_limits[] = {
-		SCMP_A0_32(SCMP_CMP_EQ, 0),
-		SCMP_A2(SCMP_CMP_EQ, 0),
+		SCMP_A0_32(SCMP_CMP_EQ, 0, 0),
+		SCMP_A2(SCMP_CMP_EQ, 0, 0),
 	};
 
 	allow(filter, "clone", SCMP_SYS(clone), 1, &no_namespaces);
