@@ -222,8 +222,7 @@ static void kernels_with_initrds(void **state)
 	assert_string_equal(entries[0].path, "/kernels/vmlinuz-99999");
 	assert_string_equal(entries[999].path, "/kernels/vmlinuz-99000");
 	assert_initrds(&entries[999], PATHS("/kernels/initrd.img-99000"));
-	assert_int_equal(rejected(kernels, "it has 1000 kernels"),
-			 MANY - 1000);
+	assert_int_equal(rejected(kernels, "it has 1000 kernels"), MANY - 1000);
 	assert_int_equal(rejected(kernels, "has no kernel's name"), MANY);
 	assert_int_equal(boot_kernels_table(kernels, SIZE_MAX, &table), 0);
 	assert_in_range(menu_size(kernels), 100000, 1 << 20);
