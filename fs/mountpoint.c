@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "deadline.h"
 #include "imgcore/diag.h"
 #include "mountinfo.h"
 #include "path.h"
@@ -23,6 +24,9 @@
 #define FSTYPE "fuse.dirdisk"
 /* Dead mounts on top of each other that a start takes away. */
 #define MAX_STALE 16
+/* How long fusermount3 may take, and its end by SIGKILL. */
+#define FUSERMOUNT_MS 10000
+#define KILLED_MS     1000
 
 /* Since Linux 6.8; the headers may be older. */
 #ifndef STATX_MNT_ID_UNIQUE
@@ -80,10 +84,13 @@ static int run_fusermount(const char *path)
 	posix_spawnattr_destroy(&attr);
 	if (r)
 		return -r;
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
+	r = wait_child(pid, FUSERMOUNT_MS, &status);
+	if (r == -ETIMEDOUT) {
+		kill(pid, SIGKILL);
+		wait_child(pid, KILLED_MS, &status);
 	}
+	if (r < 0)
+		return r;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
