@@ -9,6 +9,7 @@ import time
 import pytest
 from support import procs, sources
 from support.runs import wait_until
+from support.sandbox import NOBODY
 
 
 @pytest.fixture
@@ -71,7 +72,8 @@ def control(box, request):
 def trace(box, program, src, mnt, *options):
     """A start below strace."""
     argv = ["strace", "-f", "-q", "-o", "/dev/null", *options, str(program)]
-    argv += ["--no-grub", "--start-timeout=2", str(src), str(mnt)]
+    argv += ["--no-grub", "--start-timeout=2", f"--pidfile={box.root}/pid"]
+    argv += [str(src), str(mnt)]
     return box.start(argv, name="dirdisk")
 
 
@@ -95,8 +97,8 @@ def test_disk_that_does_not_answer(box, program, src, control):
     inject = "inject=openat:delay_enter=1000000"
     options = ["-P", f"{mnt}/disk.img", "-e", "trace=openat", "-e", inject]
     process = trace(box, program, src, mnt, *options)
-    wait_until(box.mounts)
-    wait_until(lambda: procs.roles().get("worker"))
+    # It is written when the disk is served, before the launcher is told.
+    wait_until((box.root / "pid").exists, timeout=60)
     os.kill(procs.roles()["worker"], signal.SIGSTOP)
     assert_told(box, process)
 
@@ -178,3 +180,30 @@ def test_error_of_the_device_ends_no_session(box, dirdisk, src, call):
 def traced(pid):
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
         return "TracerPid:\t0\n" not in file.read()
+
+
+def test_fusermount_that_hangs(box, program):
+    """It is ended, and a line names the mount and the way out."""
+    src = sources.small(box.dir("src", NOBODY))
+    mnt = box.dir("mnt", NOBODY)
+    fake = box.dir("fake") / "fusermount3"
+    fake.write_text(
+        '#!/bin/sh\n[ "$1" = -u ] && exec sleep 1000\nexec /bin/fusermount3 "$@"\n'
+    )
+    fake.chmod(0o755)
+    process = box.start(
+        [os.fspath(program), "-f", "--no-grub", str(src), str(mnt)],
+        name="dirdisk",
+        user=NOBODY,
+        env=box.environment(PATH=f"{fake.parent}:{os.environ['PATH']}"),
+    )
+    wait_until(box.mounts)
+    read = f"until head -c 512 {mnt}/disk.img; do sleep 0.1; done >/dev/null"
+    box.run(["sh", "-c", read], user=NOBODY)
+    os.kill(procs.roles()["supervisor"], signal.SIGTERM)
+    # Its own first read may not be over yet.
+    assert process.wait(60) in (6, 7)
+    text = process.log.read_text()
+    assert "cannot be unmounted" in text and "fusermount3 -u" in text, text
+    box.run(["umount", mnt])
+    box.assert_nothing_left()
