@@ -497,7 +497,7 @@ def test_notes(check, dirdisk, box, src):
     assert list(notes) == [f"{src}/mounted", f"{src}/secret", str(link)]
     assert "mounted" in notes[f"{src}/mounted"]
     assert "left out" in notes[f"{src}/secret"]
-    assert "to no file" in notes[str(link)]
+    assert "to no regular file" in notes[str(link)]
 
 
 # ---- names ----

@@ -487,8 +487,8 @@ static void upgrade_in_the_middle(void **state)
 	static const char *const upgrades[] = {
 		"[ ! -e new ] || /bin/mv new normal.mod",
 		"[ ! -e new ] || { /bin/cat new > normal.mod; /bin/rm new; }",
-		"[ ! -e new ] || { /bin/rm normal.mod; /bin/mv new normal.mod;"
-		" exit 1; }",
+		("[ ! -e new ] || { /bin/rm normal.mod; /bin/mv new normal.mod;"
+		 " exit 1; }"),
 	};
 	struct scratch *scratch = *state;
 	struct boot_options options = { .grub_dir = scratch->dir };
