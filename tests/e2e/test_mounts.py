@@ -45,7 +45,7 @@ def test_told_and_empty(box, dirdisk, src):
     mnt = src / "mnt"
     mnt.mkdir()
     disk = dirdisk(src, mnt, "--no-grub")
-    said = f"{src}: 4 mounts {TOLD.format('are')}; --cross-mounts enters"
+    said = f"{src}: 4 mounts {TOLD.format('are')}; --cross-mounts includes"
     assert len(lines(disk.launcher.text, said)) == 1
     assert len(lines(log_of(disk), said)) == 1
     assert listed(box, disk.image, "data") == []

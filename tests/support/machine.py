@@ -116,5 +116,9 @@ class Machine:
     def quit(self):
         if not self.child.closed:
             os.kill(self.child.pid, 15) if self.child.isalive() else None
+            # pexpect waits for a tenth of a second, a busy machine takes longer.
+            end = time.monotonic() + 20
+            while self.child.isalive() and time.monotonic() < end:
+                time.sleep(0.01)
             self.child.close(force=True)
         self._log_file.close()
