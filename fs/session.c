@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,21 +158,52 @@ static void process(struct fuse_session *session, struct fuse_buf *buf)
 	fuse_session_process_buf(session, buf);
 }
 
+struct loop {
+	struct fuse_session *session;
+	atomic_int error; /* of the device */
+	atomic_uint idle; /* threads that wait for a request, or will at once */
+	pthread_mutex_t lock; /* of what follows */
+	unsigned max, n;
+	pthread_t threads[MAX_THREADS];
+};
+
+static void *loop_run(void *context);
+
+/*
+ * The last thread that waited has a request: another one waits from now on.
+ * Threads that nobody needs would take turns, and a lone reader would wake a
+ * cold one each time.
+ */
+static void start_another(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	if (loop->n + 1 < loop->max &&
+	    pthread_create(&loop->threads[loop->n], NULL, loop_run, loop) ==
+		    0) {
+		loop->n++;
+		atomic_fetch_add(&loop->idle, 1);
+	}
+	pthread_mutex_unlock(&loop->lock);
+}
+
 /*
  * Serves one request. 1: there may be more; 0: the mount is gone; or why the
  * device fails.
  */
-static int serve_one(struct fuse_session *session, struct fuse_buf *buf)
+static int serve_one(struct loop *loop, struct fuse_buf *buf)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < MAX_FAILURES; i++) {
-		r = fuse_session_receive_buf(session, buf);
+		r = fuse_session_receive_buf(loop->session, buf);
 		if (r > 0) {
-			process(session, buf);
+			if (atomic_fetch_sub(&loop->idle, 1) == 1)
+				start_another(loop);
+			process(loop->session, buf);
+			atomic_fetch_add(&loop->idle, 1);
 			return 1;
 		}
-		if (r == 0 || fuse_session_exited(session))
+		if (r == 0 || fuse_session_exited(loop->session))
 			return 0;
 		if (r != -EINTR && r != -EAGAIN)
 			pause_after_failure();
@@ -179,18 +211,13 @@ static int serve_one(struct fuse_session *session, struct fuse_buf *buf)
 	return r == -EINTR || r == -EAGAIN ? 1 : r;
 }
 
-struct loop {
-	struct fuse_session *session;
-	atomic_int error; /* of the device */
-};
-
 static void *loop_run(void *context)
 {
 	struct loop *loop = context;
 	struct fuse_buf buf = { 0 };
 	int r;
 
-	while ((r = serve_one(loop->session, &buf)) > 0)
+	while ((r = serve_one(loop, &buf)) > 0)
 		;
 	free(buf.mem);
 	if (r < 0)
@@ -198,30 +225,42 @@ static void *loop_run(void *context)
 	return NULL;
 }
 
+/* A thread that ends may have started one more before. */
+static bool next_thread(struct loop *loop, unsigned i, pthread_t *ret_thread)
+{
+	bool is_there;
+
+	pthread_mutex_lock(&loop->lock);
+	is_there = i < loop->n;
+	if (is_there)
+		*ret_thread = loop->threads[i];
+	pthread_mutex_unlock(&loop->lock);
+	return is_there;
+}
+
 int session_serve(struct fuse_session *session)
 {
-	static struct loop loop;
-	pthread_t threads[MAX_THREADS];
+	static struct loop loop = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct fuse_buf first = { 0 };
-	unsigned n = 0;
+	pthread_t thread;
 	int r;
 
 	loop.session = session;
 	/* The first request sets the sizes that the buffers of all others have.
 	 */
-	r = serve_one(session, &first);
+	loop.max = 0;
+	atomic_store(&loop.idle, 1);
+	r = serve_one(&loop, &first);
 	free(first.mem);
 	if (r <= 0)
 		return r;
 	/* This thread serves too, and suffices if no other can be started. */
-	while (n + 1 < thread_count() &&
-	       pthread_create(&threads[n], NULL, loop_run, &loop) == 0)
-		n++;
+	loop.max = thread_count();
 	loop_run(&loop);
 	r = atomic_load(&loop.error);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; next_thread(&loop, i, &thread); i++)
+		pthread_join(thread, NULL);
 	return atomic_load(&loop.error);
 }
