@@ -179,17 +179,18 @@ static void change_fifo(struct changer *c)
 
 static void change_cut(struct changer *c)
 {
-	int fd;
+	struct stamp stamp;
 	struct stat st;
+	int fd;
 
 	c->name = dice(&c->state, 2) ? "cut" : "cut2";
 	fd = openat(dirs[c->dir].fd, c->name,
-		    O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	/* Hard links have more names than those that say that it may be. */
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
-	    st.st_size > 0 &&
+	/* A hard link may have brought the name to a file that is not. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+	    pread(fd, &stamp, sizeof(stamp), 0) == sizeof(stamp) && stamp.cut &&
 	    ftruncate(fd, (off_t)dice(&c->state, (uint64_t)st.st_size / BLOCK) *
 				  BLOCK) < 0)
 		give_up("ftruncate");
