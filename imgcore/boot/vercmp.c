@@ -48,14 +48,17 @@ static int compare_words(const char **a, const char **b)
 	return is_letter(**a) - is_letter(**b);
 }
 
-/* What the mark c at the start of one of both says; both have it: skipped. */
-static int compare_mark(const char **a, const char **b, char c, int sign)
+static const char *skip_other(const char *s)
 {
-	if (**a != c || **b != c)
-		return **a == c ? sign : **b == c ? -sign : 0;
-	++*a;
-	++*b;
-	return 0;
+	while (is_other(*s))
+		s++;
+	return s;
+}
+
+/* What the mark c says at the start of one of both. */
+static int compare_mark(const char *a, const char *b, char c, int sign)
+{
+	return *a == c ? sign : *b == c ? -sign : 0;
 }
 
 int vercmp(const char *a, const char *b)
@@ -63,19 +66,26 @@ int vercmp(const char *a, const char *b)
 	for (;;) {
 		int r;
 
-		while (is_other(*a))
+		a = skip_other(a);
+		b = skip_other(b);
+		/*
+		 * From the start again: the document goes on to the next rule
+		 * instead, and is no order then: ".0a" < ".^" < ".a" = ".0a".
+		 */
+		if (*a && *a == *b && strchr("~-^.", *a)) {
 			a++;
-		while (is_other(*b))
 			b++;
-		r = compare_mark(&a, &b, '~', -1);
+			continue;
+		}
+		r = compare_mark(a, b, '~', -1);
 		if (r == 0 && (!*a || !*b))
 			return (*a != '\0') - (*b != '\0');
 		if (r == 0)
-			r = compare_mark(&a, &b, '-', -1);
+			r = compare_mark(a, b, '-', -1);
 		if (r == 0)
-			r = compare_mark(&a, &b, '^', 1);
+			r = compare_mark(a, b, '^', 1);
 		if (r == 0)
-			r = compare_mark(&a, &b, '.', -1);
+			r = compare_mark(a, b, '.', -1);
 		if (r == 0)
 			r = is_digit(*a) || is_digit(*b)
 				    ? compare_numbers(&a, &b)

@@ -18,8 +18,8 @@ from support.sandbox import Deadline, TimedOut
 def wedged(box, dirdisk):
     """A mount that nobody answers any more."""
     disk = dirdisk(sources.small(box.dir("src")))
-    disk.signal(signal.SIGSTOP)
-    disk.signal_worker(signal.SIGSTOP)
+    disk.stop()
+    disk.stop_worker()
     return disk
 
 

@@ -342,7 +342,7 @@ def test_reads_go_on_while_opens_wait(box, dirdisk):
     outer = dirdisk(inner.mnt, box.dir("outer"), "--no-grub")
     with open(outer.image, "rb", buffering=0) as file:
         place = block_of(outer, "/", "directory")
-        inner.signal_worker(signal.SIGSTOP)
+        inner.stop_worker()
         with concurrent.futures.ThreadPoolExecutor(60) as pool:
             try:
                 opens = [pool.submit(outer.read, 0, 512) for _ in range(60)]

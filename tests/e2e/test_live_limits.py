@@ -140,7 +140,7 @@ def test_more_events_than_the_queue_holds(box, dirdisk):
     for directory in ("a", "b"):
         sources.write(src, f"{directory}/file", b"before")
     disk = dirdisk.foreground(src, None, "--no-grub")
-    disk.signal_worker(signal.SIGSTOP)
+    disk.stop_worker()
     fd = os.open(src / "a", os.O_RDONLY)
     for count in range(int(QUEUE.read_text("ascii"))):
         os.close(os.open(f"{count % 100}", os.O_CREAT | os.O_RDWR, dir_fd=fd))

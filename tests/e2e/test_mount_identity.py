@@ -102,7 +102,7 @@ def test_after_an_unmount(box, mounted, unmount, end):
         if how != "stop-supervisor":
             disk.stop_worker()
         if how != "stop-worker":
-            disk.signal(signal.SIGSTOP)
+            disk.stop()
         unmount(disk.mnt)
         if how == "kill-worker":
             disk.kill_worker()
@@ -125,7 +125,7 @@ def test_another_dirdisk_on_the_same_directory(
 ):
     """A restart while the first one still ends."""
     disk = mounted()
-    disk.signal(signal.SIGSTOP)
+    disk.stop()
     unmount(disk.mnt)
     again = dirdisk(src, disk.mnt, "--no-grub", user=user)
     disk.signal(signal.SIGCONT)
@@ -140,7 +140,7 @@ def test_auto_unmount_leaves_the_next_one_alone(
 ):
     """No helper is left that unmounts by path."""
     disk = mounted("mnt", "-o", "auto_unmount")
-    disk.signal(signal.SIGSTOP)
+    disk.stop()
     unmount(disk.mnt)
     again = dirdisk(src, disk.mnt, "--no-grub", user=user)
     disk.signal(signal.SIGCONT)
@@ -420,7 +420,7 @@ def test_run_leaves_a_directory_of_the_same_name(box, runs, running):
     place = place_of(runs)
     held = procs.hold([running.pid, runs.keeper(running)])
     for process in held:
-        process.signal(signal.SIGSTOP)
+        process.stop()
     procs.unmount(place)
     os.rename(place, f"{place}.away")
     os.mkdir(place)

@@ -156,8 +156,8 @@ def test_unmounted_by_somebody(runs, running):
 def test_dirdisk_stopped(runs, running):
     """One that does not answer is not waited for."""
     process = running()
-    for pid in runs.disk():
-        os.kill(pid, signal.SIGSTOP)
+    for each in procs.hold(runs.disk()):
+        each.stop()
     process.terminate()
     assert process.wait(40) == 143
     runs.assert_gone()

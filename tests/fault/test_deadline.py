@@ -42,7 +42,7 @@ def stop_at_once(start):
     end = time.monotonic() + 20
     while pid is None and time.monotonic() < end:
         pid = start.worker()
-    os.kill(pid, signal.SIGSTOP)
+    procs.Process(pid).stop()
     return pid
 
 
@@ -99,14 +99,14 @@ def test_disk_that_does_not_answer(box, program, src, control):
     process = trace(box, program, src, mnt, *options)
     # It is written when the disk is served, before the launcher is told.
     wait_until((box.root / "pid").exists, timeout=60)
-    os.kill(procs.roles()["worker"], signal.SIGSTOP)
+    procs.Process(procs.roles()["worker"]).stop()
     assert_told(box, process)
 
 
 def test_supervisor_that_says_nothing_lets_the_worker_go(box, dirdisk, src):
     """Stopped for ever, it is killed by hand: the worker goes with it."""
     disk = dirdisk(src)
-    os.kill(disk.supervisor, signal.SIGSTOP)
+    disk.stop()
     os.kill(disk.supervisor, signal.SIGKILL)
     disk.status()
     box.wait_no_process()
@@ -145,7 +145,7 @@ def test_crash_of_the_worker_is_a_line(box, dirdisk, src):
 def test_crash_at_the_end_is_a_line(box, dirdisk, src):
     disk = dirdisk.foreground(src)
     (worker,) = disk.workers
-    os.kill(worker, signal.SIGSTOP)
+    disk.stop_worker()
     disk.signal(signal.SIGTERM)
     wait_until(lambda: not disk.box_mounts())
     os.kill(worker, signal.SIGSEGV)

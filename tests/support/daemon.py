@@ -170,13 +170,12 @@ class Disk:
     def box_mounts(self):
         return [m for m in self.box.mounts() if m.point == str(self.mnt)]
 
-    def stop_worker(self, timeout=20):
-        """SIGSTOP, and its effect: until then another signal may overtake."""
-        self.signal_worker(signal.SIGSTOP)
-        end = time.monotonic() + timeout
-        while any(procs.state(pid) != "T" for pid in self.workers):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+    def stop(self):
+        self._supervisor.stop()
+
+    def stop_worker(self):
+        for worker in self._workers:
+            worker.stop()
 
     def kill_worker(self):
         self.signal_worker(signal.SIGKILL)

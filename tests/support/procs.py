@@ -57,6 +57,15 @@ def state(pid):
     return found and found[1]
 
 
+def thread_states(pid):
+    """The letter of each of its threads; none when it is gone."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [state(f"{pid}/task/{task}") or "X" for task in tasks]
+
+
 def descendants(root=None):
     """{pid: (parent, state)} of everything below root (this process)."""
     root = os.getpid() if root is None else root
@@ -139,6 +148,14 @@ class Process:
             signal.pidfd_send_signal(self._fd, number)
         except ProcessLookupError:
             pass
+
+    def stop(self, timeout=20):
+        """SIGSTOP, and its effect: a busy thread goes on for a moment."""
+        self.signal(signal.SIGSTOP)
+        end = time.monotonic() + timeout
+        while set(thread_states(self.pid)) - set("TtZX"):
+            assert time.monotonic() < end, f"{self.pid} does not stop"
+            time.sleep(0.002)
 
 
 def hold(pids):
