@@ -23,7 +23,7 @@ enum message_kind {
 	MESSAGE_PROGRESS, /* value: entries scanned so far */
 	MESSAGE_WARNING, /* text */
 	MESSAGE_FAIL, /* code: the exit code; text */
-	MESSAGE_BUILT, /* the image is ready, nothing is mounted yet */
+	MESSAGE_BUILT, /* the image is ready; it is mounted next */
 	MESSAGE_MOUNTED, /* value: st_dev of the mount; with its descriptor */
 	MESSAGE_SERVING,
 	MESSAGE_LOG, /* text */

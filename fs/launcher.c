@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -29,6 +30,10 @@ struct launcher {
 	bool terminal; /* standard error is one */
 	bool shown; /* a line of progress stands there */
 	int64_t start;
+	char *path; /* of the disk */
+	pid_t reader;
+	int reader_fd;
+	int reader_error; /* why there is none; or 0 */
 };
 
 /*
@@ -36,8 +41,6 @@ struct launcher {
  * system that does not answer, or fusermount3.
  */
 #define SILENCE_MS 60000
-/* Time limit for the kernel to end the reader. */
-#define READER_MS 2000
 
 static void show_progress(struct launcher *launcher, uint64_t entries)
 {
@@ -103,38 +106,55 @@ static int receive(struct launcher *launcher, struct message *ret_message)
 				       NULL);
 }
 
-/*
- * Reads the first sector in a child, which can be killed: a read blocks if the
- * FUSE server does not answer. *ret_fd gives the result as an int: 0 or a
- * negative errno.
- */
-static int reader_start(const char *path, pid_t *ret_pid, int *ret_fd)
+static _Noreturn void reader_run(const char *path, int fd)
 {
-	int ends[2];
-	int disk = -1;
-	pid_t pid;
+	_cleanup_close_ int disk = -1;
+	char go;
 	int r;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		r = first_sector_read(path, &disk);
-		if (r == 0)
-			readahead_raise(disk);
-		/* The user may unmount the disk as soon as it is there. */
-		base_closep(&disk);
-		_exit(write(ends[1], &r, sizeof(r)) < 0);
-	}
-	r = pid < 0 ? -errno : 0;
-	close(ends[1]);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (read(fd, &go, sizeof(go)) != sizeof(go))
+		_exit(0);
+	r = first_sector_read(path, &disk);
+	if (r == 0)
+		readahead_raise(disk);
+	/* The user may unmount the disk as soon as it is there. */
+	base_closep(&disk);
+	_exit(write(fd, &r, sizeof(r)) < 0);
+}
+
+/*
+ * A child to read the first sector, which can be killed: a read blocks if the
+ * FUSE server does not answer. A byte to *ret_fd lets it read; the result, 0 or
+ * a negative errno, comes from there as an int.
+ */
+static int reader_start(struct launcher *launcher)
+{
+	int ends[2];
+	int r = disk_path(launcher->options, &launcher->path);
+
 	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	launcher->reader = fork();
+	r = -errno;
+	if (launcher->reader == 0) {
 		close(ends[0]);
-	else
-		*ret_fd = ends[0];
-	*ret_pid = pid;
-	return r;
+		close(launcher->supervisor);
+		reader_run(launcher->path, ends[1]);
+	}
+	close(ends[1]);
+	launcher->reader_fd = ends[0];
+	return launcher->reader < 0 ? r : 0;
+}
+
+/* It is not waited for: the kernel may not let it go before the unmount. */
+static void reader_end(struct launcher *launcher)
+{
+	if (launcher->reader > 0)
+		kill(launcher->reader, SIGKILL);
+	base_closep(&launcher->reader_fd);
 }
 
 /*
@@ -142,11 +162,15 @@ static int reader_start(const char *path, pid_t *ret_pid, int *ret_fd)
  * *ret_code is its exit code, and its message has been printed; otherwise
  * *ret_code is untouched.
  */
-static int reader_wait(struct launcher *launcher, int fd, int *ret_code)
+static int reader_wait(struct launcher *launcher, int *ret_code)
 {
+	const int fd = launcher->reader_fd;
 	struct message message;
 	int n;
 	int r;
+
+	if (send(fd, "", 1, MSG_NOSIGNAL) < 0)
+		return -errno;
 
 	for (;;) {
 		struct pollfd fds[] = {
@@ -195,38 +219,62 @@ static int last_words(struct launcher *launcher, const char *text)
 
 static int see_disk(struct launcher *launcher)
 {
-	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *text = NULL;
-	_cleanup_close_ int fd = -1;
 	struct diag diag = DIAG_INIT;
-	pid_t reader = -1;
-	int status;
 	int code = -1;
-	int r = disk_path(launcher->options, &path);
+	int r = launcher->reader_error;
 
 	if (r == 0)
-		r = reader_start(path, &reader, &fd);
-	if (r == 0)
-		r = reader_wait(launcher, fd, &code);
-	if (reader > 0) {
-		kill(reader, SIGKILL);
-		wait_child(reader, READER_MS, &status);
-	}
+		r = reader_wait(launcher, &code);
 	if (code >= 0)
 		return code;
 	if (r == 0)
 		r = channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL,
 				 -1);
 	if (r == 0) {
-		print_command(path);
+		print_command(launcher->path);
 		return EXIT_OK;
 	}
-	diag_set(&diag, r, path, "mounted, but cannot be read: %s",
+	diag_set(&diag, r, launcher->path, "mounted, but cannot be read: %s",
 		 strerror(-r));
 	text = diag_format(&diag, r);
 	diag_clear(&diag);
 	channel_send(launcher->supervisor, MESSAGE_FAIL, EXIT_RUN, NULL, -1);
 	return last_words(launcher, text ? text : "out of memory");
+}
+
+static int wait_for_disk(struct launcher *launcher)
+{
+	struct message message;
+
+	for (;;) {
+		int r = receive(launcher, &message);
+
+		if (r == -ETIMEDOUT)
+			say(launcher,
+			    "the process that mounts does not answer: a file system, or fusermount3, hangs; make sure that SRC, MNT and TMPDIR can be reached");
+		else if (r < 0)
+			say(launcher, strerror(-r));
+		else if (r == 0)
+			say(launcher,
+			    "ended before the disk was ready, and cannot say why");
+		if (r <= 0)
+			return EXIT_RUN;
+		if (message.kind == MESSAGE_PROGRESS) {
+			show_progress(launcher, message.value);
+		} else if (message.kind == MESSAGE_WARNING) {
+			say(launcher, message.text);
+		} else if (message.kind == MESSAGE_FAIL) {
+			say(launcher, message.text);
+			return message.code;
+		} else if (message.kind == MESSAGE_BUILT) {
+			/* While it is mounted, so that nobody waits for it. */
+			launcher->reader_error = reader_start(launcher);
+		} else if (message.kind == MESSAGE_READY) {
+			hide_progress(launcher);
+			return see_disk(launcher);
+		}
+	}
 }
 
 int launcher_wait(const struct options *options, int supervisor)
@@ -236,37 +284,12 @@ int launcher_wait(const struct options *options, int supervisor)
 		.supervisor = supervisor,
 		.terminal = isatty(STDERR_FILENO),
 		.start = now_ms(),
+		.reader_fd = -1,
 	};
-	struct message message;
-	int code = -1;
+	int code = wait_for_disk(&launcher);
 
-	while (code < 0) {
-		int r = receive(&launcher, &message);
-
-		if (r == -ETIMEDOUT)
-			say(&launcher,
-			    "the process that mounts does not answer: a file system, or fusermount3, hangs; make sure that SRC, MNT and TMPDIR can be reached");
-		else if (r < 0)
-			say(&launcher, strerror(-r));
-		else if (r == 0)
-			say(&launcher,
-			    "ended before the disk was ready, and cannot say why");
-		if (r <= 0) {
-			code = EXIT_RUN;
-			break;
-		}
-		if (message.kind == MESSAGE_PROGRESS) {
-			show_progress(&launcher, message.value);
-		} else if (message.kind == MESSAGE_WARNING) {
-			say(&launcher, message.text);
-		} else if (message.kind == MESSAGE_FAIL) {
-			say(&launcher, message.text);
-			code = message.code;
-		} else if (message.kind == MESSAGE_READY) {
-			hide_progress(&launcher);
-			code = see_disk(&launcher);
-		}
-	}
+	reader_end(&launcher);
 	close(supervisor);
+	free(launcher.path);
 	return code;
 }

@@ -445,7 +445,13 @@ static void supervisor_mount(struct supervisor *sup)
 {
 	struct mountpoint *mnt = &sup->mnt;
 	struct diag diag = DIAG_INIT;
-	int r = mount_disk(mnt->path, sup->mount_list, &mnt->connection, &diag);
+	int r = 0;
+
+	if (sup->launcher >= 0)
+		r = channel_send(sup->launcher, MESSAGE_BUILT, 0, NULL, -1);
+	if (r == 0)
+		r = mount_disk(mnt->path, sup->mount_list, &mnt->connection,
+			       &diag);
 
 	if (r == 0)
 		r = mountpoint_adopt(mnt, &diag);

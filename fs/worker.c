@@ -51,6 +51,7 @@ static int worker_bind(const struct worker *worker)
 {
 	sigset_t term;
 
+	prctl(PR_SET_NAME, "dirdisk-worker");
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	sigprocmask(SIG_UNBLOCK, &term, NULL);

@@ -33,6 +33,19 @@
 
 #define DISK "disk.img"
 
+/*
+ * Takes the place of libc's for libparted, which as Debian has it runs a shell
+ * and dmidecode as soon as it is loaded, to know the machines that start from
+ * another table than ours. That is most of a start's time, and a shell that
+ * nobody asked for. It expects a stream: this one is empty.
+ */
+FILE *popen(const char *command, const char *mode)
+{
+	(void)command;
+	(void)mode;
+	return fopen("/dev/null", "re");
+}
+
 /* The child's input, and libparted's message. */
 struct job {
 	const char *path;
@@ -55,18 +68,6 @@ static PedExceptionOption catch_exception(PedException *ex)
 			 ex->message);
 	return PED_EXCEPTION_UNHANDLED;
 }
-
-static void device_free(PedDevice *device)
-{
-	ped_device_destroy(device);
-}
-DEFINE_CLEANUP(PedDevice, device_free)
-
-static void disk_free(PedDisk *disk)
-{
-	ped_disk_destroy(disk);
-}
-DEFINE_CLEANUP(PedDisk, disk_free)
 
 /* A primary Linux partition in exactly these sectors; 0 or -EINVAL. */
 static int disk_add(PedDisk *disk, const struct boot_partition *where,
@@ -95,14 +96,18 @@ static int disk_add(PedDisk *disk, const struct boot_partition *where,
 	return 0;
 }
 
-/* Writes a table with these partitions to the file at path. */
+/*
+ * Writes a table with these partitions to the file at path. The device is open
+ * all the time, and left so: each time that libparted opens or closes one it
+ * looks for 64 partitions of it by name. All goes with the child.
+ */
 static int disk_write(const char *path,
 		      const struct boot_partition partitions[2])
 {
-	_cleanup_(device_freep) PedDevice *device = ped_device_get(path);
-	_cleanup_(disk_freep) PedDisk *disk = NULL;
+	PedDevice *device = ped_device_get(path);
+	PedDisk *disk;
 
-	if (!device)
+	if (!device || !ped_device_open(device))
 		return -EINVAL;
 	disk = ped_disk_new_fresh(device, ped_disk_type_get("msdos"));
 	if (!disk)

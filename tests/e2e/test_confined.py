@@ -2,6 +2,7 @@
 """What the process that serves could do if it were taken over."""
 
 import os
+import re
 
 import pytest
 
@@ -72,3 +73,24 @@ def test_what_only_root_may_read(box, dirdisk):
         image = f"{disk.image}?offset={start}"
         assert "trusted.x" in box.run([*command, image]).text
     disk.unmount()
+
+
+def programs_in(trace):
+    ran = re.findall(
+        r'execve(?:at)?\(.*?"(.*?)".*= 0$', trace.read_text(), re.M
+    )
+    return [os.path.basename(path) for path in ran]
+
+
+def test_programs_it_runs(box, program):
+    """grub-mkimage alone: no shell for a library that asks the machine's maker."""
+    src, mnt, trace = box.dir("src"), box.dir("mnt"), box.root / "trace"
+    argv = ["strace", "-f", "-qq", "-e", "trace=execve,execveat", "-o", trace]
+    process = box.start([*argv, program, "-f", src, mnt], name="dirdisk")
+    box.wait_for((mnt / "disk.img").exists, process, 60)
+    box.run(["umount", mnt])
+    assert process.wait(60) == 0
+    assert programs_in(trace) == ["dirdisk", "grub-mkimage"]
+    check = os.environ["DIRDISK_CHECK"]
+    box.run([*argv, check, src], check=False)
+    assert programs_in(trace) == ["dirdisk-check", "grub-mkimage"]

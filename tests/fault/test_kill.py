@@ -21,11 +21,21 @@ GONE = 20  # seconds; a worker that does not end is forced after five
 
 PHASES = ("starting", "serving", "reading", "writing", "unmounting")
 WHO = ("launcher", "supervisor", "worker", "opener")
+ROUNDS = [
+    (phase, who)
+    for phase, who in itertools.product(PHASES, WHO)
+    if phase == "starting" or who != "launcher"
+]
 
 
-def kill(pid):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+def kill(find):
+    """SIGKILL to the process whose number find() gives; whether it was there."""
+    for process in procs.hold(filter(None, [find()])):
+        # Held, it is still the one that was looked for.
+        if find() == process.pid:
+            process.signal(signal.SIGKILL)
+            return True
+    return False
 
 
 def is_program(pid, name):
@@ -35,9 +45,17 @@ def is_program(pid, name):
         return False
 
 
-def family(launcher):
-    """{name: pid} of the processes that a start has by now."""
-    return {"launcher": launcher, **procs.roles()}
+def kill_role(launcher, who):
+    """As soon as it is there; False when the launcher ends without it."""
+    ended = False
+    while not ended:
+        ended = launcher.poll() is not None
+        if who == "launcher" and not ended:
+            launcher.kill()
+            return True
+        if kill(lambda: procs.roles().get(who)):
+            return True
+    return False
 
 
 def busy(box, image, phase):
@@ -68,8 +86,7 @@ def test_dirdisk(box, program, dirdisk):
     print(f"seed {SEED}")
     pidfile = box.root / "pid"
     argv = [program, f"--pidfile={pidfile}", src, mnt]
-    rounds = itertools.cycle(itertools.product(PHASES, WHO))
-    for _, (phase, who) in zip(range(DISKS), rounds):
+    for _, (phase, who) in zip(range(DISKS), itertools.cycle(ROUNDS)):
         delay = dice.uniform(0, 0.12)
         what = f"{phase}, {who}, {delay:.3f} s"
         launcher = subprocess.Popen(
@@ -88,12 +105,11 @@ def test_dirdisk(box, program, dirdisk):
         time.sleep(delay)
         if phase == "unmounting":
             subprocess.call(["umount", mnt])
-        victim = family(launcher.pid).get(who)
-        if victim:
-            kill(victim)
+        killed = kill_role(launcher, who)
         launcher.wait(60)
+        assert killed or who == "launcher" or phase == "unmounting", what
         # A launcher that is killed late has done its work.
-        if who == "launcher" and box.mounts():
+        if (who == "launcher" or not killed) and box.mounts():
             subprocess.call(["umount", "-l", mnt])
         if reader:
             reader.wait(60)
@@ -112,21 +128,15 @@ def test_dirdisk(box, program, dirdisk):
 
 
 RUN_PHASES = ("starting", "running", "ending")
-RUN_WHO = ("dirdisk-run", "keeper", "supervisor", "worker", "watch", "qemu")
+RUN_WHO = ("dirdisk-run", "keeper", "supervisor", "worker", "opener", "qemu")
 
 
 def run_family(runs, process):
     """{name: pid} of all that a dirdisk-run has by now."""
-    found = {"dirdisk-run": process.pid}
-    table = procs.descendants()
-    alive = procs.alive()
-    disks = [pid for pid in alive if is_program(pid, "dirdisk")]
-    for pid in alive:
+    found = {"dirdisk-run": process.pid, **procs.roles()}
+    for pid in procs.alive():
         with contextlib.suppress(OSError):
-            if pid in disks:
-                inner = table.get(pid, (0,))[0] in disks
-                found["worker" if inner else "supervisor"] = pid
-            elif is_program(pid, "dirdisk-run") and pid != process.pid:
+            if is_program(pid, "dirdisk-run") and pid != process.pid:
                 own = os.getsid(pid) == pid
                 found["keeper" if own else "watch"] = pid
             elif str(runs.qemu) in procs.command_of(pid):
@@ -152,14 +162,12 @@ def test_dirdisk_run(runs):
         if phase == "ending":
             process.terminate()
             time.sleep(delay / 10)
-        victim = run_family(runs, process).get(who)
-        if victim:
-            kill(victim)
+        killed = kill(lambda: run_family(runs, process).get(who))
         if phase != "ending" and who == "keeper":
             # It goes on: it can do by itself what the keeper would have done.
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        if not victim:
+        if not killed:
             process.terminate()
         process.wait(60)
         wait_gone(runs.box, what)

@@ -87,39 +87,24 @@ class Disk:
         self.image = self.mnt / "disk.img"
         self.launcher = launcher
         self.process = process
-        table = procs.descendants()
-        ours = [pid for pid in pids if self._serves(pid)]
-        heads = [pid for pid in ours if table[pid][0] not in ours]
-        assert len(heads) == 1, self.box.processes()
-        self.supervisor = heads[0]
-        self.opener = self._find_opener(ours)
-        heads.append(self.opener)
-        self.workers = [pid for pid in ours if pid not in heads]
+        roles = self._wait_for_roles(pids)
+        self.supervisor = roles["supervisor"]
+        self.opener = roles["opener"]
+        self.workers = [roles["worker"]]
         # Before they can end: somebody else reaps the workers.
         self._supervisor = procs.Process(self.supervisor)
         self._workers = procs.hold(self.workers)
         self._status = None
 
-    @staticmethod
-    def _find_opener(pids, timeout=60):
-        """It gives itself its name, perhaps after the disk can be read."""
+    def _wait_for_roles(self, pids, timeout=60):
+        """The opener may name itself after the disk can be read."""
         end = time.monotonic() + timeout
         while True:
-            named = [pid for pid in pids if procs.name_of(pid) == procs.OPENER]
-            if named:
-                (opener,) = named
-                return opener
-            assert time.monotonic() < end, "there is no opener"
+            roles = procs.roles(pids)
+            if len(roles) == 3:
+                return roles
+            assert time.monotonic() < end, (roles, self.box.processes())
             time.sleep(0.01)
-
-    @staticmethod
-    def _serves(pid):
-        try:
-            return (
-                os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "dirdisk"
-            )
-        except OSError:
-            return False
 
     @property
     def size(self):

@@ -264,25 +264,22 @@ def remove_tree(root):
     subprocess.call(["rm", "-rf", "--one-file-system", str(root)])
 
 
-OPENER = "dirdisk-opener"
+NAMES = {"dirdisk-worker": "worker", "dirdisk-opener": "opener"}
 
 
-def roles():
-    """{supervisor, worker, opener: pid} of a dirdisk below us, as far as they are
-    there by now; each may have children of its own for a moment."""
+def roles(pids=None):
+    """{supervisor, worker, opener: pid} of a dirdisk among these processes, by
+    default all below us, as far as they are there by now. Each may have children
+    of its own for a moment, of the same name."""
     table = descendants()
-    ours = {}
-    for pid in alive():
-        with contextlib.suppress(OSError):
-            exe = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
-            if exe == "dirdisk" and pid in table:
-                ours[pid] = name_of(pid)
+    names = {pid: name_of(pid) for pid in table}
     found = {}
-    for pid, name in ours.items():
-        if name == OPENER and ours.get(table[pid][0]) != OPENER:
-            found["opener"] = pid
-            found["supervisor"] = table[pid][0]
-    for pid, name in ours.items():
-        if name != OPENER and table[pid][0] == found.get("supervisor"):
-            found["worker"] = pid
+    for pid in alive():
+        parent = table.get(pid, (None,))[0]
+        name = names.get(pid)
+        if name not in NAMES or names.get(parent) == name:
+            continue
+        if pids is None or pid in pids:
+            found[NAMES[name]] = pid
+            found["supervisor"] = parent
     return found

@@ -108,13 +108,8 @@ class Runs:
 
     def disk(self):
         """(supervisor, worker) of dirdisk."""
-        table = procs.descendants()
-        ours = [p for p in procs.alive() if self.runs(p, "dirdisk")]
-        heads = [pid for pid in ours if table[pid][0] not in ours]
-        workers = [p for p in ours if procs.name_of(p) == "dirdisk"]
-        workers = [pid for pid in workers if pid not in heads]
-        assert len(heads) == len(workers) == 1, self.box.processes()
-        return heads[0], workers[0]
+        roles = procs.roles()
+        return roles["supervisor"], roles["worker"]
 
     @staticmethod
     def runs(pid, name):
