@@ -35,6 +35,13 @@ struct opener_state {
 	uint64_t last; /* number that was given */
 };
 
+static void state_release(struct opener_state *s)
+{
+	for (size_t i = 0; i < s->roots.count; i++)
+		close(s->roots.items[i].fd);
+	vec_free(&s->roots);
+}
+
 /* Takes fd over; returns the root's number, or 0 without memory. */
 static uint64_t add_root(struct opener_state *s, int fd)
 {
@@ -153,7 +160,9 @@ static int serve_one(struct opener_state *s)
 
 int opener_run(const struct opener_process *process)
 {
-	struct opener_state state = { .process = process };
+	_cleanup_(state_release) struct opener_state state = {
+		.process = process,
+	};
 	int r;
 
 	prctl(PR_SET_NAME, "dirdisk-opener");

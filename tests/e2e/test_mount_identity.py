@@ -32,11 +32,11 @@ def no_unique_ids(program):
 
 
 @pytest.fixture(params=["unique-ids", "no-unique-ids"])
-def kernel(request, no_unique_ids):
+def kernel(request, program, no_unique_ids):
     """What to put into dirdisk's environment."""
     if request.param == "unique-ids":
         return {}
-    return {"LD_PRELOAD": str(no_unique_ids)}
+    return {"LD_PRELOAD": procs.preload(program, no_unique_ids)}
 
 
 @pytest.fixture(params=[None, NOBODY], ids=["root", "user"])

@@ -68,10 +68,6 @@ def trace(box, dirdisk, source, *options):
         + ["-e", "trace=" + ",".join(CALLS)]
         + [dirdisk.program, *options, source, mnt],
         stdout=subprocess.DEVNULL,
-        # LeakSanitizer cannot trace what strace does.
-        env=box.environment(
-            ASAN_OPTIONS=os.environ["ASAN_OPTIONS"] + ":detect_leaks=0"
-        ),
     )
     image = mnt / "disk.img"
     end = time.monotonic() + 60

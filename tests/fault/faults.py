@@ -6,6 +6,8 @@ import mmap
 import os
 import struct
 
+from support import procs
+
 # inject.c has the same order.
 CALLS = (
     "malloc",
@@ -68,9 +70,9 @@ class Faults:
         with open(self.path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
         self.environment = {
-            "LD_PRELOAD": os.fspath(library),
+            "LD_PRELOAD": procs.preload(program, library),
             "DIRDISK_FAULT": self.path,
-            "DIRDISK_FAULT_IN": program,
+            "DIRDISK_FAULT_IN": os.path.basename(program),
         }
 
     def _fields(self):

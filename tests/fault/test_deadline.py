@@ -136,10 +136,10 @@ def test_slow_source_is_waited_for(box, program, src):
 def test_crash_of_the_worker_is_a_line(box, dirdisk, src):
     """Even where it comes while the disk is unmounted."""
     disk = dirdisk.foreground(src)
-    os.kill(disk.workers[0], signal.SIGSEGV)
+    os.kill(disk.workers[0], signal.SIGTRAP)
     disk.assert_ended(7)
     text = disk.process.log.read_text()
-    assert "killed by signal 11" in text, text
+    assert "killed by signal 5" in text, text
 
 
 def test_crash_at_the_end_is_a_line(box, dirdisk, src):
@@ -148,13 +148,13 @@ def test_crash_at_the_end_is_a_line(box, dirdisk, src):
     disk.stop_worker()
     disk.signal(signal.SIGTERM)
     wait_until(lambda: not disk.box_mounts())
-    os.kill(worker, signal.SIGSEGV)
+    os.kill(worker, signal.SIGTRAP)
     os.kill(worker, signal.SIGCONT)
     disk.status()
     text = disk.process.log.read_text()
     # Of two signals that wait the kernel takes one: this one or SIGTERM.
     assert disk.status() in (0, 7)
-    assert (disk.status() == 7) == ("killed by signal 11" in text), text
+    assert (disk.status() == 7) == ("killed by signal 5" in text), text
     box.assert_nothing_left()
 
 

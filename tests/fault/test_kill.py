@@ -169,7 +169,11 @@ def test_dirdisk_run(runs):
                 process.terminate()
         if not killed:
             process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            left = runs.box.processes()
+            raise AssertionError(f"{what}: it does not end: {left}") from None
         wait_gone(runs.box, what)
         assert runs.box.mounts() == [], what
         assert list(runs.box.tmp.iterdir()) == [], what

@@ -25,7 +25,7 @@ class Served:
         self.box = box
         self.program = program
         self.faults = Faults(
-            box.root / f"faults-{label}", os.environ["INJECT"], "dirdisk"
+            box.root / f"faults-{label}", os.environ["INJECT"], program
         )
         self.label = label
         self.src = box.dir(f"src-{label}")

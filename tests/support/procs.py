@@ -15,6 +15,9 @@ from support import loops
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS = 0x20000
 
+# Of a process that is confined: sanitizers make calls of all kinds.
+SECCOMP = "0" if os.environ.get("DIRDISK_SANITIZED") else "2"
+
 Mount = namedtuple("Mount", "id dev point fstype source options")
 
 
@@ -84,6 +87,13 @@ def descendants(root=None):
                 below[pid] = found
                 grown = True
     return below
+
+
+def preload(program, library):
+    """LD_PRELOAD for a program; AddressSanitizer's own library comes first."""
+    done = subprocess.run(["ldd", program], capture_output=True, text=True)
+    first = re.findall(r"libasan\.\S+ => (\S+)", done.stdout)
+    return " ".join([*first, os.fspath(library)])
 
 
 def command_of(pid):

@@ -65,8 +65,10 @@ class Findings:
 def main(arguments):
     if os.geteuid() != 0:
         sys.exit("these tests mount: run them as root")
-    # A nohup around us would be inherited, and no script may undo that.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Inherited from a nohup, or a shell that runs us in the background; and no
+    # script may undo that.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     procs.become_subreaper()
     procs.leave_mount_namespace()
     root = os.path.realpath(tempfile.mkdtemp(prefix="dirdisk-tests-"))
