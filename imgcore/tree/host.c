@@ -15,7 +15,6 @@
 #include "imgcore/tree.h"
 #include "tree/follow.h"
 #include "tree/node.h"
-#include "tree/origin.h"
 
 /*
  * One openat2; a rename that raced with it is no reason to fail. A name alone
@@ -250,14 +249,10 @@ bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
 
 static int open_scanned(const struct tree *tree, tree_id id)
 {
-	const struct place *place;
-	const struct node *n = tree_node(tree, id, &place);
+	const struct node *n = tree_node(tree, id, NULL);
 	_cleanup_free_ char *path = NULL;
 	int r;
 
-	if (n->file.origin)
-		return origin_open(
-			place->dir->more->origins.items[n->file.origin - 1]);
 	if (n->flags & NODE_GRAFT)
 		return -ENOENT;
 	r = tree_path(tree, id, &path);

@@ -446,7 +446,7 @@ int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 	const struct place *place;
 	struct node *n;
 
-	if (!o || !o->content)
+	if (!o)
 		return -EINVAL;
 	n = (struct node *)tree_inode_node(tree, id, &place);
 	/* Directories with grafts are made anew for every tree. */

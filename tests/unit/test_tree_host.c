@@ -47,12 +47,15 @@ static void assert_fresh(const struct scanned *s)
 	assert_int_equal(io_pread(fd, buf, sizeof(buf), 0), 5);
 	assert_string_equal(buf, "bytes");
 	assert_ok(tree_verify_host(s->tree, s->id, fd, NULL));
+	assert_ok(tree_read(s->tree, s->id, buf, 3, 2, NULL));
+	assert_string_equal(buf, "teses");
 }
 
 static void assert_stale(const struct scanned *s, const char *reason)
 {
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 	int fd = -7;
+	char byte;
 
 	/* Should it wait for a writer, be killed instead. */
 	alarm(20);
@@ -62,6 +65,7 @@ static void assert_stale(const struct scanned *s, const char *reason)
 	assert_string_equal(diag.path, "/src/sub/file");
 	assert_contains(diag.reason, reason);
 	assert_int_equal(tree_open_host(s->tree, s->id, &fd, NULL), -ESTALE);
+	assert_int_equal(tree_read(s->tree, s->id, &byte, 1, 2, NULL), -ESTALE);
 }
 
 /* Clocks of file systems tick slowly: what changes must be seen to. */

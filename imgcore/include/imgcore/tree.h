@@ -138,13 +138,6 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     struct content *content, uint64_t size,
 			     builder_id *ret_id);
-/*
- * The same for a regular file of the host: dirfd is duplicated, once for calls
- * in a row with the same number, which must be the same directory.
- */
-int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
-			  const char *name, int dirfd, const char *host_path,
-			  struct diag *diag);
 int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     const char *target, size_t target_len,
