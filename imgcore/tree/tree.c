@@ -113,11 +113,6 @@ static tree_id linked_inode(const struct tree *tree, tree_id id)
 	return id;
 }
 
-bool tree_is_graft(const struct tree *tree, tree_id id)
-{
-	return tree_node(tree, id, NULL)->flags & NODE_GRAFT;
-}
-
 tree_id tree_next_linked(const struct tree *tree, tree_id id)
 {
 	const struct place *end = tree->places.items + tree->places.count;

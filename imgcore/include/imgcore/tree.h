@@ -416,8 +416,6 @@ bool tree_same_but_ctime(const struct tree *tree, tree_id id, int fd);
  */
 bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
 		       const char **ret_name, size_t *ret_len);
-/* Whether an entry comes from a builder, not from the scan. */
-bool tree_is_graft(const struct tree *tree, tree_id id);
 /*
  * The first regular file of the host from id on that had several names,
  * anywhere on the host, when it was scanned; TREE_NONE: there are no more.
