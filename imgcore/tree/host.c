@@ -319,20 +319,6 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 
 /* ---- and in general ---- */
 
-int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
-		   struct diag *diag)
-{
-	_cleanup_close_ int fd = -1;
-	int r = tree_open_host_in(tree, id, NULL, &fd, diag);
-
-	if (r == 0)
-		r = tree_verify_host(tree, id, fd, diag);
-	if (r < 0)
-		return r;
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
 int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		      int *ret_fd, struct diag *diag)
 {

@@ -366,19 +366,13 @@ int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 struct content *tree_content(const struct tree *tree, tree_id id);
 
 /*
- * Opens the host file behind a regular file for reading, beneath the root, and
- * checks that it is still the file that was scanned. The caller closes.
- * -ESTALE with a diagnostic if it is not.
- */
-int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
-		   struct diag *diag);
-/*
- * The same for one file after the other, without the check: what was read from
- * one means nothing until tree_verify_host has held behind it. Many of one
- * directory are opened beneath a descriptor of it, which dir (may be NULL)
- * keeps until another one's turn comes. One thread's; the caller releases it,
- * and soon: while it is held, names in the directory are found wherever that
- * has been moved to.
+ * Opens the host file behind a regular file for reading, beneath the root. The
+ * caller closes. -ESTALE with a diagnostic if there is none any more. It need
+ * not be the file that was scanned: what was read from it means nothing until
+ * tree_verify_host has held behind it. Many of one directory are opened beneath
+ * a descriptor of it, which dir (may be NULL) keeps until another one's turn
+ * comes. One thread's; the caller releases it, and soon: while it is held,
+ * names in the directory are found wherever that has been moved to.
  */
 struct tree_dir {
 	const struct tree *tree;
