@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* The digits of a constant that is a plain decimal, for a message. */
+#define DECIMAL(number)	 DECIMAL_OF(number)
+#define DECIMAL_OF(text) #text
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {

@@ -133,6 +133,10 @@ void bls_clear(struct bls *bls)
 
 /* ---- judging ---- */
 
+#define KEY_LIMIT     DECIMAL(BLS_KEY_MAX)
+#define VALUE_LIMIT   DECIMAL(BLS_VALUE_MAX)
+#define INITRDS_LIMIT DECIMAL(BLS_INITRDS_MAX)
+
 /* The machine is a PC, of 32 or 64 bits as the kernel likes. */
 static bool is_native(const char *architecture)
 {
@@ -150,16 +154,18 @@ const char *bls_unfit(const struct bls *bls)
 	if (is_longer(bls->version, BLS_KEY_MAX) ||
 	    is_longer(bls->sort_key, BLS_KEY_MAX) ||
 	    is_longer(bls->machine_id, BLS_KEY_MAX))
-		return "has a version, sort-key or machine-id of more than "
-		       "255 bytes";
+		return "has a version, sort-key or machine-id of more than " KEY_LIMIT
+		       " bytes";
 	if (bls->n_initrds > BLS_INITRDS_MAX)
-		return "has more than 100 lines \"initrd\"";
+		return "has more than " INITRDS_LIMIT " lines \"initrd\"";
 	for (size_t i = 0; i < bls->n_initrds; i++)
 		if (is_longer(bls->initrds[i], BLS_VALUE_MAX))
-			return "has an initrd of more than 4095 bytes";
+			return "has an initrd of more than " VALUE_LIMIT
+			       " bytes";
 	if (is_longer(bls->title, BLS_VALUE_MAX) ||
 	    is_longer(bls->linux_path, BLS_VALUE_MAX))
-		return "has a title or linux of more than 4095 bytes";
+		return "has a title or linux of more than " VALUE_LIMIT
+		       " bytes";
 	if (!is_native(bls->architecture))
 		return "is for another architecture";
 	if (bls->linux_path)

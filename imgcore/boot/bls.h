@@ -11,9 +11,9 @@
 #include <stddef.h>
 
 /* Bytes of a title or path, and of a sort key; lines "initrd". */
-#define BLS_VALUE_MAX	4095u
-#define BLS_KEY_MAX	255u
-#define BLS_INITRDS_MAX 100u
+#define BLS_VALUE_MAX	4095
+#define BLS_KEY_MAX	255
+#define BLS_INITRDS_MAX 100
 
 struct bls {
 	char *id; /* its name without ".conf"; NULL: there is no entry */

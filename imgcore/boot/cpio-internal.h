@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
+#include "base/math.h"
 #include "boot/cpio.h"
 #include "boot/devices.h"
 
@@ -37,8 +38,9 @@ static_assert(sizeof(struct newc_header) == 110, "buffer-format.rst");
 #define NEWC_ALIGN 4u
 #define NEWC_BLOCK 512u /* GNU cpio's: an archive is whole ones */
 /* Of a name, or a link's target; the kernel skips what is longer. */
-#define NEWC_NAME_MAX 4095u
-#define NEWC_TRAILER  "TRAILER!!!"
+#define NEWC_NAME_MAX	4095
+#define NEWC_NAME_LIMIT DECIMAL(NEWC_NAME_MAX)
+#define NEWC_TRAILER	"TRAILER!!!"
 
 enum entry_flags {
 	ENTRY_LISTED = 1 << 0, /* of the list; or else of the tree */

@@ -95,7 +95,9 @@ static int check_item(const struct cpio *cpio, const struct walked *at,
 				 diag);
 	if (S_ISLNK(item->attr.mode) && item->size > NEWC_NAME_MAX)
 		return cpio_fail(cpio, at, -ENAMETOOLONG,
-				 "a target of more than 4095 bytes", diag);
+				 "a target of more than " NEWC_NAME_LIMIT
+				 " bytes",
+				 diag);
 	if (at->path_len == strlen(NEWC_TRAILER) &&
 	    memcmp(at->path, NEWC_TRAILER, at->path_len) == 0)
 		return cpio_fail(cpio, at, -EINVAL,

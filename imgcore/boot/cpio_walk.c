@@ -8,8 +8,8 @@
 #include "base/vec.h"
 #include "imgcore/diag.h"
 
-#define TOO_LONG                                             \
-	"its path in the archive has more than 4095 bytes, " \
+#define TOO_LONG                                                            \
+	"its path in the archive has more than " NEWC_NAME_LIMIT " bytes, " \
 	"the most that a kernel unpacks"
 
 int cpio_fail(const struct cpio *cpio, const struct walked *at, int err,

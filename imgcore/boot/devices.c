@@ -148,7 +148,8 @@ static int take_lines(struct reading *in, bool at_end)
 	memmove(in->text.items, at, in->text.count);
 	if (in->text.count > LONGEST_LINE)
 		return devices_fail(in->devices, in->line + 1, -EINVAL,
-				    in->diag, "a line of more than 1 MiB");
+				    in->diag, "a line of more than %zu MiB",
+				    LONGEST_LINE >> 20);
 	return 0;
 }
 

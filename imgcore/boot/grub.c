@@ -280,11 +280,6 @@ void boot_grub_free(struct boot_grub *grub)
 	free(grub);
 }
 
-size_t boot_grub_core_size(const struct boot_grub *grub)
-{
-	return grub->core_size;
-}
-
 static int graft_config(struct tree_builder *grafts, builder_id to,
 			const struct tree_attr *attr, struct diag *diag)
 {

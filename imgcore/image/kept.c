@@ -159,8 +159,7 @@ static int share(struct kept *kept, const struct kept *previous,
 		return 0;
 	/* A mapping may have written to it without a change of its times. */
 	if (kept_file_written(old->file) ||
-	    (!tree_is_graft(tree, name) &&
-	     !kept_file_is_watched(old->file, watch)))
+	    !kept_file_is_watched(old->file, watch))
 		return 0;
 	if (!tree_same_file(from, old->node, tree, name) &&
 	    (kept_file_verify(old->file, from, old->node, NULL) < 0 ||
@@ -229,10 +228,7 @@ static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
 	w->full = r == -EMFILE || r == -ENFILE;
 	if (r < 0)
 		return 0;
-	/* What others than us brought there changes seldom, and not in place.
-	 */
-	r = kept_file_new(&file, fd,
-			  tree_is_graft(tree, node) ? NULL : w->watch);
+	r = kept_file_new(&file, fd, w->watch);
 	if (r < 0)
 		return r;
 	take_fd(&fd);

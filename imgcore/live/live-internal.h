@@ -26,7 +26,6 @@ struct live {
 	/* Since the newest was made, and not in it. */
 	struct watch_changes changes;
 	int64_t scan_start; /* of the last scan, in ns since 1970 */
-	bool stale; /* a file was, that no watch stands for */
 	bool unwatched; /* some directories of the newest are */
 	bool watched_anew; /* the next scan watches all directories */
 	bool told_unwatched;

@@ -133,7 +133,6 @@ static void settle(struct live *live, const struct trees *trees)
 	live->unwatched |= watch_give_back(live->watch);
 	live->watched_anew = false;
 	watch_changes_clear(&live->changes);
-	live->stale = false;
 	tell_unwatched(live);
 	if (watch_overflow(live->watch))
 		notice(live, live->options.image.src_path,
@@ -260,9 +259,6 @@ static int note_stale(struct live *live, const struct image_stale *stale)
 
 	tree_get(tree, stale->node, &info);
 	watch = tree_watch(tree, info.parent);
-	/* No scan finds a graft to have changed: all of them are made anew. */
-	if (watch == TREE_NOT_HOST)
-		live->stale = true;
 	if (watch < 0)
 		return 0;
 	/* Nobody told: it may be so with any other (all linked elsewhere). */

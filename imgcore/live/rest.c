@@ -234,7 +234,6 @@ static int look(struct live *live, const struct trees *trees,
 		return r;
 	if (moved) {
 		watch_changes_clear(&live->changes);
-		live->stale = false;
 		r = watch_renew(&live->watch, live->source.fd);
 		if (r == 0)
 			r = mounts_restart(&live->mounts, live->source.fd);
@@ -261,7 +260,7 @@ int rest_look(struct live *live, const struct trees *trees, struct diag *diag)
 bool rest_is_due(const struct live *live)
 {
 	return live->changes.all || live->changes.watches.count > 0 ||
-	       live->stale || live->unwatched || !rest_newest(live).tree[0];
+	       live->unwatched || !rest_newest(live).tree[0];
 }
 
 /* What changed since the round began, and with it since the newest. */

@@ -279,18 +279,16 @@ static int add_graft(struct batch *batch, const struct tree_builder *grafts,
 	if (!e)
 		return -ENOMEM;
 	e->graft = id;
-	e->dev = file->dev;
+	e->dev = BUILDER_DEV;
 	e->origin = file->origin;
 	n = &e->node;
-	n->ino = file->ino;
+	n->ino = (uint64_t)(file - grafts->items);
 	n->size = file->size;
 	n->mode = (uint16_t)file->attr.mode;
 	n->uid = file->attr.uid;
 	n->gid = file->attr.gid;
 	n->mtime = file->attr.mtime;
 	n->mtime_ns = file->attr.mtime_ns;
-	n->ctime = file->ctime;
-	n->ctime_ns = file->ctime_ns;
 	n->flags = NODE_GRAFT | (file->reserved ? NODE_RESERVED : 0) |
 		   (file->linked ? NODE_LINKED : 0);
 	if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {

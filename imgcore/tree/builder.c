@@ -2,14 +2,12 @@
 #include "tree/builder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "imgcore/diag.h"
 #include "tree/origin.h"
 #include "tree/xattr_set.h"
 
@@ -68,8 +66,6 @@ static struct builder_node *node_push(struct tree_builder *builder)
 		return NULL;
 	n->first_child = n->last_child = n->next = BUILDER_NONE;
 	n->link_to = BUILDER_NONE;
-	n->dev = BUILDER_DEV;
-	n->ino = builder->count - 1;
 	return n;
 }
 
@@ -91,11 +87,9 @@ void tree_builder_clear(struct tree_builder *builder)
 {
 	for (size_t i = 0; i < builder->count; i++)
 		node_release(&builder->items[i]);
-	builder->host_dir = NULL; /* it may have gone with them */
 	builder->count = 1;
 	builder->items[0] = (struct builder_node){
 		.attr = builder->items[0].attr,
-		.dev = BUILDER_DEV,
 		.first_child = BUILDER_NONE,
 		.last_child = BUILDER_NONE,
 		.next = BUILDER_NONE,
@@ -180,80 +174,6 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 	if (ret_id)
 		*ret_id = id;
 	return 0;
-}
-
-/* The directory, shared with the last file added if that came from it. */
-static int share_dir(struct tree_builder *builder, int dirfd,
-		     struct origin *origin)
-{
-	struct stat st;
-	int r;
-
-	if (builder->host_dir && builder->host_dirfd == dirfd) {
-		origin->dir = builder->host_dir;
-		atomic_fetch_add(&origin->dir->users, 1);
-		return 0;
-	}
-	if (fstat(dirfd, &st) < 0)
-		return -errno;
-	r = origin_set_dir(origin, dirfd, &st);
-	if (r < 0)
-		return r;
-	builder->host_dir = origin->dir;
-	builder->host_dirfd = dirfd;
-	return 0;
-}
-
-static int add_host_node(struct tree_builder *builder, builder_id parent,
-			 const char *name, const struct stat *st,
-			 struct origin **origin)
-{
-	struct tree_attr attr = {
-		.mode = st->st_mode,
-		.uid = st->st_uid,
-		.gid = st->st_gid,
-		.mtime = st->st_mtim.tv_sec,
-		.mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
-	};
-	struct builder_node *n;
-	builder_id id;
-	int r = tree_builder_add(builder, parent, name, strlen(name), &attr,
-				 &id);
-
-	if (r < 0)
-		return r;
-	n = &builder->items[id];
-	n->origin = take_ptr(*origin);
-	n->size = (uint64_t)st->st_size;
-	n->dev = st->st_dev;
-	n->ino = st->st_ino;
-	n->ctime = st->st_ctim.tv_sec;
-	n->ctime_ns = (uint32_t)st->st_ctim.tv_nsec;
-	return 0;
-}
-
-int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
-			  const char *name, int dirfd, const char *host_path,
-			  struct diag *diag)
-{
-	_cleanup_(origin_unrefp) struct origin *origin = origin_new();
-	struct stat st;
-	int r;
-
-	if (!origin)
-		return diag_set(diag, -ENOMEM, host_path, NULL);
-	if (fstatat(dirfd, host_path, &st, 0) < 0)
-		return diag_set(diag, -errno, host_path, NULL);
-	if (!S_ISREG(st.st_mode))
-		return diag_set(diag, -EINVAL, host_path,
-				"is not a regular file");
-	origin->path = strdup(host_path);
-	r = origin->path ? share_dir(builder, dirfd, origin) : -ENOMEM;
-	if (r == 0)
-		r = add_host_node(builder, parent, name, &st, &origin);
-	if (r < 0)
-		builder->host_dir = NULL; /* it may end with this origin */
-	return r < 0 ? diag_set(diag, r, host_path, NULL) : 0;
 }
 
 int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,

@@ -12,7 +12,7 @@
 #include "tree/node.h"
 
 #define BUILDER_NONE UINT32_MAX
-/* The device of inodes that no host has. */
+/* The device of inodes that no host has; their numbers are builder_ids. */
 #define BUILDER_DEV UINT64_MAX
 
 struct builder_node {
@@ -25,11 +25,6 @@ struct builder_node {
 	size_t xattrs_len;
 	struct origin *origin; /* NULL: no bytes behind it */
 	uint64_t size; /* file: bytes; link: length of the target */
-	/* What proves a host file: as in struct node. */
-	uint64_t dev;
-	uint64_t ino;
-	int64_t ctime;
-	uint32_t ctime_ns;
 	builder_id first_child;
 	builder_id last_child;
 	builder_id next; /* sibling */
@@ -43,9 +38,6 @@ struct tree_builder {
 	struct builder_node *items;
 	size_t count;
 	size_t size;
-	/* Where the last host file came from, and by which number. */
-	struct origin_dir *host_dir;
-	int host_dirfd;
 };
 
 /* Frees all but the root's attributes. */

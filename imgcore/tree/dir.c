@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "tree/links.h"
 #include "tree/origin.h"
 
 /* ---- being there ---- */
@@ -50,6 +51,7 @@ struct filling {
 	const struct batch *batch;
 	size_t names_len;
 	struct xattr_index xattrs;
+	struct links devices; /* their numbers */
 };
 
 static struct dir_more *get_more(struct dir *dir)
@@ -69,27 +71,29 @@ static uint64_t put_bytes(struct filling *f, const char *bytes, size_t len)
 	return at;
 }
 
-/* Most entries are of one device: that of the first. */
-static int put_device(struct dir *dir, uint64_t dev, uint32_t *ret_number)
+/*
+ * Most entries are of one device: that of the first. Mount points, and
+ * subvolumes of btrfs, may each have their own.
+ */
+static int put_device(struct filling *f, uint64_t dev, uint32_t *ret_number)
 {
-	struct dir_more *more = dir->more;
+	struct dir_more *more;
 	uint64_t *d;
 
-	if (dev == dir->dev) {
-		*ret_number = 0;
+	*ret_number = 0;
+	if (dev == f->dir->dev)
 		return 0;
-	}
-	for (size_t i = more ? more->devices.count : 0; i > 0; i--)
-		if (more->devices.items[i - 1] == dev) {
-			*ret_number = (uint32_t)i;
-			return 0;
-		}
-	more = get_more(dir);
-	d = more ? vec_push(&more->devices) : NULL;
+	more = get_more(f->dir);
+	if (!more ||
+	    links_intern(&f->devices, 0, dev, (uint32_t)more->devices.count + 1,
+			 ret_number) < 0)
+		return -ENOMEM;
+	if (*ret_number <= more->devices.count)
+		return 0;
+	d = vec_push(&more->devices);
 	if (!d)
 		return -ENOMEM;
 	*d = dev;
-	*ret_number = (uint32_t)more->devices.count;
 	return 0;
 }
 
@@ -156,7 +160,7 @@ static int put_entry(struct filling *f, const struct entry *e)
 	*n = e->node;
 	n->name = put_bytes(f, names + e->node.name, e->node.name_len);
 	n->xattrs = 0;
-	if (put_device(f->dir, e->dev, &n->dev) < 0)
+	if (put_device(f, e->dev, &n->dev) < 0)
 		return -ENOMEM;
 	if (e->xattrs_len > 0 && put_xattrs(f, e, n) < 0)
 		return -ENOMEM;
@@ -205,6 +209,7 @@ int dir_new(struct dir **ret_dir, const struct batch *batch,
 	for (size_t i = 0; r == 0 && i < batch->order.count; i++)
 		r = put_entry(&f, batch_at(batch, i));
 	xattr_index_release(&f.xattrs);
+	links_release(&f.devices);
 	if (r < 0)
 		return r;
 	dir_digest(dir, clock);

@@ -15,7 +15,6 @@
 #include "imgcore/tree.h"
 #include "tree/follow.h"
 #include "tree/node.h"
-#include "tree/origin.h"
 
 /*
  * One openat2; a rename that raced with it is no reason to fail. A name alone
@@ -250,14 +249,10 @@ bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
 
 static int open_scanned(const struct tree *tree, tree_id id)
 {
-	const struct place *place;
-	const struct node *n = tree_node(tree, id, &place);
+	const struct node *n = tree_node(tree, id, NULL);
 	_cleanup_free_ char *path = NULL;
 	int r;
 
-	if (n->file.origin)
-		return origin_open(
-			place->dir->more->origins.items[n->file.origin - 1]);
 	if (n->flags & NODE_GRAFT)
 		return -ENOENT;
 	r = tree_path(tree, id, &path);
@@ -323,20 +318,6 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 }
 
 /* ---- and in general ---- */
-
-int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
-		   struct diag *diag)
-{
-	_cleanup_close_ int fd = -1;
-	int r = tree_open_host_in(tree, id, NULL, &fd, diag);
-
-	if (r == 0)
-		r = tree_verify_host(tree, id, fd, diag);
-	if (r < 0)
-		return r;
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
 
 int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		      int *ret_fd, struct diag *diag)

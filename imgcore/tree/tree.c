@@ -113,11 +113,6 @@ static tree_id linked_inode(const struct tree *tree, tree_id id)
 	return id;
 }
 
-bool tree_is_graft(const struct tree *tree, tree_id id)
-{
-	return tree_node(tree, id, NULL)->flags & NODE_GRAFT;
-}
-
 tree_id tree_next_linked(const struct tree *tree, tree_id id)
 {
 	const struct place *end = tree->places.items + tree->places.count;
@@ -446,7 +441,7 @@ int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 	const struct place *place;
 	struct node *n;
 
-	if (!o || !o->content)
+	if (!o)
 		return -EINVAL;
 	n = (struct node *)tree_inode_node(tree, id, &place);
 	/* Directories with grafts are made anew for every tree. */

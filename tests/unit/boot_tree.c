@@ -115,11 +115,6 @@ static struct tree *tree_of_part(const struct file *files, unsigned part)
 	return tree;
 }
 
-struct tree_builder *files_builder(const struct file *files)
-{
-	return builder_of(files, 0);
-}
-
 struct tree *files_tree(const struct file *files)
 {
 	return tree_of_part(files, 0);

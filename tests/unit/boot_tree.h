@@ -34,8 +34,7 @@ struct file {
 /* A kernel of so many bytes at least; the caller frees. */
 uint8_t *kernel_bytes(const char *version, size_t size, size_t *ret_len);
 
-/* The tree of these files, up to one without a path; or before it is made. */
-struct tree_builder *files_builder(const struct file *files);
+/* The tree of these files, up to one without a path. */
 struct tree *files_tree(const struct file *files);
 
 /*

@@ -369,6 +369,20 @@ static inline struct tree *scan(int fd, const struct tree_scan_options *options,
 	return tree;
 }
 
+/* The host file behind a node, if it is still the one that was scanned. */
+static inline int open_host(const struct tree *tree, tree_id id, int *ret_fd,
+			    struct diag *diag)
+{
+	_cleanup_close_ int fd = -1;
+	int r = tree_open_host_in(tree, id, NULL, &fd, diag);
+
+	if (r == 0)
+		r = tree_verify_host(tree, id, fd, diag);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
 /* All but those that put_before() made. */
 static inline void assert_children(const struct tree *tree, const char *dir,
 				   const char *names)

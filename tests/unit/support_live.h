@@ -107,7 +107,7 @@ static inline void assert_is_now(struct generation *g, int fd)
 			_cleanup_close_ int file = -1;
 			_cleanup_diag_ struct diag diag = DIAG_INIT;
 
-			if (tree_open_host(is, at, &file, &diag) < 0)
+			if (open_host(is, at, &file, &diag) < 0)
 				fail_msg("%s: %s", diag.path, diag.reason);
 		}
 	}

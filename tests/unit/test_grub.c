@@ -123,10 +123,10 @@ static void as_installed(void **state)
 
 	assert_int_equal(boot_grub_new(&a, &options, NULL), 0);
 	assert_int_equal(boot_grub_new(&b, &options, NULL), 0);
-	assert_int_equal(boot_grub_core_size(a) % 512, 0);
-	assert_in_range(boot_grub_core_size(a), 20000, 50000);
+	assert_int_equal(a->core_size % 512, 0);
+	assert_in_range(a->core_size, 20000, 50000);
 	assert_int_equal(boot_grub_new(&c, &whole, NULL), 0);
-	assert_in_range(boot_grub_core_size(c), 100000, CORE_MAX);
+	assert_in_range(c->core_size, 100000, CORE_MAX);
 	/* The same bytes each time. */
 	assert_int_equal(a->core_size, b->core_size);
 	assert_memory_equal(a->core, b->core, a->core_size);
@@ -151,7 +151,7 @@ static void with_nothing_inherited(void **state)
 		close(i);
 	}
 	r = boot_grub_new(&grub, &options, NULL);
-	size = r < 0 ? 0 : boot_grub_core_size(grub);
+	size = r < 0 ? 0 : grub->core_size;
 	boot_grub_free(grub);
 	for (int i = 0; i < 3; i++) {
 		dup2(saved[i], i);
@@ -175,14 +175,14 @@ static void given_images(void **state)
 	put_boot(scratch, 512);
 	put_core(scratch, 1025);
 	assert_int_equal(boot_grub_new(&grub, &options, NULL), 0);
-	assert_int_equal(boot_grub_core_size(grub), 1536);
+	assert_int_equal(grub->core_size, 1536);
 	assert_int_equal(grub->core[1024], 0xc5);
 	assert_int_equal(grub->core[1025], 0);
 	assert_int_equal(grub->core[1535], 0);
 	boot_grub_free(grub);
 	put_core(scratch, CORE_MAX);
 	assert_int_equal(boot_grub_new(&grub, &options, NULL), 0);
-	assert_int_equal(boot_grub_core_size(grub), CORE_MAX);
+	assert_int_equal(grub->core_size, CORE_MAX);
 	boot_grub_free(grub);
 }
 

@@ -698,77 +698,68 @@ static void a_table_of_many(void **state)
 	boot_kernels_free(kernels);
 }
 
-/* A tree with a file of the host, of that path, among others. */
-static struct tree *tree_with_host(const char *dir, const char *host_path)
+static void put(int dir, const char *path, const void *bytes, size_t len)
 {
-	static const struct file others[] = {
-		{ "kernels/bzImage" },
-		{ "loader/entries/b.conf", .text = "linux x" },
-		{ NULL },
-	};
-	static const struct tree_attr attr = { .mode = S_IFDIR | 0755 };
-	const char *name = strrchr(host_path, '/') + 1;
-	char *host_dir = strndup(host_path, (size_t)(name - host_path));
-	int dirfd = open(host_dir, O_RDONLY | O_DIRECTORY);
-	struct tree_builder *builder = files_builder(others);
-	struct tree *tree;
-	builder_id parent;
+	int fd = openat(dir, path, O_CREAT | O_WRONLY | O_APPEND, 0600);
 
-	assert_int_equal(tree_builder_mkdirs(builder, 0, dir, &attr, &parent),
-			 0);
-	assert_int_equal(
-		tree_builder_add_host(builder, parent, name, dirfd, name, NULL),
-		0);
-	close(dirfd);
-	assert_int_equal(tree_build(builder, &tree, NULL), 0);
-	tree_builder_free(builder);
-	free(host_dir);
-	return tree;
-}
-
-static void assert_stale(const char *dir, const char *host_path)
-{
-	static const struct boot_options options = { 0 };
-	static const struct file none[] = { { NULL } };
-	int fd = open(host_path, O_CREAT | O_WRONLY, 0600);
-	struct tree *boot = files_tree(none);
-	struct boot_kernels *kernels = NULL;
-	struct diag diag = DIAG_INIT;
-	struct tree *tree;
-
-	assert_int_equal(write(fd, "one", 3), 3);
-	tree = tree_with_host(dir, host_path);
-	assert_int_equal(boot_find(&kernels, boot, tree, &options, NULL), 0);
-	boot_kernels_free(kernels);
-	assert_int_equal(write(fd, "more", 4), 4);
-	assert_int_equal(boot_find(&kernels, boot, tree, &options, &diag),
-			 -ESTALE);
-	assert_non_null(strstr(diag.path, strrchr(host_path, '/') + 1));
-	diag_clear(&diag);
+	assert_int_equal(write(fd, bytes, len), len);
 	close(fd);
-	unlink(host_path);
-	tree_free(tree);
-	tree_free(boot);
 }
 
 /* A file of the host that is no longer the one scanned: scan again. */
 static void stale(void **state)
 {
-	char host[] = "/tmp/dirdisk-XXXXXX";
-	static const char *const names[][2] = {
-		{ "kernels", "vmlinuz-6.1" },
-		{ "kernels", "bzImage.cmdline" },
-		{ "loader/entries", "a.conf" },
-		{ "loader", "entries.srel" },
+	static const char *const paths[] = {
+		"kernels/vmlinuz-6.1",
+		"kernels/bzImage.cmdline",
+		"loader/entries/a.conf",
+		"loader/entries.srel",
 	};
+	static const char *const dirs[] = { "loader/entries", "loader",
+					    "kernels" };
+	static const struct tree_scan_options scan_options = { 0 };
+	static const struct boot_options options = { 0 };
+	static const struct file none[] = { { NULL } };
+	char host[] = "/tmp/dirdisk-XXXXXX";
+	struct tree *boot = files_tree(none);
+	size_t len;
+	uint8_t *kernel = kernel_bytes(NULL, 0, &len);
+	int dirfd;
 
 	assert_non_null(mkdtemp(host));
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char path[64];
+	dirfd = open(host, O_RDONLY | O_DIRECTORY);
+	for (size_t i = 3; i-- > 0;)
+		assert_int_equal(mkdirat(dirfd, dirs[i], 0700), 0);
+	put(dirfd, "kernels/bzImage", kernel, len);
+	put(dirfd, "loader/entries/b.conf", "linux x", 7);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct boot_kernels *kernels = NULL;
+		struct diag diag = DIAG_INIT;
+		struct tree *tree;
 
-		snprintf(path, sizeof(path), "%s/%s", host, names[i][1]);
-		assert_stale(names[i][0], path);
+		put(dirfd, paths[i], "one", 3);
+		assert_int_equal(tree_scan(dirfd, host, &scan_options, NULL,
+					   &tree, NULL),
+				 0);
+		assert_int_equal(
+			boot_find(&kernels, boot, tree, &options, NULL), 0);
+		boot_kernels_free(kernels);
+		put(dirfd, paths[i], "more", 4);
+		assert_int_equal(
+			boot_find(&kernels, boot, tree, &options, &diag),
+			-ESTALE);
+		assert_non_null(strstr(diag.path, paths[i]));
+		diag_clear(&diag);
+		tree_free(tree);
+		assert_int_equal(unlinkat(dirfd, paths[i], 0), 0);
 	}
+	assert_int_equal(unlinkat(dirfd, "kernels/bzImage", 0), 0);
+	assert_int_equal(unlinkat(dirfd, "loader/entries/b.conf", 0), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(unlinkat(dirfd, dirs[i], AT_REMOVEDIR), 0);
+	close(dirfd);
+	tree_free(boot);
+	free(kernel);
 	assert_int_equal(rmdir(host), 0);
 }
 

@@ -237,8 +237,8 @@ static void assert_holds(struct live *live, const char *file)
 
 	tree_get(tree_of(g), TREE_ROOT, &root);
 	assert_int_equal(root.n_children, 2); /* and lost+found */
-	assert_ok(tree_open_host(tree_of(g), must_find(tree_of(g), file), &fd,
-				 NULL));
+	assert_ok(
+		open_host(tree_of(g), must_find(tree_of(g), file), &fd, NULL));
 }
 
 static void assert_none(struct live *live, int err, const char *reason)
@@ -275,8 +275,8 @@ static void the_source_is_where_its_path_leads(void **state)
 	put_text(t->fd, "src/two", "and watched");
 	assert_holds(live, "two");
 	/* The old one is where it was, to those who hold it. */
-	assert_ok(tree_open_host(
-		tree_of(first), must_find(tree_of(first), "one"), &file, NULL));
+	assert_ok(open_host(tree_of(first), must_find(tree_of(first), "one"),
+			    &file, NULL));
 	assert_sys(renameat2(t->fd, "src", t->fd, "old", RENAME_EXCHANGE));
 	assert_holds(live, "one");
 	/* The same directory by another way is no change. */

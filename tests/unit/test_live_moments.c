@@ -119,7 +119,7 @@ static void content_is_of_one_moment(void **state)
 			tree_id id = must_find(tree_of(g), "kernels/a");
 			char text[5] = "";
 
-			if (tree_open_host(tree_of(g), id, &fd, NULL) < 0)
+			if (open_host(tree_of(g), id, &fd, NULL) < 0)
 				break;
 			assert_int_equal(pread(fd, text, 4, 0), 4);
 			if (tree_verify_host(tree_of(g), id, fd, NULL) < 0)

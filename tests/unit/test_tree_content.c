@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Where the bytes of a file that comes from us are: memory, or a host file. */
+/* The contents of files that come from us. */
 #include "support.h"
 
 struct counted {
@@ -80,61 +80,12 @@ static void content_is_replaced(void **state)
 	assert_string_equal(buf, "llo");
 }
 
-/* ---- files of the host ---- */
-
-static void host_files(void **state)
-{
-	const struct temp *t = *state;
-	_cleanup_builder_ struct tree_builder *b = builder_new();
-	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_close_ int fd = -1;
-	_cleanup_close_ int none = -1;
-	_cleanup_diag_ struct diag diag = DIAG_INIT;
-	struct tree_info info;
-	char buf[8] = "";
-
-	put_text(t->fd, "real", "bytes");
-	assert_sys(symlinkat("real", t->fd, "link"));
-	assert_ok(tree_builder_add_host(b, 0, "mod", t->fd, "link", NULL));
-	assert_int_equal(
-		tree_builder_add_host(b, 0, "x", t->fd, "missing", &diag),
-		-ENOENT);
-	assert_string_equal(diag.path, "missing");
-	assert_int_equal(tree_builder_add_host(b, 0, "x", t->fd, ".", &diag),
-			 -EINVAL);
-	tree = builder_tree(b);
-	get_info(tree, "mod", &info);
-	assert_int_equal(info.size, 5);
-	assert_int_equal(info.attr.mode, S_IFREG | 0644);
-	assert_null(tree_content(tree, must_find(tree, "mod")));
-	assert_ok(tree_open_host(tree, must_find(tree, "mod"), &fd, NULL));
-	assert_int_equal(io_pread(fd, buf, sizeof(buf), 0), 5);
-	assert_string_equal(buf, "bytes");
-	assert_ok(tree_read(tree, must_find(tree, "mod"), buf, 3, 2, NULL));
-	assert_string_equal(buf, "teses");
-	put_text(t->fd, "real", "other");
-	assert_int_equal(
-		tree_read(tree, must_find(tree, "mod"), buf, 3, 2, &diag),
-		-ESTALE);
-	assert_contains(diag.path, "mod");
-	assert_int_equal(
-		tree_open_host(tree, must_find(tree, "mod"), &none, &diag),
-		-ESTALE);
-	assert_sys(unlinkat(t->fd, "real", 0));
-	assert_int_equal(
-		tree_open_host(tree, must_find(tree, "mod"), &none, &diag),
-		-ESTALE);
-	assert_contains(diag.path, "mod");
-	assert_int_equal(none, -1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(contents_are_released_once),
 		cmocka_unit_test(contents_of_a_builder_that_made_nothing),
 		cmocka_unit_test(content_is_replaced),
-		temp_test(host_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static void assert_bytes(const struct tree *tree, const char *path,
 	get_info(tree, path, &info);
 	assert_true(S_ISREG(info.attr.mode));
 	assert_int_equal(info.size, strlen(bytes));
-	assert_ok(tree_open_host(tree, must_find(tree, path), &fd, NULL));
+	assert_ok(open_host(tree, must_find(tree, path), &fd, NULL));
 	assert_int_equal(io_pread(fd, buf, sizeof(buf), 0), info.size);
 	assert_memory_equal(buf, bytes, info.size);
 }
@@ -104,7 +104,7 @@ static void assert_stale(const struct tree *tree, const char *reason)
 	int fd = -7;
 
 	assert_int_equal(
-		tree_open_host(tree, must_find(tree, "kernels/l"), &fd, &diag),
+		open_host(tree, must_find(tree, "kernels/l"), &fd, &diag),
 		-ESTALE);
 	assert_int_equal(fd, -7);
 	assert_string_equal(diag.path, "/src/kernels/l");

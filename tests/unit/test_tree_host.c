@@ -43,25 +43,29 @@ static void assert_fresh(const struct scanned *s)
 	_cleanup_close_ int fd = -1;
 	char buf[8] = "";
 
-	assert_ok(tree_open_host(s->tree, s->id, &fd, NULL));
+	assert_ok(open_host(s->tree, s->id, &fd, NULL));
 	assert_int_equal(io_pread(fd, buf, sizeof(buf), 0), 5);
 	assert_string_equal(buf, "bytes");
 	assert_ok(tree_verify_host(s->tree, s->id, fd, NULL));
+	assert_ok(tree_read(s->tree, s->id, buf, 3, 2, NULL));
+	assert_string_equal(buf, "teses");
 }
 
 static void assert_stale(const struct scanned *s, const char *reason)
 {
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 	int fd = -7;
+	char byte;
 
 	/* Should it wait for a writer, be killed instead. */
 	alarm(20);
-	assert_int_equal(tree_open_host(s->tree, s->id, &fd, &diag), -ESTALE);
+	assert_int_equal(open_host(s->tree, s->id, &fd, &diag), -ESTALE);
 	alarm(0);
 	assert_int_equal(fd, -7);
 	assert_string_equal(diag.path, "/src/sub/file");
 	assert_contains(diag.reason, reason);
-	assert_int_equal(tree_open_host(s->tree, s->id, &fd, NULL), -ESTALE);
+	assert_int_equal(open_host(s->tree, s->id, &fd, NULL), -ESTALE);
+	assert_int_equal(tree_read(s->tree, s->id, &byte, 1, 2, NULL), -ESTALE);
 }
 
 /* Clocks of file systems tick slowly: what changes must be seen to. */
@@ -135,7 +139,7 @@ static void is_written_while_open(void **state)
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 	_cleanup_close_ int fd = -1;
 
-	assert_ok(tree_open_host(s.tree, s.id, &fd, NULL));
+	assert_ok(open_host(s.tree, s.id, &fd, NULL));
 	assert_ok(tree_verify_host(s.tree, s.id, fd, NULL));
 	put_text(s.t->fd, "sub/file", "BYTES");
 	assert_int_equal(tree_verify_host(s.tree, s.id, fd, &diag), -ESTALE);
@@ -147,7 +151,7 @@ static void is_removed_while_open(void **state)
 	_cleanup_scanned_ struct scanned s = scanned_new(state);
 	_cleanup_close_ int fd = -1;
 
-	assert_ok(tree_open_host(s.tree, s.id, &fd, NULL));
+	assert_ok(open_host(s.tree, s.id, &fd, NULL));
 	tick();
 	assert_sys(unlinkat(s.t->fd, "sub/file", 0));
 	assert_int_equal(tree_verify_host(s.tree, s.id, fd, NULL), -ESTALE);
@@ -289,7 +293,7 @@ static void by_a_further_name(void **state)
 	assert_sys(mkdirat(t->fd, "a", 0755));
 	assert_sys(linkat(t->fd, "z", t->fd, "a/other", 0));
 	tree = scan(t->fd, &scan_all, NULL);
-	assert_ok(tree_open_host(tree, must_find(tree, "a/other"), &fd, NULL));
+	assert_ok(open_host(tree, must_find(tree, "a/other"), &fd, NULL));
 	assert_int_equal(io_pread(fd, buf, sizeof(buf), 0), 5);
 	assert_string_equal(buf, "bytes");
 }
@@ -311,12 +315,11 @@ static int open_mounted(void *context)
 	root = open(t->path, O_RDONLY | O_DIRECTORY);
 	if (try_scan(root, &scan_all, NULL, &tree, NULL) < 0)
 		return 2;
-	if (tree_open_host(tree, tree_find(tree, "sub/file"), &fd, NULL) < 0)
+	if (open_host(tree, tree_find(tree, "sub/file"), &fd, NULL) < 0)
 		return 3;
 	if (mount(other, file, NULL, MS_BIND, NULL) < 0)
 		return 4;
-	if (tree_open_host(tree, tree_find(tree, "sub/file"), &fd, NULL) !=
-	    -ESTALE)
+	if (open_host(tree, tree_find(tree, "sub/file"), &fd, NULL) != -ESTALE)
 		return 5;
 	return 0;
 }

@@ -310,7 +310,7 @@ static void deeper_than_a_path_may_be(void **state)
 		id = tree_child(tree, id, name, 250);
 	id = tree_child(tree, id, "file", 4);
 	assert_int_not_equal(id, TREE_NONE);
-	assert_ok(tree_open_host(tree, id, &fd, NULL));
+	assert_ok(open_host(tree, id, &fd, NULL));
 	assert_int_equal(io_pread(fd, &c, 1, 0), 1);
 	assert_int_equal(c, '!');
 }
@@ -329,7 +329,7 @@ static void access_times_stay(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		assert_sys(utimensat(t->fd, names[i], times, 0));
 	tree = scan(t->fd, &scan_all, NULL);
-	assert_ok(tree_open_host(tree, must_find(tree, "dir/file"), &fd, NULL));
+	assert_ok(open_host(tree, must_find(tree, "dir/file"), &fd, NULL));
 	assert_int_equal(io_pread(fd, &c, 1, 0), 1);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct stat st;

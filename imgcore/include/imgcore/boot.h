@@ -56,8 +56,6 @@ struct boot_grub;
 int boot_grub_new(struct boot_grub **ret_grub,
 		  const struct boot_options *options, struct diag *diag);
 void boot_grub_free(struct boot_grub *grub);
-/* Bytes of core.img, whole sectors. */
-size_t boot_grub_core_size(const struct boot_grub *grub);
 
 /*
  * Grafts GRUB's modules, font and an empty grub.cfg under boot/grub of grafts.

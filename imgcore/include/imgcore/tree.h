@@ -138,13 +138,6 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     struct content *content, uint64_t size,
 			     builder_id *ret_id);
-/*
- * The same for a regular file of the host: dirfd is duplicated, once for calls
- * in a row with the same number, which must be the same directory.
- */
-int tree_builder_add_host(struct tree_builder *builder, builder_id parent,
-			  const char *name, int dirfd, const char *host_path,
-			  struct diag *diag);
 int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     const char *target, size_t target_len,
@@ -373,19 +366,13 @@ int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 struct content *tree_content(const struct tree *tree, tree_id id);
 
 /*
- * Opens the host file behind a regular file for reading, beneath the root, and
- * checks that it is still the file that was scanned. The caller closes.
- * -ESTALE with a diagnostic if it is not.
- */
-int tree_open_host(const struct tree *tree, tree_id id, int *ret_fd,
-		   struct diag *diag);
-/*
- * The same for one file after the other, without the check: what was read from
- * one means nothing until tree_verify_host has held behind it. Many of one
- * directory are opened beneath a descriptor of it, which dir (may be NULL)
- * keeps until another one's turn comes. One thread's; the caller releases it,
- * and soon: while it is held, names in the directory are found wherever that
- * has been moved to.
+ * Opens the host file behind a regular file for reading, beneath the root. The
+ * caller closes. -ESTALE with a diagnostic if there is none any more. It need
+ * not be the file that was scanned: what was read from it means nothing until
+ * tree_verify_host has held behind it. Many of one directory are opened beneath
+ * a descriptor of it, which dir (may be NULL) keeps until another one's turn
+ * comes. One thread's; the caller releases it, and soon: while it is held,
+ * names in the directory are found wherever that has been moved to.
  */
 struct tree_dir {
 	const struct tree *tree;
@@ -423,8 +410,6 @@ bool tree_same_but_ctime(const struct tree *tree, tree_id id, int fd);
  */
 bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
 		       const char **ret_name, size_t *ret_len);
-/* Whether an entry comes from a builder, not from the scan. */
-bool tree_is_graft(const struct tree *tree, tree_id id);
 /*
  * The first regular file of the host from id on that had several names,
  * anywhere on the host, when it was scanned; TREE_NONE: there are no more.
