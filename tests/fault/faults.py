@@ -6,7 +6,7 @@ import mmap
 import os
 import struct
 
-# inject.c has the same order.
+# calls.h has the same order.
 CALLS = (
     "malloc",
     "calloc",
