@@ -19,7 +19,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -199,6 +201,23 @@ static inline int run_apart(int (*function)(void *context), void *context)
 		_exit(function(context));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* In such a function: says what is wrong, and ends it. */
+#define CHECK(condition)                                           \
+	do {                                                       \
+		if (!(condition)) {                                \
+			fprintf(stderr, "line %d: %s\n", __LINE__, \
+				#condition);                       \
+			return 1;                                  \
+		}                                                  \
+	} while (0)
+
+/* From now on the process' mounts are its own, and go with it. */
+static inline bool private_mounts(void)
+{
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 /* ---- trees ---- */
