@@ -110,6 +110,8 @@ static int read_disk(struct live *live, uint8_t *bytes)
 	struct diag diag = DIAG_INIT;
 	int r = live_newest(live, &g, &diag);
 
+	/* What the last read left there may be what this one forgets. */
+	memset(bytes, 0xa5, disk_size);
 	if (r == 0)
 		r = image_pread(generation_image(g), bytes, disk_size, 0,
 				&diag);
