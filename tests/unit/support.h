@@ -263,15 +263,22 @@ static inline void zero_release(struct content *content)
 
 static struct content zero_content = { zero_pread, zero_release };
 
-static inline builder_id add_file(struct tree_builder *builder,
-				  builder_id parent, const char *name,
-				  uint64_t size)
+static inline builder_id add_content(struct tree_builder *builder,
+				     builder_id parent, const char *name,
+				     struct content *content, uint64_t size)
 {
 	builder_id id;
 
 	assert_ok(tree_builder_add_content(builder, parent, name, &file_attr,
-					   &zero_content, size, &id));
+					   content, size, &id));
 	return id;
+}
+
+static inline builder_id add_file(struct tree_builder *builder,
+				  builder_id parent, const char *name,
+				  uint64_t size)
+{
+	return add_content(builder, parent, name, &zero_content, size);
 }
 
 static inline builder_id add_dir(struct tree_builder *builder,

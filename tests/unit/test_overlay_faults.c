@@ -94,11 +94,9 @@ static struct files slow_disk(struct disk *d, int tmp_fd)
 	_cleanup_builder_ struct tree_builder *boot = builder_new();
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	struct tree *trees[2];
-	builder_id id;
 
 	add_pattern(b, 0, "fast", 200000);
-	assert_ok(tree_builder_add_content(b, 0, "slow", &file_attr,
-					   &slow_content, 200000, &id));
+	add_content(b, 0, "slow", &slow_content, 200000);
 	trees[0] = builder_tree(boot);
 	trees[1] = builder_tree(b);
 	*d = (struct disk){ 0 };
