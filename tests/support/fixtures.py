@@ -20,7 +20,7 @@ for name in (
 ):
     pytest.register_assert_rewrite(f"support.{name}")
 
-from support import procs, seeds  # noqa: E402
+from support import procs, seeds, sources  # noqa: E402
 from support.daemon import Launcher  # noqa: E402
 from support.guest import Guest  # noqa: E402
 from support.runs import Runs  # noqa: E402
@@ -133,6 +133,20 @@ def odd_source(box):
 def dirdisk(box, program):
     """Starts the daemon: dirdisk(src, mnt, *options) or dirdisk.run(...)."""
     return Launcher(box, program)
+
+
+@pytest.fixture
+def src(box):
+    """A small source, for tests that need no other."""
+    return sources.small(box.dir("src"))
+
+
+@pytest.fixture
+def disk(dirdisk, src):
+    """The disk of src, as the options' defaults make it."""
+    disk = dirdisk(src)
+    yield disk
+    disk.unmount()
 
 
 @pytest.fixture(scope="session")
