@@ -36,18 +36,26 @@
 /* Time limit for the launcher to end: it only has to print. */
 #define LAUNCHER_MS 5000
 
+/* Forks, with a channel between the two; negative, and reported, if not. */
+static pid_t fork_with_channel(int ends[2])
+{
+	int r = channel_pair(ends);
+	pid_t pid = r < 0 ? -1 : fork();
+
+	if (pid < 0)
+		log_line("cannot start: %s", strerror(r < 0 ? -r : errno));
+	return pid;
+}
+
 static int run_background(const struct options *options)
 {
 	int ends[2];
-	int r = channel_pair(ends);
-	pid_t pid = r < 0 ? -1 : fork();
+	pid_t pid = fork_with_channel(ends);
 	int status;
 	int code;
 
-	if (pid < 0) {
-		log_line("cannot start: %s", strerror(r < 0 ? -r : errno));
+	if (pid < 0)
 		return EXIT_DAEMON;
-	}
 	if (pid == 0) {
 		/*
 		 * What the caller has open is not ours to hold on to: a lock,
@@ -71,15 +79,12 @@ static int run_background(const struct options *options)
 static int run_foreground(const struct options *options)
 {
 	int ends[2];
-	int r = channel_pair(ends);
-	pid_t pid = r < 0 ? -1 : fork();
+	pid_t pid = fork_with_channel(ends);
 	int status;
 	int code;
 
-	if (pid < 0) {
-		log_line("cannot start: %s", strerror(r < 0 ? -r : errno));
+	if (pid < 0)
 		return EXIT_DAEMON;
-	}
 	if (pid == 0) {
 		close(ends[1]);
 		return launcher_wait(options, ends[0]);

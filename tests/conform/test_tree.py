@@ -262,26 +262,12 @@ def test_random_tree(box, dirdisk, seed):
     disk.unmount()
 
 
-def long_path(src):
-    """4,000 bytes from the root of the disk to the file's last one."""
-    path = "/".join(["p" * 199] * 19 + ["q" * 195, "last"])
-    assert len("/" + path) == 4001
-    here = os.open(src, os.O_RDONLY)
-    for name in path.split("/")[:-1]:
-        os.mkdir(name, dir_fd=here)
-        below = os.open(name, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    last = os.open("last", os.O_CREAT | os.O_WRONLY, dir_fd=here)
-    os.write(last, b"the end of a long way\n")
-    os.close(last)
-    os.close(here)
-
-
 def test_long_path(box, dirdisk):
-    """As long as one that a system call takes."""
+    """As long as one that a system call takes: 4,000 bytes."""
     src = sources.small(box.dir("src"))
-    long_path(src)
+    names = ["p" * 199] * 19 + ["q" * 195]
+    assert len("/".join(["", *names, "last"])) == 4001
+    sources.descend(src, names, "last", b"the end of a long way\n")
     _, system = trees.split(trees.snapshot(src))
     disk = dirdisk(src)
     with judges.partition_device(box, disk.image, 2) as device:

@@ -14,11 +14,6 @@ OPTIONS, MOUNT_POINT, SETUP, MOUNT = 1, 2, 3, 4
 
 
 @pytest.fixture
-def src(box):
-    return sources.small(box.dir("src"))
-
-
-@pytest.fixture
 def mnt(box):
     return box.dir("mnt")
 

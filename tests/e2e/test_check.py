@@ -48,16 +48,6 @@ def src(box):
     return src
 
 
-@pytest.fixture(scope="session")
-def checker(work_root):
-    """The program, where an ordinary user can run it too."""
-    path = work_root / "bin-check" / "dirdisk-check"
-    path.parent.mkdir()
-    shutil.copy(os.environ["DIRDISK_CHECK"], path)
-    path.chmod(0o755)
-    return path
-
-
 def lines_of(findings):
     return [
         f"{f['path']}: {f['reason']}" if f["path"] else f["reason"]
@@ -101,7 +91,7 @@ def assert_agree(text, report):
 @pytest.fixture
 def run(box, checker):
     def run(*arguments, **more):
-        argv = [str(checker), *(os.fspath(word) for word in arguments)]
+        argv = [checker, *(os.fspath(word) for word in arguments)]
         return box.run(argv, name="check", check=False, **more)
 
     return run

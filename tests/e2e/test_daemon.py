@@ -14,18 +14,6 @@ from support import procs, sources
 from support.sandbox import NOBODY
 
 
-@pytest.fixture
-def src(box):
-    return sources.small(box.dir("src"))
-
-
-@pytest.fixture
-def disk(dirdisk, src):
-    disk = dirdisk(src)
-    yield disk
-    disk.unmount()
-
-
 # ---- start ----
 
 

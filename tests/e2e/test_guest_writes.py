@@ -159,15 +159,16 @@ def test_the_disk_keeps_its_size(box, dirdisk):
     disk.unmount()
 
 
-def test_full_temporary_directory(box, dirdisk, program):
+def disk_over(box, dirdisk, directory, *options):
+    """A disk whose writes are stored in that directory."""
+    env = box.environment(TMPDIR=str(directory))
+    return dirdisk(sources.small(box.dir("src")), None, *options, env=env)
+
+
+def test_full_temporary_directory(box, dirdisk):
     """ENOSPC to the writer; the daemon lives, and what was written stays."""
     tiny = box.tmpfs("tiny", "size=1m")
-    disk = dirdisk(
-        sources.small(box.dir("src")),
-        None,
-        "--overlay-limit=1G",
-        env=box.environment(TMPDIR=str(tiny)),
-    )
+    disk = disk_over(box, dirdisk, tiny, "--overlay-limit=1G")
     start = disk.read(0, 4096)
     written = 0
     with open(disk.image, "r+b", 0) as file:
@@ -265,12 +266,7 @@ def test_generations_share_the_limit(box, dirdisk):
 def test_reserve_of_the_temporary_directory(box, dirdisk):
     """Without the option, 256 MiB of it stay free, whoever takes the rest."""
     room = box.tmpfs("room", "size=272m")
-    disk = dirdisk(
-        sources.small(box.dir("src")),
-        None,
-        "--no-grub",
-        env=box.environment(TMPDIR=str(room)),
-    )
+    disk = disk_over(box, dirdisk, room, "--no-grub")
     (room / "other").write_bytes(b"x" * (8 << 20))
     with open(disk.image, "r+b", 0) as file:
         written = write_pieces(file.fileno(), 0, 4000, 1)
@@ -287,12 +283,7 @@ def test_reserve_of_the_temporary_directory(box, dirdisk):
 def test_temporary_directory_smaller_than_the_reserve(box, dirdisk):
     """Nothing can be written, and the log says what to do."""
     tiny = box.tmpfs("tiny", "size=64m")
-    disk = dirdisk(
-        sources.small(box.dir("src")),
-        None,
-        "--no-grub",
-        env=box.environment(TMPDIR=str(tiny)),
-    )
+    disk = disk_over(box, dirdisk, tiny, "--no-grub")
     start = disk.read(START, PIECE)
     with open(disk.image, "r+b", 0) as file:
         assert write_pieces(file.fileno(), 0, 10, 1) == 0

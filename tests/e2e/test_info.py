@@ -19,18 +19,6 @@ from support.sandbox import NOBODY
 FILES = ["generation", "kernels", "layout", "log", "menu"]
 
 
-@pytest.fixture
-def src(box):
-    return sources.small(box.dir("src"))
-
-
-@pytest.fixture
-def disk(dirdisk, src):
-    disk = dirdisk(src)
-    yield disk
-    disk.unmount()
-
-
 def test_the_directory(disk):
     info = disk.mnt / "info"
     assert sorted(os.listdir(info)) == FILES

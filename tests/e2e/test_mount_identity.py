@@ -14,16 +14,11 @@ import stat
 
 import pytest
 
-from support import judges, procs, sources
+from support import judges, procs
 from support.daemon import NOBODY
 from support.runs import wait_until
 
 MANY = 48
-
-
-@pytest.fixture
-def src(box):
-    return sources.small(box.dir("src"))
 
 
 @pytest.fixture(scope="session")

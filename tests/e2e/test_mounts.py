@@ -105,14 +105,13 @@ def test_entered(box, dirdisk, src):
     disk.unmount()
 
 
-def test_where_nobody_tells(box, dirdisk):
+def test_where_nobody_tells(box, dirdisk, odd_source):
     """A file system that is changed elsewhere is read again at each open."""
     src = sources.small(box.tmpfs("src"))
     (src / "m").mkdir()
     box.mount("-t", "ramfs", "ramfs", src / "m")
     (src / "odd").mkdir()
-    server = box.start([os.environ["ODD_SOURCE"], src / "odd"], name="odd")
-    box.wait_for((src / "odd/0").exists, server)
+    server = odd_source(src / "odd")
     options = ("--no-grub", "--cross-mounts", "--xattrs=none")
     disk = dirdisk(src, None, *options)
     assert "0" in listed(box, disk.image, "odd")
@@ -154,15 +153,6 @@ def test_no_way_round(box, dirdisk, src, checker):
         assert len(said) == 1, (name, done.text)
     box.umount(src / "self")
     disk.unmount()
-
-
-@pytest.fixture(scope="session")
-def checker(work_root):
-    path = work_root / "bin-check" / "dirdisk-check"
-    path.parent.mkdir()
-    shutil.copy(os.environ["DIRDISK_CHECK"], path)
-    path.chmod(0o755)
-    return path
 
 
 def test_checked(box, src, checker):

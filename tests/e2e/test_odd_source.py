@@ -13,10 +13,9 @@ LEAST = -(2**31)
 
 
 @pytest.fixture
-def odd(box):
+def odd(box, odd_source):
     src = box.dir("src")
-    server = box.start([os.environ["ODD_SOURCE"], src], name="odd")
-    box.wait_for((src / "0").exists, server)
+    server = odd_source(src)
     yield src
     subprocess.run(["umount", src], check=True)
     assert server.wait(20) == 0
@@ -35,11 +34,11 @@ def test_times(box, dirdisk, odd):
     assert disk.status() == 0
 
 
-def test_an_attribute_that_is_listed_twice(box, dirdisk, odd):
+def test_an_attribute_that_is_listed_twice(box, dirdisk, odd, checker):
     """The daemon refuses it; the checker says so, and goes on without."""
     done = dirdisk.run("--no-grub", odd, box.dir("mnt"), check=False)
     assert done.returncode == 3
     assert "twice: its extended attributes: one is listed twice" in done.text
-    done = box.run([os.environ["DIRDISK_CHECK"], "--no-grub", odd], check=False)
+    done = box.run([checker, "--no-grub", odd], check=False)
     assert done.text.count("one is listed twice") == 1
     assert done.returncode == 1, done.text

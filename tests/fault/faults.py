@@ -8,7 +8,7 @@ import struct
 
 from support import procs
 
-# inject.c has the same order.
+# calls.h has the same order.
 CALLS = (
     "malloc",
     "calloc",

@@ -11,58 +11,33 @@
  *
  * Calls within the C library itself go past this, but for those of malloc.
  */
-#include <dirent.h>
 #include <dlfcn.h>
-#include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-/* faults.py has the same order. */
-enum call {
-	CALL_MALLOC,
-	CALL_CALLOC,
-	CALL_REALLOC,
-	CALL_OPEN,
-	CALL_OPENAT,
-	CALL_OPENAT2,
-	CALL_READ,
-	CALL_PREAD,
-	CALL_STATX,
-	CALL_GETDENTS64,
-	CALL_MMAP,
-	CALL_INOTIFY_ADD_WATCH,
-	CALL_FCNTL,
-	CALL_PTHREAD_CREATE,
-	CALL_SENDMSG,
-	CALL_RECVMSG,
-	CALL_WRITE,
-	CALL_PWRITE,
-	CALL_FSYNC,
-	CALLS
-};
+/* The next function of that name does it. */
+#define NEXT(type, name, parameters)                                    \
+	static type(*next_##name(void)) parameters                      \
+	{                                                               \
+		static type(*_Atomic next) parameters;                  \
+                                                                        \
+		if (!atomic_load(&next))                                \
+			atomic_store(&next, (type(*) parameters)dlsym(  \
+						    RTLD_NEXT, #name)); \
+		return atomic_load(&next);                              \
+	}
+#define REAL(name)    next_##name()
+#define WRAPPED(name) name
+
+#include "calls.h"
 
 struct control {
-	_Atomic uint32_t call; /* the one to fail */
-	_Atomic uint32_t error;
-	_Atomic int64_t countdown; /* 1: the next; 0: none */
-	_Atomic uint64_t injected;
-	_Atomic uint64_t calls[CALLS];
+	struct fault fault;
 	_Atomic uint64_t pid; /* that the fault was put into */
 	_Atomic uint64_t crashes;
 	char place[4096]; /* of the fault */
@@ -147,20 +122,13 @@ __attribute__((constructor)) static void start(void)
 	control = map;
 }
 
-/* True, and errno is set, if this call is to fail. */
 static bool fails(enum call call)
 {
-	if (!control)
+	if (!control || !fault_fails(&control->fault, call))
 		return false;
-	atomic_fetch_add(&control->calls[call], 1);
-	if (atomic_load(&control->call) != call ||
-	    atomic_load(&control->countdown) <= 0 ||
-	    atomic_fetch_sub(&control->countdown, 1) != 1)
-		return false;
-	atomic_fetch_add(&control->injected, 1);
 	atomic_store(&control->pid, (uint64_t)getpid());
 	write_trace(control->place, sizeof(control->place));
-	errno = (int)atomic_load(&control->error);
+	errno = (int)atomic_load(&control->fault.error);
 	return true;
 }
 
@@ -212,146 +180,36 @@ int posix_memalign(void **ret, size_t align, size_t size)
 	return 0;
 }
 
-/* ---- all others: the next one of that name does it ---- */
-
-/*
- * A function NAME of so many parameters that counts as CALL; on a fault it
- * gives FAILURE, which may use errno.
- */
-#define WRAP(call, type, failure, name, parameters, arguments)          \
-	type name parameters                                            \
-	{                                                               \
-		static type(*_Atomic next) parameters;                  \
-                                                                        \
-		if (!atomic_load(&next))                                \
-			atomic_store(&next, (type(*) parameters)dlsym(  \
-						    RTLD_NEXT, #name)); \
-		if (fails(call))                                        \
-			return failure;                                 \
-		return atomic_load(&next) arguments;                    \
-	}
-
-/* The mode is passed on although there may be none: nobody looks at it then. */
-#define WRAP_OPEN(call, name, parameters, arguments)                      \
-	int name parameters                                               \
-	{                                                                 \
-		static int (*_Atomic next)();                             \
-		va_list args;                                             \
-		mode_t mode;                                              \
-                                                                          \
-		va_start(args, flags);                                    \
-		mode = va_arg(args, mode_t);                              \
-		va_end(args);                                             \
-		if (!atomic_load(&next))                                  \
-			atomic_store(&next,                               \
-				     (int (*)())dlsym(RTLD_NEXT, #name)); \
-		if (fails(call))                                          \
-			return -1;                                        \
-		return atomic_load(&next) arguments;                      \
-	}
+/* ---- other names of the same calls, and what the library does not use ---- */
 
 WRAP_OPEN(CALL_OPEN, open, (const char *path, int flags, ...),
 	  (path, flags, mode))
-WRAP_OPEN(CALL_OPEN, open64, (const char *path, int flags, ...),
-	  (path, flags, mode))
 WRAP_OPEN(CALL_OPENAT, openat, (int dir, const char *path, int flags, ...),
-	  (dir, path, flags, mode))
-WRAP_OPEN(CALL_OPENAT, openat64, (int dir, const char *path, int flags, ...),
 	  (dir, path, flags, mode))
 WRAP(CALL_OPEN, FILE *, NULL, fopen, (const char *path, const char *mode),
      (path, mode))
 WRAP(CALL_OPEN, FILE *, NULL, fopen64, (const char *path, const char *mode),
      (path, mode))
 WRAP(CALL_OPEN, DIR *, NULL, opendir, (const char *path), (path))
-WRAP(CALL_READ, ssize_t, -1, read, (int fd, void *buf, size_t size),
-     (fd, buf, size))
+WRAP_FCNTL(fcntl)
 WRAP(CALL_PREAD, ssize_t, -1, pread,
      (int fd, void *buf, size_t size, off_t offset), (fd, buf, size, offset))
-WRAP(CALL_PREAD, ssize_t, -1, pread64,
-     (int fd, void *buf, size_t size, off_t offset), (fd, buf, size, offset))
-WRAP(CALL_WRITE, ssize_t, -1, write, (int fd, const void *buf, size_t size),
-     (fd, buf, size))
 /* The replies to FUSE's requests. */
 WRAP(CALL_WRITE, ssize_t, -1, writev,
      (int fd, const struct iovec *iov, int count), (fd, iov, count))
 WRAP(CALL_PWRITE, ssize_t, -1, pwrite,
      (int fd, const void *buf, size_t size, off_t offset),
      (fd, buf, size, offset))
-WRAP(CALL_PWRITE, ssize_t, -1, pwrite64,
-     (int fd, const void *buf, size_t size, off_t offset),
-     (fd, buf, size, offset))
 WRAP(CALL_PWRITE, ssize_t, -1, pwritev,
      (int fd, const struct iovec *iov, int n, off_t offset),
      (fd, iov, n, offset))
-WRAP(CALL_PWRITE, ssize_t, -1, pwritev64,
-     (int fd, const struct iovec *iov, int n, off_t offset),
-     (fd, iov, n, offset))
 WRAP(CALL_FSYNC, int, -1, fsync, (int fd), (fd))
-WRAP(CALL_FSYNC, int, -1, fdatasync, (int fd), (fd))
-WRAP(CALL_STATX, int, -1, statx,
-     (int dir, const char *path, int flags, unsigned mask, struct statx *st),
-     (dir, path, flags, mask, st))
 WRAP(CALL_STATX, int, -1, fstat, (int fd, struct stat *st), (fd, st))
-WRAP(CALL_STATX, int, -1, fstat64, (int fd, struct stat64 *st), (fd, st))
-WRAP(CALL_STATX, int, -1, fstatat64,
-     (int dir, const char *path, struct stat64 *st, int flags),
-     (dir, path, st, flags))
 WRAP(CALL_GETDENTS64, struct dirent *, NULL, readdir, (DIR * dir), (dir))
-WRAP(CALL_GETDENTS64, struct dirent64 *, NULL, readdir64, (DIR * dir), (dir))
 WRAP(CALL_MMAP, void *, MAP_FAILED, mmap,
      (void *at, size_t size, int prot, int flags, int fd, off_t offset),
      (at, size, prot, flags, fd, offset))
-WRAP(CALL_MMAP, void *, MAP_FAILED, mmap64,
-     (void *at, size_t size, int prot, int flags, int fd, off_t offset),
-     (at, size, prot, flags, fd, offset))
-WRAP(CALL_INOTIFY_ADD_WATCH, int, -1, inotify_add_watch,
-     (int fd, const char *path, uint32_t mask), (fd, path, mask))
-WRAP(CALL_PTHREAD_CREATE, int, errno, pthread_create,
-     (pthread_t * thread, const pthread_attr_t *attr, void *(*function)(void *),
-      void *context),
-     (thread, attr, function, context))
 WRAP(CALL_SENDMSG, ssize_t, -1, sendmsg,
      (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 WRAP(CALL_RECVMSG, ssize_t, -1, recvmsg,
      (int fd, struct msghdr *message, int flags), (fd, message, flags))
-
-#define WRAP_FCNTL(name)                                                  \
-	int name(int fd, int command, ...)                                \
-	{                                                                 \
-		static int (*_Atomic next)();                             \
-		va_list args;                                             \
-		void *value;                                              \
-                                                                          \
-		va_start(args, command);                                  \
-		value = va_arg(args, void *);                             \
-		va_end(args);                                             \
-		if (!atomic_load(&next))                                  \
-			atomic_store(&next,                               \
-				     (int (*)())dlsym(RTLD_NEXT, #name)); \
-		if (fails(CALL_FCNTL))                                    \
-			return -1;                                        \
-		return atomic_load(&next)(fd, command, value);            \
-	}
-
-WRAP_FCNTL(fcntl)
-WRAP_FCNTL(fcntl64)
-
-/* What newer kernels have and the C library has no name for. */
-long syscall(long number, ...)
-{
-	static long (*_Atomic next)();
-	long a[6];
-	va_list args;
-
-	va_start(args, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	if (!atomic_load(&next))
-		atomic_store(&next, (long (*)())dlsym(RTLD_NEXT, "syscall"));
-	if ((number == SYS_openat2 && fails(CALL_OPENAT2)) ||
-	    (number == SYS_statx && fails(CALL_STATX)) ||
-	    (number == SYS_getdents64 && fails(CALL_GETDENTS64)))
-		return -1;
-	return atomic_load(&next)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}

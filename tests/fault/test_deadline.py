@@ -12,11 +12,6 @@ from support.runs import wait_until
 from support.sandbox import NOBODY
 
 
-@pytest.fixture
-def src(box):
-    return sources.small(box.dir("src"))
-
-
 class Stopped:
     """A start whose worker is stopped when it comes to a file of the host."""
 

@@ -20,7 +20,7 @@ for name in (
 ):
     pytest.register_assert_rewrite(f"support.{name}")
 
-from support import procs, seeds  # noqa: E402
+from support import procs, seeds, sources  # noqa: E402
 from support.daemon import Launcher  # noqa: E402
 from support.guest import Guest  # noqa: E402
 from support.runs import Runs  # noqa: E402
@@ -65,27 +65,33 @@ def work_root():
     return pathlib.Path(os.environ["DIRDISK_TEST_ROOT"])
 
 
-@pytest.fixture(scope="session")
-def program(work_root):
-    """The daemon under test, where an ordinary user can run it too."""
-    built = os.environ.get("DIRDISK")
-    assert built, "DIRDISK must name the program to test"
-    path = work_root / "bin" / "dirdisk"
-    path.parent.mkdir()
+def installed(work_root, name, variable):
+    """A copy of a built program where an ordinary user can run it too."""
+    built = os.environ.get(variable)
+    assert built, f"{variable} must name the {name} to test"
+    path = work_root / "bin" / name
+    path.parent.mkdir(exist_ok=True)
     shutil.copy(built, path)
     path.chmod(0o755)
     return path
+
+
+@pytest.fixture(scope="session")
+def program(work_root):
+    """The daemon under test."""
+    return installed(work_root, "dirdisk", "DIRDISK")
 
 
 @pytest.fixture(scope="session")
 def run_program(work_root, program):
     """dirdisk-run, beside the daemon under test."""
-    built = os.environ.get("DIRDISK_RUN")
-    assert built, "DIRDISK_RUN must name the dirdisk-run to test"
-    path = program.parent / "dirdisk-run"
-    shutil.copy(built, path)
-    path.chmod(0o755)
-    return path
+    return installed(work_root, "dirdisk-run", "DIRDISK_RUN")
+
+
+@pytest.fixture(scope="session")
+def checker(work_root):
+    """dirdisk-check."""
+    return installed(work_root, "dirdisk-check", "DIRDISK_CHECK")
 
 
 @pytest.fixture
@@ -112,9 +118,35 @@ def box(work_root, request):
 
 
 @pytest.fixture
+def odd_source(box):
+    """odd_source(path): mounts what invents odd times there; its server."""
+
+    def mount(path):
+        server = box.start([os.environ["ODD_SOURCE"], path], name="odd")
+        box.wait_for((path / "0").exists, server)
+        return server
+
+    return mount
+
+
+@pytest.fixture
 def dirdisk(box, program):
     """Starts the daemon: dirdisk(src, mnt, *options) or dirdisk.run(...)."""
     return Launcher(box, program)
+
+
+@pytest.fixture
+def src(box):
+    """A small source, for tests that need no other."""
+    return sources.small(box.dir("src"))
+
+
+@pytest.fixture
+def disk(dirdisk, src):
+    """The disk of src, as the options' defaults make it."""
+    disk = dirdisk(src)
+    yield disk
+    disk.unmount()
 
 
 @pytest.fixture(scope="session")

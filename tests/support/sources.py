@@ -157,20 +157,24 @@ def _names(where):
         os.makedirs(os.path.join(os.fsencode(where), b"dirs", name))
 
 
-def _deep(root):
-    """Directories below one another, far beyond what one path can say."""
-    os.mkdir(os.path.join(root, "deep"))
-    fd = os.open(os.path.join(root, "deep"), os.O_RDONLY)
-    for level in range(60):
-        name = f"{level:03}" + "d" * 100
-        os.mkdir(name, dir_fd=fd)
-        below = os.open(name, os.O_RDONLY, dir_fd=fd)
+def descend(root, names, name, data):
+    """A file below directories in one another, however long its path is."""
+    fd = os.open(root, os.O_RDONLY)
+    for directory in names:
+        os.mkdir(directory, dir_fd=fd)
+        below = os.open(directory, os.O_RDONLY, dir_fd=fd)
         os.close(fd)
         fd = below
-    bottom = os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=fd)
-    os.write(bottom, b"far down\n")
-    os.close(bottom)
+    file = os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+    os.write(file, data)
+    os.close(file)
     os.close(fd)
+
+
+def _deep(root):
+    """Directories below one another, far beyond what one path can say."""
+    names = [f"{level:03}" + "d" * 100 for level in range(60)]
+    descend(root, ["deep", *names], "bottom", b"far down\n")
 
 
 def _sparse(where, dice):

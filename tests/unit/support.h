@@ -19,7 +19,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -201,6 +203,23 @@ static inline int run_apart(int (*function)(void *context), void *context)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
+/* In such a function: says what is wrong, and ends it. */
+#define CHECK(condition)                                           \
+	do {                                                       \
+		if (!(condition)) {                                \
+			fprintf(stderr, "line %d: %s\n", __LINE__, \
+				#condition);                       \
+			return 1;                                  \
+		}                                                  \
+	} while (0)
+
+/* From now on the process' mounts are its own, and go with it. */
+static inline bool private_mounts(void)
+{
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
 /* ---- trees ---- */
 
 static const struct tree_attr dir_attr = { .mode = S_IFDIR | 0755 };
@@ -244,15 +263,22 @@ static inline void zero_release(struct content *content)
 
 static struct content zero_content = { zero_pread, zero_release };
 
-static inline builder_id add_file(struct tree_builder *builder,
-				  builder_id parent, const char *name,
-				  uint64_t size)
+static inline builder_id add_content(struct tree_builder *builder,
+				     builder_id parent, const char *name,
+				     struct content *content, uint64_t size)
 {
 	builder_id id;
 
 	assert_ok(tree_builder_add_content(builder, parent, name, &file_attr,
-					   &zero_content, size, &id));
+					   content, size, &id));
 	return id;
+}
+
+static inline builder_id add_file(struct tree_builder *builder,
+				  builder_id parent, const char *name,
+				  uint64_t size)
+{
+	return add_content(builder, parent, name, &zero_content, size);
 }
 
 static inline builder_id add_dir(struct tree_builder *builder,

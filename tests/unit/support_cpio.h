@@ -140,12 +140,9 @@ static inline builder_id add_text(struct tree_builder *b, builder_id parent,
 				  const char *name, const char *text)
 {
 	struct content *content;
-	builder_id id;
 
 	assert_ok(content_new_bytes(&content, text, strlen(text)));
-	assert_ok(tree_builder_add_content(b, parent, name, &file_attr, content,
-					   strlen(text), &id));
-	return id;
+	return add_content(b, parent, name, content, strlen(text));
 }
 
 static inline void add_symlink(struct tree_builder *b, builder_id parent,

@@ -29,11 +29,7 @@ static inline builder_id add_pattern(struct tree_builder *builder,
 				     builder_id parent, const char *name,
 				     uint64_t size)
 {
-	builder_id id;
-
-	assert_ok(tree_builder_add_content(builder, parent, name, &file_attr,
-					   &pattern_content, size, &id));
-	return id;
+	return add_content(builder, parent, name, &pattern_content, size);
 }
 
 /* Files of several sizes, one of them with holes. */

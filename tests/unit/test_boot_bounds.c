@@ -88,6 +88,7 @@ static struct tree *tree_of(struct tree_builder *b)
 struct bytes {
 	struct content content;
 	const uint8_t *bytes;
+	size_t len;
 };
 
 static int shared_pread(struct content *content,
@@ -102,16 +103,24 @@ static void shared_release(struct content *content)
 {
 }
 
-static struct bytes bytes_of(const void *bytes)
+static struct bytes bytes_of(const void *bytes, size_t len)
 {
-	return (struct bytes){ { shared_pread, shared_release }, bytes };
+	return (struct bytes){ { shared_pread, shared_release }, bytes, len };
 }
 
-static void add_shared(struct tree_builder *b, builder_id parent,
-		       const char *name, struct bytes *bytes, uint64_t size)
+__attribute__((format(printf, 4, 5))) static void add_shared(
+	struct tree_builder *b, builder_id parent, struct bytes *bytes,
+	const char *format, ...)
 {
+	char name[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(name, sizeof(name), format, args);
+	va_end(args);
 	assert_int_equal(tree_builder_add_content(b, parent, name, &file_attr,
-						  &bytes->content, size, NULL),
+						  &bytes->content, bytes->len,
+						  NULL),
 			 0);
 }
 
@@ -126,43 +135,38 @@ static void add_text(struct tree_builder *b, builder_id parent,
 			 0);
 }
 
-/* A kernel, and an empty file, that all names may share. */
-struct kit {
-	uint8_t *bytes;
-	size_t len;
+/*
+ * A tree to boot from with the directory kernels/ in it, and a kernel and an
+ * empty file, which all names may share.
+ */
+struct system {
+	struct tree_builder *builder;
+	builder_id kernels;
 	struct bytes kernel;
 	struct bytes empty;
 };
 
-static struct kit kit_new(void)
+static void system_begin(struct system *s)
 {
-	struct kit kit = { .empty = bytes_of("") };
+	size_t len;
+	uint8_t *bytes = kernel_bytes(NULL, 0, &len);
 
-	kit.bytes = kernel_bytes(NULL, 0, &kit.len);
-	kit.kernel = bytes_of(kit.bytes);
-	return kit;
+	s->builder = builder_new();
+	s->kernels = add_dir(s->builder, 0, "kernels");
+	s->kernel = bytes_of(bytes, len);
+	s->empty = bytes_of("", 0);
 }
 
-__attribute__((format(printf, 4, 5))) static void add_kernel(
-	struct tree_builder *b, builder_id dir, struct kit *kit,
-	const char *format, ...)
-{
-	char name[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(name, sizeof(name), format, args);
-	va_end(args);
-	add_shared(b, dir, name, &kit->kernel, kit->len);
-}
-
-static struct boot_kernels *find_in(const struct tree *system)
+/* What there is to boot; ends the system. */
+static struct boot_kernels *system_find(struct system *s)
 {
 	static const struct boot_options options = { 0 };
 	_cleanup_tree_ struct tree *boot = tree_of(builder_new());
+	_cleanup_tree_ struct tree *system = tree_of(s->builder);
 	struct boot_kernels *kernels;
 
 	assert_int_equal(boot_find(&kernels, boot, system, &options, NULL), 0);
+	free((void *)s->kernel.bytes);
 	return kernels;
 }
 
@@ -199,25 +203,18 @@ static size_t menu_size(const struct boot_kernels *kernels)
 
 static void kernels_with_initrds(void **state)
 {
-	struct tree_builder *b = builder_new();
-	builder_id dir = add_dir(b, 0, "kernels");
-	struct kit kit = kit_new();
 	_cleanup_boot_ struct boot_kernels *kernels = NULL;
-	_cleanup_tree_ struct tree *tree = NULL;
+	struct system s;
 	_cleanup_free_ char *table = NULL;
 	const struct boot_entry *entries;
 
+	system_begin(&s);
 	for (unsigned i = 0; i < MANY; i++) {
-		char name[64];
-
-		add_kernel(b, dir, &kit, "vmlinuz-%u", i);
-		snprintf(name, sizeof(name), "initrd.img-%u", i);
-		add_shared(b, dir, name, &kit.empty, 0);
-		snprintf(name, sizeof(name), "unknown-%u", i);
-		add_shared(b, dir, name, &kit.empty, 0);
+		add_shared(s.builder, s.kernels, &s.kernel, "vmlinuz-%u", i);
+		add_shared(s.builder, s.kernels, &s.empty, "initrd.img-%u", i);
+		add_shared(s.builder, s.kernels, &s.empty, "unknown-%u", i);
 	}
-	tree = tree_of(b);
-	kernels = find_in(tree);
+	kernels = system_find(&s);
 	assert_int_equal(boot_entries(kernels, &entries), 1000);
 	assert_string_equal(entries[0].path, "/kernels/vmlinuz-99999");
 	assert_string_equal(entries[999].path, "/kernels/vmlinuz-99000");
@@ -226,49 +223,37 @@ static void kernels_with_initrds(void **state)
 	assert_int_equal(rejected(kernels, "has no kernel's name"), MANY);
 	assert_int_equal(boot_kernels_table(kernels, SIZE_MAX, &table), 0);
 	assert_in_range(menu_size(kernels), 100000, 1 << 20);
-	free(kit.bytes);
 }
 
 /* The longest names there are, which differ at their ends. */
 static void versions_of_many_digits(void **state)
 {
-	struct tree_builder *b = builder_new();
-	builder_id dir = add_dir(b, 0, "kernels");
-	struct kit kit = kit_new();
 	_cleanup_boot_ struct boot_kernels *kernels = NULL;
-	_cleanup_tree_ struct tree *tree = NULL;
+	struct system s;
 	const struct boot_entry *entries;
 
+	system_begin(&s);
 	for (unsigned i = 0; i < MANY / 4; i++)
-		add_kernel(b, dir, &kit, "vmlinuz-1.%0200u.%044u", 7, i);
-	tree = tree_of(b);
-	kernels = find_in(tree);
+		add_shared(s.builder, s.kernels, &s.kernel,
+			   "vmlinuz-1.%0200u.%044u", 7, i);
+	kernels = system_find(&s);
 	boot_entries(kernels, &entries);
 	assert_string_equal(entries[0].version + 239, "00024999");
-	free(kit.bytes);
 }
 
 /* Every kernel of such a directory would go with every initrd. */
-static void directory_of(unsigned n_kernels, unsigned n_initrds,
-			 struct boot_kernels **ret_kernels)
+static struct boot_kernels *directory_of(unsigned n_kernels, unsigned n_initrds)
 {
-	struct tree_builder *b = builder_new();
-	builder_id dir = add_dir(b, add_dir(b, 0, "kernels"), "mine");
-	struct kit kit = kit_new();
-	struct tree *tree;
+	struct system s;
+	builder_id dir;
 
+	system_begin(&s);
+	dir = add_dir(s.builder, s.kernels, "mine");
 	for (unsigned i = 0; i < n_kernels; i++)
-		add_kernel(b, dir, &kit, "vmlinuz-%u.x", i);
-	for (unsigned i = 0; i < n_initrds; i++) {
-		char name[256];
-
-		snprintf(name, sizeof(name), "initrd.%0200u", i);
-		add_shared(b, dir, name, &kit.empty, 0);
-	}
-	tree = tree_of(b);
-	*ret_kernels = find_in(tree);
-	tree_free(tree);
-	free(kit.bytes);
+		add_shared(s.builder, dir, &s.kernel, "vmlinuz-%u.x", i);
+	for (unsigned i = 0; i < n_initrds; i++)
+		add_shared(s.builder, dir, &s.empty, "initrd.%0200u", i);
+	return system_find(&s);
 }
 
 static void initrds_of_all(void **state)
@@ -278,14 +263,14 @@ static void initrds_of_all(void **state)
 	_cleanup_boot_ struct boot_kernels *more = NULL;
 	const struct boot_entry *entries;
 
-	directory_of(3, 100, &few);
+	few = directory_of(3, 100);
 	assert_int_equal(boot_entries(few, &entries), 3);
 	assert_int_equal(entries[0].n_initrds, 100);
-	directory_of(MANY / 5, MANY / 5, &many);
+	many = directory_of(MANY / 5, MANY / 5);
 	assert_int_equal(in_menu(many), 0);
 	assert_int_equal(rejected(many, "more than 100 initrds"), MANY / 5);
 	/* As many as there may be, of too many kernels. */
-	directory_of(MANY / 25, 100, &more);
+	more = directory_of(MANY / 25, 100);
 	assert_in_range(in_menu(more), 10, 100);
 	assert_in_range(menu_size(more), 1000000, (1 << 20) + 4096);
 	assert_true(rejected(more, "of 67108864 at most") > 0);
@@ -299,15 +284,13 @@ static void initrds_of_all(void **state)
 static void links_that_lead_a_long_way(void **state)
 {
 	static const struct tree_attr link = { .mode = S_IFLNK | 0777 };
-	struct tree_builder *b = builder_new();
-	builder_id dir = add_dir(b, 0, "kernels");
-	struct kit kit = kit_new();
 	_cleanup_boot_ struct boot_kernels *kernels = NULL;
-	_cleanup_tree_ struct tree *tree = NULL;
+	struct system s;
 	char target[4000] = "";
 
-	add_dir(b, dir, "d");
-	add_kernel(b, dir, &kit, "vmlinuz");
+	system_begin(&s);
+	add_dir(s.builder, s.kernels, "d");
+	add_shared(s.builder, s.kernels, &s.kernel, "vmlinuz");
 	for (unsigned i = 0; i < 6; i++) {
 		char name[16];
 		size_t len = 0;
@@ -316,8 +299,8 @@ static void links_that_lead_a_long_way(void **state)
 			len += (size_t)sprintf(target + len, "d/../");
 		sprintf(target + len, i ? "link%u" : "vmlinuz", i - 1);
 		snprintf(name, sizeof(name), "link%u", i);
-		assert_int_equal(tree_builder_add_symlink(b, dir, name, &link,
-							  target,
+		assert_int_equal(tree_builder_add_symlink(s.builder, s.kernels,
+							  name, &link, target,
 							  strlen(target), NULL),
 				 0);
 	}
@@ -325,15 +308,14 @@ static void links_that_lead_a_long_way(void **state)
 		char name[32];
 
 		snprintf(name, sizeof(name), "vmlinuz-%u", i);
-		assert_int_equal(tree_builder_add_symlink(b, dir, name, &link,
-							  "link5", 5, NULL),
+		assert_int_equal(tree_builder_add_symlink(s.builder, s.kernels,
+							  name, &link, "link5",
+							  5, NULL),
 				 0);
 	}
-	tree = tree_of(b);
-	kernels = find_in(tree);
+	kernels = system_find(&s);
 	assert_int_equal(in_menu(kernels), 1);
 	assert_int_equal(rejected(kernels, "leads to no file"), MANY / 2);
-	free(kit.bytes);
 }
 
 /* ---- entries ---- */
@@ -346,33 +328,30 @@ static builder_id add_entries(struct tree_builder *b)
 /* One for each kernel, all of one title and version. */
 static void entries_of_many_kernels(void **state)
 {
-	struct tree_builder *b = builder_new();
-	builder_id dir = add_dir(b, 0, "kernels");
-	builder_id entries_dir = add_entries(b);
-	struct kit kit = kit_new();
 	_cleanup_boot_ struct boot_kernels *kernels = NULL;
-	_cleanup_tree_ struct tree *tree = NULL;
+	struct system s;
+	builder_id entries_dir;
 	const struct boot_entry *entries;
 
+	system_begin(&s);
+	entries_dir = add_entries(s.builder);
 	for (unsigned i = 0; i < MANY * 6 / 10; i++) {
 		char text[128], name[32];
 
-		add_kernel(b, dir, &kit, "vmlinuz-%u", i);
+		add_shared(s.builder, s.kernels, &s.kernel, "vmlinuz-%u", i);
 		snprintf(text, sizeof(text),
 			 "title same\nversion 1\nlinux /kernels/vmlinuz-%u\n",
 			 i);
 		snprintf(name, sizeof(name), "%u.conf", i);
-		add_text(b, entries_dir, name, text);
+		add_text(s.builder, entries_dir, name, text);
 	}
-	tree = tree_of(b);
-	kernels = find_in(tree);
+	kernels = system_find(&s);
 	assert_int_equal(boot_entries(kernels, &entries), 1000);
 	assert_string_equal(entries[0].bls, "/loader/entries/0.conf");
 	assert_string_equal(entries[0].title, "same");
 	assert_int_equal(rejected(kernels, "no room in the menu") +
 				 rejected(kernels, "too much to boot"),
 			 MANY * 6 / 10 - 1000);
-	free(kit.bytes);
 }
 
 /* Text of `size` bytes that repeats a line. */
@@ -397,30 +376,23 @@ static void entries_of_many_options(void **state)
 	static const char first[] = "linux /kernels/vmlinuz\n";
 	_cleanup_free_ char *large = repeated(first, "options a\n", 1 << 20);
 	_cleanup_free_ char *most = repeated(first, "options a\n", 65536);
-	struct bytes larges = bytes_of(large);
-	struct bytes mosts = bytes_of(most);
-	struct tree_builder *b = builder_new();
-	builder_id dir = add_dir(b, 0, "kernels");
-	builder_id entries_dir = add_entries(b);
-	struct kit kit = kit_new();
+	struct bytes larges = bytes_of(large, 1 << 20);
+	struct bytes mosts = bytes_of(most, 65536);
 	_cleanup_boot_ struct boot_kernels *kernels = NULL;
-	_cleanup_tree_ struct tree *tree = NULL;
+	struct system s;
+	builder_id entries_dir;
 
-	add_kernel(b, dir, &kit, "vmlinuz");
+	system_begin(&s);
+	entries_dir = add_entries(s.builder);
+	add_shared(s.builder, s.kernels, &s.kernel, "vmlinuz");
 	for (unsigned i = 0; i < 500; i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "large-%u.conf", i);
-		add_shared(b, entries_dir, name, &larges, 1 << 20);
-		snprintf(name, sizeof(name), "most-%u.conf", i);
-		add_shared(b, entries_dir, name, &mosts, 65536);
+		add_shared(s.builder, entries_dir, &larges, "large-%u.conf", i);
+		add_shared(s.builder, entries_dir, &mosts, "most-%u.conf", i);
 	}
-	tree = tree_of(b);
-	kernels = find_in(tree);
+	kernels = system_find(&s);
 	assert_int_equal(rejected(kernels, "1048576 bytes: 65536 at most"),
 			 500);
 	assert_int_equal(rejected(kernels, "this kernel takes 2047"), 500);
-	free(kit.bytes);
 }
 
 static void entries_of_long_values(void **state)
@@ -435,18 +407,17 @@ static void entries_of_long_values(void **state)
 		{ "machine-id", 255, "255 bytes" },
 		{ "title", 4095, "4095 bytes" },
 	};
-	struct tree_builder *b = builder_new();
-	builder_id dir = add_dir(b, 0, "kernels");
-	builder_id entries_dir = add_entries(b);
-	struct kit kit = kit_new();
 	_cleanup_boot_ struct boot_kernels *kernels = NULL;
-	_cleanup_tree_ struct tree *tree = NULL;
+	struct system s;
+	builder_id entries_dir;
 	char text[9000];
 	_cleanup_free_ char *initrds = NULL;
 	size_t len;
 
-	add_kernel(b, dir, &kit, "vmlinuz");
-	add_shared(b, dir, "i", &kit.empty, 0);
+	system_begin(&s);
+	entries_dir = add_entries(s.builder);
+	add_shared(s.builder, s.kernels, &s.kernel, "vmlinuz");
+	add_shared(s.builder, s.kernels, &s.empty, "i");
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		for (size_t more = 0; more < 2; more++) {
 			char name[32];
@@ -455,23 +426,21 @@ static void entries_of_long_values(void **state)
 			snprintf(text, sizeof(text),
 				 "linux /kernels/vmlinuz\n%s %0*d\n",
 				 keys[i].key, (int)(keys[i].most + more), 0);
-			add_text(b, entries_dir, name, text);
+			add_text(s.builder, entries_dir, name, text);
 		}
 	len = (size_t)sprintf(text, "linux /kernels/vmlinuz\n");
 	for (unsigned i = 0; i < 100; i++)
 		len += (size_t)sprintf(text + len, "initrd /kernels/i\n");
-	add_text(b, entries_dir, "0-initrd.conf", text);
+	add_text(s.builder, entries_dir, "0-initrd.conf", text);
 	sprintf(text + len, "initrd /kernels/i\n");
-	add_text(b, entries_dir, "1-initrd.conf", text);
+	add_text(s.builder, entries_dir, "1-initrd.conf", text);
 	initrds = repeated("linux /kernels/vmlinuz\n", "initrd /a\n", 65536);
-	add_text(b, entries_dir, "1-more.conf", initrds);
-	tree = tree_of(b);
-	kernels = find_in(tree);
+	add_text(s.builder, entries_dir, "1-more.conf", initrds);
+	kernels = system_find(&s);
 	assert_int_equal(in_menu(kernels), 5);
 	assert_int_equal(rejected(kernels, "255 bytes"), 3);
 	assert_int_equal(rejected(kernels, "4095 bytes"), 1);
 	assert_int_equal(rejected(kernels, "100 lines \"initrd\""), 2);
-	free(kit.bytes);
 }
 
 /* ---- archives ---- */
@@ -503,7 +472,7 @@ static void archive_of_many_names(void **state)
 {
 	struct tree_builder *b = builder_new();
 	builder_id dir = add_dir(b, 0, "d");
-	struct bytes bytes = bytes_of("x");
+	struct bytes bytes = bytes_of("x", 1);
 	_cleanup_tree_ struct tree *tree = NULL;
 	_cleanup_cpio_ struct cpio *cpio = NULL;
 	builder_id file;
@@ -534,11 +503,11 @@ static int read_list(const char *text, size_t size, struct devices *devices,
 		     struct diag *diag)
 {
 	struct tree_builder *b = builder_new();
-	struct bytes bytes = bytes_of(text);
+	struct bytes bytes = bytes_of(text, size);
 	struct tree *tree;
 	int r;
 
-	add_shared(b, 0, "devices", &bytes, size);
+	add_shared(b, 0, &bytes, "devices");
 	tree = tree_of(b);
 	r = devices_read(devices, tree, tree_find(tree, "devices"), diag);
 	tree_free(tree);

@@ -199,8 +199,7 @@ static void as_the_content_of_a_file(void **state)
 	char buf[300];
 
 	assert_ok(cpio_content(cpio, &content));
-	assert_ok(tree_builder_add_content(b, 0, "initrd", &file_attr, content,
-					   cpio_size(cpio), NULL));
+	add_content(b, 0, "initrd", content, cpio_size(cpio));
 	outer = builder_tree(b);
 	assert_ok(tree_read(outer, must_find(outer, "initrd"), buf, sizeof(buf),
 			    99, NULL));
@@ -257,8 +256,7 @@ static void a_host_file_that_changed(void **state)
 	cpio = must_make(tree, "d", CPIO_AS_IS);
 	assert_int_equal(cpio_size(cpio), 512);
 	assert_ok(cpio_content(cpio, &content));
-	assert_ok(tree_builder_add_content(b, 0, "x", &file_attr, content, 512,
-					   NULL));
+	add_content(b, 0, "x", content, 512);
 	outer = builder_tree(b);
 	assert_ok(tree_read(outer, must_find(outer, "x"), buf, 512, 0, &diag));
 	assert_memory_equal(buf + 112 + 116, "0123456789", 10);

@@ -251,8 +251,7 @@ static void content_that_fails(void **state)
 	assert_int_equal(tree_find(trees[0], "broken"), TREE_NONE);
 	assert_ok(tree_builder_mkdirs(b, 0, "lost+found", &dir_attr,
 				      &(builder_id){ 0 }));
-	assert_ok(tree_builder_add_content(b, 0, "broken", &file_attr, &broken,
-					   10, NULL));
+	add_content(b, 0, "broken", &broken, 10);
 	trees[1] = builder_tree(b);
 	assert_ok(image_build_trees(&options, trees, &image, NULL));
 	at = find_on_disk(image, 2, must_find(image_tree(image, 1), "broken"),

@@ -3,174 +3,164 @@
  * What a guest writes, against a plain array of bytes: any reads and writes in
  * any order, the map of data and holes, and what is left behind: nothing.
  */
-#include "support_image.h"
-
-#include "imgcore/overlay.h"
-
-DEFINE_CLEANUP(struct overlay, overlay_free)
-#define _cleanup_overlay_ _cleanup_(overlay_freep)
-
-#define BLOCK  4096u
-#define MIB(n) (UINT64_C(n) << 20)
+#include "support_overlay.h"
 
 static uint64_t seed;
 
-/* A disk, its overlay, and what must be read from them. */
-struct disk {
-	struct image *image;
-	struct overlay *overlay;
+/* A disk, and what must be read from it. */
+struct model {
+	struct disk disk;
 	uint64_t size;
 	uint8_t *bytes;
 	bool *written; /* by block */
 	bool *data; /* of the image, by sector */
 };
 
-static void disk_release(struct disk *d)
+static void model_release(struct model *m)
 {
-	overlay_free(d->overlay);
-	image_free(d->image);
-	free(d->bytes);
-	free(d->written);
-	free(d->data);
+	disk_release(&m->disk);
+	free(m->bytes);
+	free(m->written);
+	free(m->data);
 }
 
-#define _cleanup_disk_ _cleanup_(disk_release)
+#define _cleanup_model_ _cleanup_(model_release)
 
-static void disk_init(struct disk *d, uint64_t size, int tmp_fd)
+static void model_init(struct model *m, uint64_t size, int tmp_fd)
 {
 	struct image_region r;
 
-	*d = (struct disk){ .image = image_of(size), .size = size };
-	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd, NULL));
-	d->bytes = malloc(size);
-	d->written = calloc(size / BLOCK + 1, sizeof(bool));
-	d->data = calloc(size / 512, sizeof(bool));
-	assert_ok(image_pread(d->image, d->bytes, size, 0, NULL));
+	*m = (struct model){ .size = size };
+	disk_init(&m->disk, size, tmp_fd, NULL);
+	m->bytes = malloc(size);
+	m->written = calloc(size / BLOCK + 1, sizeof(bool));
+	m->data = calloc(size / 512, sizeof(bool));
+	assert_ok(image_pread(m->disk.image, m->bytes, size, 0, NULL));
 	for (uint64_t at = 0; at < size; at = r.end) {
-		image_region_at(d->image, at, &r);
+		image_region_at(m->disk.image, at, &r);
 		for (uint64_t s = r.start / 512; s < r.end / 512; s++)
-			d->data[s] = r.kind != IMAGE_ZERO;
+			m->data[s] = r.kind != IMAGE_ZERO;
 	}
 }
 
-static void disk_write(struct disk *d, uint64_t offset, const void *buf,
-		       size_t len)
+static void model_write(struct model *m, uint64_t offset, const void *buf,
+			size_t len)
 {
-	assert_ok(overlay_pwrite(d->overlay, buf, len, offset, NULL));
+	assert_ok(overlay_pwrite(m->disk.overlay, buf, len, offset, NULL));
 	if (len == 0)
 		return;
-	memcpy(d->bytes + offset, buf, len);
+	memcpy(m->bytes + offset, buf, len);
 	for (uint64_t b = offset / BLOCK; b < div_up(offset + len, BLOCK); b++)
-		d->written[b] = true;
+		m->written[b] = true;
 }
 
-static void check_read(const struct disk *d, uint64_t offset, size_t len)
+static void check_read(const struct model *m, uint64_t offset, size_t len)
 {
 	_cleanup_free_ uint8_t *buf = malloc(len + 1);
 
 	buf[len] = 0xa5;
-	assert_ok(overlay_pread(d->overlay, buf, len, offset, NULL));
-	assert_memory_equal(buf, d->bytes + offset, len);
+	assert_ok(overlay_pread(m->disk.overlay, buf, len, offset, NULL));
+	assert_memory_equal(buf, m->bytes + offset, len);
 	assert_int_equal(buf[len], 0xa5);
 }
 
 /* ---- a random guest ---- */
 
 /* Sectors, blocks, and what no disk would be asked for. */
-static void random_range(const struct disk *d, uint64_t most, uint64_t *offset,
+static void random_range(const struct model *m, uint64_t most, uint64_t *offset,
 			 size_t *len)
 {
 	static const uint32_t units[] = { 1, 512, BLOCK };
 	uint32_t unit = units[random_below(&seed, ARRAY_SIZE(units))];
 	uint64_t limit = random_below(&seed, 3) ? most : BLOCK;
 
-	*offset = random_below(&seed, d->size) / unit * unit;
+	*offset = random_below(&seed, m->size) / unit * unit;
 	/* The end is where disks are odd. */
 	if (random_below(&seed, 8) == 0)
-		*offset = d->size -
-			  min_u64(d->size, random_below(&seed, 3 * BLOCK));
+		*offset = m->size -
+			  min_u64(m->size, random_below(&seed, 3 * BLOCK));
 	*len = round_up(random_below(&seed, limit), unit);
-	*len = min_u64(*len, d->size - *offset);
+	*len = min_u64(*len, m->size - *offset);
 }
 
-static void random_write(struct disk *d, uint64_t most)
+static void random_write(struct model *m, uint64_t most)
 {
 	uint64_t offset;
 	size_t len;
 	_cleanup_free_ uint8_t *buf = NULL;
 
-	random_range(d, most, &offset, &len);
+	random_range(m, most, &offset, &len);
 	buf = malloc(len + 1);
 	for (size_t i = 0; i < len; i++)
 		buf[i] = (uint8_t)random_next(&seed);
-	disk_write(d, offset, buf, len);
+	model_write(m, offset, buf, len);
 }
 
-static bool is_data(const struct disk *d, uint64_t offset)
+static bool is_data(const struct model *m, uint64_t offset)
 {
-	return d->written[offset / BLOCK] || d->data[offset / 512];
+	return m->written[offset / BLOCK] || m->data[offset / 512];
 }
 
-static uint64_t naive_next(const struct disk *d, uint64_t offset, bool data)
+static uint64_t naive_next(const struct model *m, uint64_t offset, bool data)
 {
-	while (offset < d->size && is_data(d, offset) != data)
+	while (offset < m->size && is_data(m, offset) != data)
 		offset = offset / 512 * 512 + 512;
-	return min_u64(offset, d->size);
+	return min_u64(offset, m->size);
 }
 
-static void check_map(const struct disk *d)
+static void check_map(const struct model *m)
 {
 	uint64_t written = 0;
-	struct overlay *o = d->overlay;
+	struct overlay *o = m->disk.overlay;
 
-	for (uint64_t b = 0; b < div_up(d->size, BLOCK); b++)
-		written += d->written[b];
+	for (uint64_t b = 0; b < div_up(m->size, BLOCK); b++)
+		written += m->written[b];
 	assert_int_equal(overlay_data_size(o), written * BLOCK);
 	for (int i = 0; i < 40; i++) {
-		uint64_t at = random_below(&seed, d->size);
+		uint64_t at = random_below(&seed, m->size);
 
 		assert_int_equal(overlay_next_data(o, at),
-				 naive_next(d, at, true));
+				 naive_next(m, at, true));
 		assert_int_equal(overlay_next_hole(o, at),
-				 naive_next(d, at, false));
+				 naive_next(m, at, false));
 	}
-	for (uint64_t at = 0; at < d->size;) {
+	for (uint64_t at = 0; at < m->size;) {
 		uint64_t hole = overlay_next_hole(o, at);
 
-		assert_int_equal(hole, naive_next(d, at, false));
+		assert_int_equal(hole, naive_next(m, at, false));
 		at = overlay_next_data(o, hole);
-		assert_int_equal(at, naive_next(d, hole, true));
+		assert_int_equal(at, naive_next(m, hole, true));
 	}
-	assert_int_equal(overlay_next_data(o, d->size), d->size);
-	assert_int_equal(overlay_next_hole(o, d->size), d->size);
-	assert_int_equal(overlay_next_data(o, UINT64_MAX), d->size);
-	assert_int_equal(overlay_next_hole(o, UINT64_MAX), d->size);
+	assert_int_equal(overlay_next_data(o, m->size), m->size);
+	assert_int_equal(overlay_next_hole(o, m->size), m->size);
+	assert_int_equal(overlay_next_data(o, UINT64_MAX), m->size);
+	assert_int_equal(overlay_next_hole(o, UINT64_MAX), m->size);
 }
 
 static void random_guest(const struct temp *t, uint64_t size, int steps)
 {
-	_cleanup_disk_ struct disk d;
+	_cleanup_model_ struct model m;
 
-	disk_init(&d, size, t->fd);
-	check_map(&d);
-	check_read(&d, 0, size);
+	model_init(&m, size, t->fd);
+	check_map(&m);
+	check_read(&m, 0, size);
 	for (int i = 0; i < steps; i++) {
 		uint64_t offset;
 		size_t len;
 
 		if (random_below(&seed, 2)) {
-			random_write(&d, 20000);
+			random_write(&m, 20000);
 		} else {
-			random_range(&d, 100000, &offset, &len);
-			check_read(&d, offset, len);
+			random_range(&m, 100000, &offset, &len);
+			check_read(&m, offset, len);
 		}
 		if (i % 50 == 0)
-			check_map(&d);
+			check_map(&m);
 		if (i % 100 == 0)
-			assert_ok(overlay_flush(d.overlay, NULL));
+			assert_ok(overlay_flush(m.disk.overlay, NULL));
 	}
-	check_map(&d);
-	check_read(&d, 0, size);
+	check_map(&m);
+	check_read(&m, 0, size);
 }
 
 static void random_guests(void **state)
@@ -195,16 +185,16 @@ static void random_guest_of_a_large_disk(void **state)
 static void from_page_to_page(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_disk_ struct disk d;
+	_cleanup_model_ struct model m;
 
-	disk_init(&d, MIB(300), t->fd);
-	disk_write(&d, MIB(128), "next", 4);
-	assert_int_equal(overlay_next_data(d.overlay, MIB(60)), MIB(128));
-	check_map(&d);
-	check_read(&d, MIB(127), MIB(2));
-	disk_write(&d, MIB(128) - 4096, "last", 4);
-	check_map(&d);
-	check_read(&d, MIB(127), MIB(2));
+	model_init(&m, MIB(300), t->fd);
+	model_write(&m, MIB(128), "next", 4);
+	assert_int_equal(overlay_next_data(m.disk.overlay, MIB(60)), MIB(128));
+	check_map(&m);
+	check_read(&m, MIB(127), MIB(2));
+	model_write(&m, MIB(128) - 4096, "last", 4);
+	check_map(&m);
+	check_read(&m, MIB(127), MIB(2));
 }
 
 /* ---- edges ---- */
@@ -212,51 +202,51 @@ static void from_page_to_page(void **state)
 static void bounds(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_disk_ struct disk d;
+	_cleanup_model_ struct model m;
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 	uint8_t buf[BLOCK] = { 1 };
 
-	disk_init(&d, MIB(6) + 512, t->fd);
+	model_init(&m, MIB(6) + 512, t->fd);
 	for (int written = 0; written < 2; written++) {
-		struct overlay *o = d.overlay;
+		struct overlay *o = m.disk.overlay;
 
-		assert_int_equal(overlay_pread(o, buf, 1, d.size, &diag),
+		assert_int_equal(overlay_pread(o, buf, 1, m.size, &diag),
 				 -EINVAL);
-		assert_int_equal(overlay_pread(o, buf, 513, d.size - 512, NULL),
+		assert_int_equal(overlay_pread(o, buf, 513, m.size - 512, NULL),
 				 -EINVAL);
 		assert_int_equal(overlay_pread(o, buf, 2, UINT64_MAX, NULL),
 				 -EINVAL);
 		assert_int_equal(overlay_pread(o, buf, SIZE_MAX, 1, NULL),
 				 -EINVAL);
-		assert_ok(overlay_pread(o, buf, 0, d.size, NULL));
-		assert_int_equal(overlay_pwrite(o, buf, 1, d.size, &diag),
+		assert_ok(overlay_pread(o, buf, 0, m.size, NULL));
+		assert_int_equal(overlay_pwrite(o, buf, 1, m.size, &diag),
 				 -ENOSPC);
 		assert_contains(diag.reason, "end");
 		assert_int_equal(
-			overlay_pwrite(o, buf, 513, d.size - 512, NULL),
+			overlay_pwrite(o, buf, 513, m.size - 512, NULL),
 			-ENOSPC);
 		assert_int_equal(overlay_pwrite(o, buf, 2, UINT64_MAX, NULL),
 				 -ENOSPC);
 		assert_int_equal(overlay_pwrite(o, buf, SIZE_MAX, 1, NULL),
 				 -ENOSPC);
-		disk_write(&d, d.size - 1, "!", 1);
+		model_write(&m, m.size - 1, "!", 1);
 	}
-	check_read(&d, d.size - 5000, 5000);
-	check_map(&d);
+	check_read(&m, m.size - 5000, 5000);
+	check_map(&m);
 }
 
 /* A write of nothing at the end is none. */
 static void nothing_is_written_of_nothing(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_disk_ struct disk d;
+	_cleanup_model_ struct model m;
 
-	disk_init(&d, MIB(6), t->fd);
-	assert_ok(overlay_pwrite(d.overlay, "", 0, 5, NULL));
-	assert_ok(overlay_pwrite(d.overlay, "", 0, d.size, NULL));
-	assert_ok(overlay_flush(d.overlay, NULL));
-	assert_int_equal(overlay_data_size(d.overlay), 0);
-	check_map(&d);
+	model_init(&m, MIB(6), t->fd);
+	assert_ok(overlay_pwrite(m.disk.overlay, "", 0, 5, NULL));
+	assert_ok(overlay_pwrite(m.disk.overlay, "", 0, m.size, NULL));
+	assert_ok(overlay_flush(m.disk.overlay, NULL));
+	assert_int_equal(overlay_data_size(m.disk.overlay), 0);
+	check_map(&m);
 }
 
 /* ---- what is left ---- */
@@ -276,20 +266,20 @@ static int count_entries(const char *path)
 static void nothing_is_left(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_disk_ struct disk d = { 0 };
+	_cleanup_model_ struct model m;
 	int before = count_entries("/proc/self/fd");
 
-	disk_init(&d, MIB(6), t->fd);
-	check_read(&d, 0, d.size);
-	assert_ok(overlay_flush(d.overlay, NULL));
+	model_init(&m, MIB(6), t->fd);
+	check_read(&m, 0, m.size);
+	assert_ok(overlay_flush(m.disk.overlay, NULL));
 	/* Its copy of the directory's descriptor, and no file yet. */
 	assert_int_equal(count_entries("/proc/self/fd"), before + 1);
 	assert_int_equal(count_entries(t->path), 0);
-	disk_write(&d, 100, "hello", 5);
+	model_write(&m, 100, "hello", 5);
 	assert_int_equal(count_entries("/proc/self/fd"), before + 2);
 	assert_int_equal(count_entries(t->path), 0);
-	overlay_free(d.overlay);
-	d.overlay = NULL;
+	overlay_free(m.disk.overlay);
+	m.disk.overlay = NULL;
 	overlay_free(NULL);
 	assert_int_equal(count_entries("/proc/self/fd"), before);
 	assert_int_equal(count_entries(t->path), 0);
@@ -299,15 +289,15 @@ static void nothing_is_left(void **state)
 static void two_overlays(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_disk_ struct disk d;
+	_cleanup_model_ struct model m;
 	_cleanup_overlay_ struct overlay *other = NULL;
 	uint8_t buf[16];
 
-	disk_init(&d, MIB(6), t->fd);
-	assert_ok(overlay_new(&other, d.image, t->fd, NULL));
+	model_init(&m, MIB(6), t->fd);
+	assert_ok(overlay_new(&other, m.disk.image, t->fd, NULL));
 	assert_ok(overlay_pwrite(other, "other", 5, 4096, NULL));
-	check_read(&d, 0, d.size);
-	disk_write(&d, 4096, "first", 5);
+	check_read(&m, 0, m.size);
+	model_write(&m, 4096, "first", 5);
 	assert_ok(overlay_pread(other, buf, 5, 4096, NULL));
 	assert_memory_equal(buf, "other", 5);
 }
@@ -316,16 +306,16 @@ static void directory_that_takes_no_file(void **state)
 {
 	_cleanup_close_ int fd = open("/proc", O_RDONLY | O_DIRECTORY);
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
-	_cleanup_disk_ struct disk d;
+	_cleanup_model_ struct model m;
 	struct overlay *none = NULL;
 
-	disk_init(&d, MIB(6), fd);
-	assert_true(overlay_pwrite(d.overlay, "x", 1, 0, &diag) < 0);
+	model_init(&m, MIB(6), fd);
+	assert_true(overlay_pwrite(m.disk.overlay, "x", 1, 0, &diag) < 0);
 	assert_string_equal(diag.path, "TMPDIR");
-	assert_int_equal(overlay_data_size(d.overlay), 0);
-	check_read(&d, 0, d.size);
-	assert_ok(overlay_flush(d.overlay, NULL));
-	assert_int_equal(overlay_new(&none, d.image, -1, NULL), -EBADF);
+	assert_int_equal(overlay_data_size(m.disk.overlay), 0);
+	check_read(&m, 0, m.size);
+	assert_ok(overlay_flush(m.disk.overlay, NULL));
+	assert_int_equal(overlay_new(&none, m.disk.image, -1, NULL), -EBADF);
 	assert_null(none);
 }
 

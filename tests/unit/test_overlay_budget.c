@@ -1,50 +1,41 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How much all overlays of a process may store. */
-#include "support_image.h"
+#include "support_overlay.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/statvfs.h>
 
-#include "imgcore/overlay.h"
 #include "imgcore/overlay_budget.h"
 
-DEFINE_CLEANUP(struct overlay, overlay_free)
 DEFINE_CLEANUP(struct overlay_budget, overlay_budget_free)
-#define _cleanup_overlay_ _cleanup_(overlay_freep)
-#define _cleanup_budget_  _cleanup_(overlay_budget_freep)
-
-#define BLOCK  4096u
-#define MIB(n) (UINT64_C(n) << 20)
+#define _cleanup_budget_ _cleanup_(overlay_budget_freep)
 
 static const uint8_t block[BLOCK] = { 'b' };
 
 /* What a block is that nobody could write. */
-static void assert_unwritten(const struct image *image, struct overlay *overlay,
-			     uint64_t at)
+static void assert_unwritten(const struct disk *d, uint64_t at)
 {
 	uint8_t buf[BLOCK], base[BLOCK];
 
-	assert_ok(overlay_pread(overlay, buf, BLOCK, at, NULL));
-	assert_ok(image_pread(image, base, BLOCK, at, NULL));
+	assert_ok(overlay_pread(d->overlay, buf, BLOCK, at, NULL));
+	assert_ok(image_pread(d->image, base, BLOCK, at, NULL));
 	assert_memory_equal(buf, base, BLOCK);
 }
 
 static void overlays_share_it(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_image_ struct image *image = image_of(MIB(8));
 	_cleanup_budget_ struct overlay_budget *budget = NULL;
-	_cleanup_overlay_ struct overlay *one = NULL;
-	struct overlay *two;
+	_cleanup_disk_ struct disk first, second;
+	struct overlay *one, *two;
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 	_cleanup_free_ uint8_t *many = calloc(20, BLOCK);
 
 	/* Ten blocks, and what is none. */
 	assert_ok(overlay_budget_new(&budget, t->fd, 10 * BLOCK + 4095));
-	assert_ok(overlay_new(&one, image, t->fd, budget));
-	assert_ok(overlay_new(&two, image, t->fd, budget));
+	disk_init(&first, MIB(8), t->fd, budget);
+	disk_init(&second, MIB(8), t->fd, budget);
+	one = first.overlay;
+	two = second.overlay;
 	assert_ok(overlay_pwrite(one, many, 6 * BLOCK, MIB(1), NULL));
 	assert_ok(overlay_pwrite(two, "x", 1, MIB(1) + 5, NULL));
 	/* All of a write, or nothing of it: four are too many, three are not.
@@ -54,10 +45,10 @@ static void overlays_share_it(void **state)
 	assert_string_equal(diag.path, "--overlay-limit");
 	assert_int_equal(overlay_data_size(two), BLOCK);
 	for (unsigned i = 0; i < 4; i++)
-		assert_unwritten(image, two, MIB(2) + i * BLOCK);
+		assert_unwritten(&second, MIB(2) + i * BLOCK);
 	assert_ok(overlay_pwrite(two, many, 2 * BLOCK, MIB(2) + 512, NULL));
 	assert_int_equal(overlay_pwrite(one, "x", 1, 0, NULL), -ENOSPC);
-	assert_unwritten(image, one, 0);
+	assert_unwritten(&first, 0);
 	/* What is stored already costs nothing. */
 	assert_ok(overlay_pwrite(one, many, 6 * BLOCK, MIB(1), NULL));
 	assert_ok(overlay_pwrite(one, "x", 1, MIB(1) + 77, NULL));
@@ -65,6 +56,7 @@ static void overlays_share_it(void **state)
 			 -ENOSPC);
 	/* An overlay gives back what it had. */
 	overlay_free(two);
+	second.overlay = NULL;
 	assert_ok(overlay_pwrite(one, many, 4 * BLOCK, MIB(3), NULL));
 	assert_int_equal(overlay_pwrite(one, "x", 1, 0, NULL), -ENOSPC);
 	assert_true(overlay_budget_report(budget));
@@ -74,79 +66,59 @@ static void overlays_share_it(void **state)
 static void nothing_at_all(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_image_ struct image *image = image_of(MIB(8));
 	_cleanup_budget_ struct overlay_budget *budget = NULL;
-	_cleanup_overlay_ struct overlay *o = NULL;
+	struct overlay_budget *none = NULL;
+	_cleanup_disk_ struct disk d;
 
 	assert_ok(overlay_budget_new(&budget, t->fd, 0));
-	assert_ok(overlay_new(&o, image, t->fd, budget));
-	assert_int_equal(overlay_pwrite(o, block, BLOCK, 0, NULL), -ENOSPC);
-	assert_unwritten(image, o, 0);
-	overlay_free(o);
-	o = NULL;
-	overlay_budget_free(budget);
-	budget = NULL;
-	assert_int_equal(overlay_budget_new(&budget, -1, 0), -EBADF);
-	assert_null(budget);
+	disk_init(&d, MIB(8), t->fd, budget);
+	assert_int_equal(overlay_pwrite(d.overlay, block, BLOCK, 0, NULL),
+			 -ENOSPC);
+	assert_unwritten(&d, 0);
+	assert_int_equal(overlay_budget_new(&none, -1, 0), -EBADF);
+	assert_null(none);
 }
 
 /* Threads of two overlays together have what there is, and no more. */
-struct writer {
-	struct overlay *overlay;
-	unsigned number;
-	unsigned written;
-};
-
 static void *write_all(void *context)
 {
-	struct writer *w = context;
+	struct worker *w = context;
+	unsigned *written = w->context;
 
 	for (unsigned i = 0; i < 200; i++)
-		if (overlay_pwrite(w->overlay, block, BLOCK,
+		if (overlay_pwrite(w->disk->overlay, block, BLOCK,
 				   (uint64_t)(w->number * 200 + i) * BLOCK,
 				   NULL) == 0)
-			w->written++;
+			++*written;
 	return NULL;
 }
 
 static void threads_share_it(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_image_ struct image *image = image_of(MIB(8));
 	_cleanup_budget_ struct overlay_budget *budget = NULL;
-	_cleanup_overlay_ struct overlay *one = NULL, *two = NULL;
-	struct writer writers[8];
-	pthread_t threads[8];
-	unsigned written = 0;
+	_cleanup_disk_ struct disk one, two;
+	struct worker workers[8];
+	unsigned written[8] = { 0 };
+	unsigned sum = 0;
 
 	assert_ok(overlay_budget_new(&budget, t->fd, 1000 * BLOCK));
-	assert_ok(overlay_new(&one, image, t->fd, budget));
-	assert_ok(overlay_new(&two, image, t->fd, budget));
-	for (unsigned i = 0; i < 8; i++) {
-		writers[i] = (struct writer){ i % 2 ? one : two, i, 0 };
-		assert_int_equal(pthread_create(&threads[i], NULL, write_all,
-						&writers[i]),
-				 0);
-	}
-	for (unsigned i = 0; i < 8; i++) {
-		pthread_join(threads[i], NULL);
-		written += writers[i].written;
-	}
-	assert_int_equal(written, 1000);
-	assert_int_equal(overlay_data_size(one) + overlay_data_size(two),
+	disk_init(&one, MIB(8), t->fd, budget);
+	disk_init(&two, MIB(8), t->fd, budget);
+	for (unsigned i = 0; i < 8; i++)
+		workers[i] = (struct worker){ .disk = i % 2 ? &one : &two,
+					      .number = i,
+					      .context = &written[i] };
+	run_workers(workers, 8, write_all);
+	for (unsigned i = 0; i < 8; i++)
+		sum += written[i];
+	assert_int_equal(sum, 1000);
+	assert_int_equal(overlay_data_size(one.overlay) +
+				 overlay_data_size(two.overlay),
 			 1000 * BLOCK);
 }
 
 /* ---- by free space: on a file system of its own ---- */
-
-#define CHECK(condition)                                           \
-	do {                                                       \
-		if (!(condition)) {                                \
-			fprintf(stderr, "line %d: %s\n", __LINE__, \
-				#condition);                       \
-			return 1;                                  \
-		}                                                  \
-	} while (0)
 
 static uint64_t free_space(int fd)
 {
@@ -178,8 +150,7 @@ static int fill_but_the_reserve(void *context)
 	_cleanup_close_ int other = -1;
 	unsigned n;
 
-	CHECK(unshare(CLONE_NEWNS) == 0);
-	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(private_mounts());
 	CHECK(mount("none", t->path, "tmpfs", 0, "size=288m") == 0);
 	fd = open(t->path, O_RDONLY | O_DIRECTORY);
 	CHECK(overlay_budget_new(&budget, fd, OVERLAY_LIMIT_FREE_SPACE) == 0);

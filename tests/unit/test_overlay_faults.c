@@ -3,40 +3,15 @@
  * Writes that fail half way, and writers that wait: neither for each other's
  * host files, nor for ever.
  */
-#include "support_image.h"
+#include "support_overlay.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <time.h>
 
-#include "imgcore/overlay.h"
-
-#define BLOCK	 4096u
-#define MIB(n)	 (UINT64_C(n) << 20)
 #define DEADLINE 60 /* seconds; nothing here takes one */
 
 static uint64_t seed;
-
-struct disk {
-	struct image *image;
-	struct overlay *overlay;
-};
-
-static void disk_release(struct disk *d)
-{
-	overlay_free(d->overlay);
-	image_free(d->image);
-}
-
-#define _cleanup_disk_ _cleanup_(disk_release)
-
-static void disk_init(struct disk *d, uint64_t size, int tmp_fd)
-{
-	*d = (struct disk){ .image = image_of(size) };
-	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd, NULL));
-}
 
 /* ---- a host file that takes its time ---- */
 
@@ -101,52 +76,43 @@ static int slow_pread(struct content *content,
 
 static struct content slow_content = { slow_pread, zero_release };
 
-/* Of a disk with files /slow and /fast; 200,000 bytes each. */
-static void slow_disk(struct disk *d, int tmp_fd, uint64_t *ret_slow,
-		      uint64_t *ret_fast)
+/* Where two files are on a disk: 200,000 bytes each. */
+struct files {
+	uint64_t slow;
+	uint64_t fast;
+};
+
+static uint64_t start_on_disk(const struct image *image, const char *name)
+{
+	return find_on_disk(image, 2, must_find(image_tree(image, 1), name), 0);
+}
+
+static struct files slow_disk(struct disk *d, int tmp_fd)
 {
 	const struct image_options options = { .src_path = "/src",
 					       .boot.no_grub = true };
 	_cleanup_builder_ struct tree_builder *boot = builder_new();
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	struct tree *trees[2];
-	builder_id id;
 
 	add_pattern(b, 0, "fast", 200000);
-	assert_ok(tree_builder_add_content(b, 0, "slow", &file_attr,
-					   &slow_content, 200000, &id));
+	add_content(b, 0, "slow", &slow_content, 200000);
 	trees[0] = builder_tree(boot);
 	trees[1] = builder_tree(b);
 	*d = (struct disk){ 0 };
 	assert_ok(image_build_trees(&options, trees, &d->image, NULL));
 	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd, NULL));
-	*ret_slow = find_on_disk(d->image, 2,
-				 must_find(image_tree(d->image, 1), "slow"), 0);
-	*ret_fast = find_on_disk(d->image, 2,
-				 must_find(image_tree(d->image, 1), "fast"), 0);
-}
-
-struct worker {
-	struct disk *disk;
-	unsigned number;
-	uint64_t seed;
-	uint64_t slow; /* places on the disk */
-	uint64_t fast;
-	atomic_bool *stop;
-	int error;
-};
-
-static void start(pthread_t *thread, void *(*run)(void *), struct worker *w)
-{
-	assert_int_equal(pthread_create(thread, NULL, run, w), 0);
+	return (struct files){ start_on_disk(d->image, "slow"),
+			       start_on_disk(d->image, "fast") };
 }
 
 static void *write_part_of_slow(void *context)
 {
 	struct worker *w = context;
+	const struct files *files = w->context;
 
-	w->error = overlay_pwrite(w->disk->overlay, "part", 4, w->slow + 100,
-				  NULL);
+	w->error = overlay_pwrite(w->disk->overlay, "part", 4,
+				  files->slow + 100, NULL);
 	return NULL;
 }
 
@@ -154,6 +120,7 @@ static void *write_part_of_slow(void *context)
 static void *write_beside(void *context)
 {
 	struct worker *w = context;
+	const struct files *files = w->context;
 	struct overlay *o = w->disk->overlay;
 	uint8_t block[BLOCK];
 	int r = 0;
@@ -162,14 +129,15 @@ static void *write_beside(void *context)
 	for (unsigned i = 0; r == 0 && i < 16; i++) {
 		uint64_t block_at = BLOCK * (uint64_t)((w->number + i) % 16);
 
-		r = overlay_pwrite(o, block, BLOCK, w->slow + block_at, NULL);
+		r = overlay_pwrite(o, block, BLOCK, files->slow + block_at,
+				   NULL);
 		if (r == 0)
-			r = overlay_pwrite(o, "fast", 4,
-					   w->fast + block_at + 64 * w->number,
-					   NULL);
+			r = overlay_pwrite(
+				o, "fast", 4,
+				files->fast + block_at + 64 * w->number, NULL);
 		if (r == 0)
-			r = overlay_pread(o, block, BLOCK, w->fast + block_at,
-					  NULL);
+			r = overlay_pread(o, block, BLOCK,
+					  files->fast + block_at, NULL);
 		memset(block, 'w', sizeof(block));
 	}
 	w->error = r;
@@ -181,31 +149,27 @@ static void hang_beside(const struct temp *t, unsigned n)
 {
 	_cleanup_disk_ struct disk d;
 	struct worker workers[9];
-	pthread_t threads[9];
 	uint8_t block[BLOCK];
-	uint64_t slow, fast;
+	struct files files;
 	bool in_time;
 
-	slow_disk(&d, t->fd, &slow, &fast);
+	files = slow_disk(&d, t->fd);
 	for (unsigned i = 0; i <= n; i++)
-		workers[i] = (struct worker){
-			.disk = &d, .number = i, .slow = slow, .fast = fast
-		};
+		workers[i] = (struct worker){ .disk = &d,
+					      .number = i,
+					      .context = &files };
 	gate_set(true);
-	start(&threads[n], write_part_of_slow, &workers[n]);
+	start_worker(&workers[n], write_part_of_slow);
 	assert_true(gate_await(&gate.readers, 1));
 	for (unsigned i = 0; i < n; i++)
-		start(&threads[i], write_beside, &workers[i]);
+		start_worker(&workers[i], write_beside);
 	in_time = gate_await(&gate.done, (int)n);
 	gate_set(false);
-	for (unsigned i = 0; i <= n; i++)
-		pthread_join(threads[i], NULL);
+	join_workers(workers, n + 1);
 	if (!in_time)
 		fail_msg("writers wait for a host file of another's write");
-	for (unsigned i = 0; i <= n; i++)
-		assert_ok(workers[i].error);
 	/* The part came last, over the whole block. */
-	assert_ok(overlay_pread(d.overlay, block, BLOCK, slow, NULL));
+	assert_ok(overlay_pread(d.overlay, block, BLOCK, files.slow, NULL));
 	for (unsigned i = 0; i < BLOCK; i++)
 		assert_int_equal(block[i],
 				 i >= 100 && i < 104 ? "part"[i - 100] : 'w');
@@ -222,10 +186,11 @@ static void hanging_host_read(void **state)
 static void *write_stream(void *context)
 {
 	struct worker *w = context;
+	const atomic_bool *stop = w->context;
 	static uint8_t chunk[16 * BLOCK];
 	uint64_t size = MIB(8);
 
-	for (uint64_t at = 0; !atomic_load(w->stop) && !w->error;
+	for (uint64_t at = 0; !atomic_load(stop) && !w->error;
 	     at = (at + sizeof(chunk)) % size)
 		w->error = overlay_pwrite(w->disk->overlay, chunk,
 					  sizeof(chunk),
@@ -249,26 +214,21 @@ static void starve(const struct temp *t, unsigned n)
 	_cleanup_disk_ struct disk d;
 	atomic_bool stop = false;
 	struct worker workers[9];
-	pthread_t threads[9];
 	bool in_time;
 
-	disk_init(&d, MIB(80), t->fd);
+	disk_init(&d, MIB(80), t->fd, NULL);
 	gate_set(false);
 	for (unsigned i = 0; i <= n; i++) {
 		workers[i] = (struct worker){ .disk = &d,
 					      .number = i,
-					      .stop = &stop };
-		start(&threads[i], i < n ? write_stream : write_parts,
-		      &workers[i]);
+					      .context = &stop };
+		start_worker(&workers[i], i < n ? write_stream : write_parts);
 	}
 	in_time = gate_await(&gate.done, 1);
 	atomic_store(&stop, true);
-	for (unsigned i = 0; i <= n; i++)
-		pthread_join(threads[i], NULL);
+	join_workers(workers, n + 1);
 	if (!in_time)
 		fail_msg("a writer of parts starves beside %u streams", n);
-	for (unsigned i = 0; i <= n; i++)
-		assert_ok(workers[i].error);
 }
 
 static void no_writer_starves(void **state)
@@ -311,18 +271,12 @@ static void halves_of_a_block(void **state)
 	for (int round = 0; round < 10; round++) {
 		_cleanup_disk_ struct disk d;
 		struct worker workers[4];
-		pthread_t threads[4];
 		uint8_t buf[BLOCK];
 
-		disk_init(&d, MIB(8), t->fd);
-		for (unsigned i = 0; i < 4; i++) {
+		disk_init(&d, MIB(8), t->fd, NULL);
+		for (unsigned i = 0; i < 4; i++)
 			workers[i] = (struct worker){ .disk = &d, .number = i };
-			start(&threads[i], write_or_read_halves, &workers[i]);
-		}
-		for (unsigned i = 0; i < 4; i++)
-			pthread_join(threads[i], NULL);
-		for (unsigned i = 0; i < 4; i++)
-			assert_ok(workers[i].error);
+		run_workers(workers, 4, write_or_read_halves);
 		for (uint64_t b = 0; b < 1024; b++) {
 			assert_ok(overlay_pread(d.overlay, buf, BLOCK,
 						b * BLOCK, NULL));
@@ -333,15 +287,6 @@ static void halves_of_a_block(void **state)
 }
 
 /* ---- files that may not grow: a process of its own, as limits are ---- */
-
-#define CHECK(condition)                                           \
-	do {                                                       \
-		if (!(condition)) {                                \
-			fprintf(stderr, "line %d: %s\n", __LINE__, \
-				#condition);                       \
-			return 1;                                  \
-		}                                                  \
-	} while (0)
 
 static void limit_files(uint64_t size)
 {
@@ -367,11 +312,11 @@ static int fail_within_a_block(void *context)
 {
 	const struct temp *t = context;
 	_cleanup_disk_ struct disk d;
-	uint64_t slow, at;
+	uint64_t at;
 	uint8_t base[5 * BLOCK], buf[5 * BLOCK], bytes[5 * BLOCK];
 
 	signal(SIGXFSZ, SIG_IGN);
-	slow_disk(&d, t->fd, &slow, &at);
+	at = slow_disk(&d, t->fd).fast;
 	CHECK(image_pread(d.image, base, sizeof(base), at, NULL) == 0);
 	limit_files(at + 2 * BLOCK + 100);
 	/* Never written before: whole, or the image's. */
@@ -487,9 +432,8 @@ static int fail_at_random(void *context)
 	for (unsigned n = 1; n <= 8; n += 7) {
 		_cleanup_disk_ struct disk d;
 		struct worker workers[8];
-		pthread_t threads[8];
 
-		disk_init(&d, MIB(8), t->fd);
+		disk_init(&d, MIB(8), t->fd, NULL);
 		gate_set(false);
 		for (unsigned i = 0; i < n; i++) {
 			workers[i] = (struct worker){
@@ -497,7 +441,7 @@ static int fail_at_random(void *context)
 				.number = i,
 				.seed = random_next(&seed),
 			};
-			start(&threads[i], write_under_limits, &workers[i]);
+			start_worker(&workers[i], write_under_limits);
 		}
 		for (int done = 0; done < (int)n;) {
 			limit_files(random_below(&seed, 2)
@@ -511,7 +455,7 @@ static int fail_at_random(void *context)
 		}
 		limit_files(RLIM_INFINITY);
 		for (unsigned i = 0; i < n; i++)
-			pthread_join(threads[i], NULL);
+			pthread_join(workers[i].thread, NULL);
 		for (unsigned i = 0; i < n; i++)
 			CHECK(workers[i].error == 0);
 		CHECK(overlay_flush(d.overlay, NULL) == 0);

@@ -1,65 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Many writers and readers of one overlay, and one whose directory is full. */
-#include "support_image.h"
+#include "support_overlay.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <sys/mount.h>
-
-#include "imgcore/overlay.h"
-
-#define BLOCK	4096u
 #define SECTORS 8u /* of a block, each a thread's own */
-#define MIB(n)	(UINT64_C(n) << 20)
 
 static uint64_t seed;
-
-struct disk {
-	struct image *image;
-	struct overlay *overlay;
-};
-
-static void disk_release(struct disk *d)
-{
-	overlay_free(d->overlay);
-	image_free(d->image);
-}
-
-#define _cleanup_disk_ _cleanup_(disk_release)
-
-static void disk_init(struct disk *d, uint64_t size, int tmp_fd)
-{
-	*d = (struct disk){ .image = image_of(size) };
-	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd, NULL));
-}
-
-/* What a thread does, and the first errno it saw. */
-struct worker {
-	struct disk *disk;
-	unsigned number;
-	uint64_t seed;
-	int error;
-	atomic_bool *stop;
-	atomic_uint *block; /* being written */
-};
-
-static void run_workers(struct worker *workers, int n,
-			void *(*function)(void *))
-{
-	pthread_t threads[16];
-
-	for (int i = 0; i < n; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, function,
-						&workers[i]),
-				 0);
-	for (int i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
-	for (int i = 0; i < n; i++)
-		if (workers[i].error)
-			fail_msg("thread %d: %s", i,
-				 strerror(-workers[i].error));
-}
 
 static uint8_t mark(uint64_t block, unsigned sector)
 {
@@ -96,11 +41,11 @@ static void sectors_of_one_block(void **state)
 	const struct temp *t = *state;
 
 	for (int round = 0; round < 4; round++) {
-		_cleanup_disk_ struct disk d = { 0 };
+		_cleanup_disk_ struct disk d;
 		struct worker workers[SECTORS];
 		uint8_t buf[BLOCK];
 
-		disk_init(&d, MIB(8), t->fd);
+		disk_init(&d, MIB(8), t->fd, NULL);
 		for (unsigned i = 0; i < SECTORS; i++)
 			workers[i] = (struct worker){
 				.disk = &d,
@@ -154,10 +99,10 @@ static void *write_and_read_whole(void *context)
 static void readers_beside_writers(void **state)
 {
 	const struct temp *t = *state;
-	_cleanup_disk_ struct disk d = { 0 };
+	_cleanup_disk_ struct disk d;
 	struct worker workers[8];
 
-	disk_init(&d, MIB(8), t->fd);
+	disk_init(&d, MIB(8), t->fd, NULL);
 	for (unsigned i = 0; i < 8; i++)
 		workers[i] = (struct worker){ .disk = &d,
 					      .number = i,
@@ -167,12 +112,18 @@ static void readers_beside_writers(void **state)
 
 /* ---- a read while its block is written for the first time ---- */
 
+struct progress {
+	atomic_bool done;
+	atomic_uint block; /* being written */
+};
+
 static void *read_block_at_hand(void *context)
 {
 	struct worker *w = context;
+	struct progress *p = w->context;
 
-	while (!atomic_load(w->stop)) {
-		uint64_t at = (uint64_t)atomic_load(w->block) * BLOCK + 512;
+	while (!atomic_load(&p->done)) {
+		uint64_t at = (uint64_t)atomic_load(&p->block) * BLOCK + 512;
 		uint8_t buf[512];
 		int r = overlay_pread(w->disk->overlay, buf, sizeof(buf), at,
 				      NULL);
@@ -189,19 +140,20 @@ static void *read_block_at_hand(void *context)
 static void *write_blocks_in_order(void *context)
 {
 	struct worker *w = context;
+	struct progress *p = w->context;
 	uint64_t blocks = image_size(w->disk->image) / BLOCK;
 
 	for (unsigned b = 0; b < blocks; b++) {
 		uint8_t buf[BLOCK] = { 0 };
 		int r;
 
-		atomic_store(w->block, b);
+		atomic_store(&p->block, b);
 		r = overlay_pwrite(w->disk->overlay, buf, BLOCK,
 				   (uint64_t)b * BLOCK, NULL);
 		if (r < 0)
 			w->error = r;
 	}
-	atomic_store(w->stop, true);
+	atomic_store(&p->done, true);
 	return NULL;
 }
 
@@ -218,17 +170,15 @@ static void read_of_a_block_that_is_being_written(void **state)
 	const struct temp *t = *state;
 
 	for (int round = 0; round < 4; round++) {
-		_cleanup_disk_ struct disk d = { 0 };
-		atomic_bool stop = false;
-		atomic_uint block = 0;
+		_cleanup_disk_ struct disk d;
+		struct progress progress = { 0 };
 		struct worker workers[3];
 
-		disk_init(&d, MIB(64), t->fd);
+		disk_init(&d, MIB(64), t->fd, NULL);
 		for (unsigned i = 0; i < 3; i++)
 			workers[i] = (struct worker){ .disk = &d,
 						      .number = i,
-						      .stop = &stop,
-						      .block = &block };
+						      .context = &progress };
 		run_workers(workers, 3, read_or_write);
 	}
 }
@@ -251,10 +201,10 @@ static void first_write_of_many(void **state)
 	const struct temp *t = *state;
 
 	for (int round = 0; round < 50; round++) {
-		_cleanup_disk_ struct disk d = { 0 };
+		_cleanup_disk_ struct disk d;
 		struct worker workers[16];
 
-		disk_init(&d, MIB(6), t->fd);
+		disk_init(&d, MIB(6), t->fd, NULL);
 		for (unsigned i = 0; i < 16; i++)
 			workers[i] = (struct worker){ .disk = &d, .number = i };
 		run_workers(workers, 16, write_first);
@@ -270,13 +220,7 @@ static void first_write_of_many(void **state)
 
 /* ---- a full directory ---- */
 
-#define CHECK(condition)                 \
-	do {                             \
-		if (!(condition))        \
-			return __LINE__; \
-	} while (0)
-
-/* Writes until there is no room; the line of the first check that fails. */
+/* Writes until there is no room. */
 static int fill_up(struct disk *d, struct diag *diag)
 {
 	uint8_t buf[BLOCK], block[BLOCK], base[BLOCK];
@@ -307,25 +251,18 @@ static int fill_up(struct disk *d, struct diag *diag)
 	return 0;
 }
 
-/* In a mount namespace that goes with the process. */
 static int write_to_little_room(void *context)
 {
 	const struct temp *t = context;
-	struct diag diag = DIAG_INIT;
-	struct disk d;
-	int line, fd;
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	_cleanup_disk_ struct disk d;
+	_cleanup_close_ int fd = -1;
 
-	CHECK(unshare(CLONE_NEWNS) == 0);
-	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(private_mounts());
 	CHECK(mount("none", t->path, "tmpfs", 0, "size=64k") == 0);
 	fd = open(t->path, O_RDONLY | O_DIRECTORY);
-	disk_init(&d, MIB(8), fd);
-	line = fill_up(&d, &diag);
-	diag_clear(&diag);
-	disk_release(&d);
-	if (line)
-		fprintf(stderr, "line %d\n", line);
-	return line != 0;
+	disk_init(&d, MIB(8), fd, NULL);
+	return fill_up(&d, &diag);
 }
 
 static void full_directory(void **state)

@@ -160,8 +160,7 @@ static int scan_mounts(void *context)
 	snprintf(dir, sizeof(dir), "%s/dir", t->path);
 	snprintf(file, sizeof(file), "%s/file", t->path);
 	snprintf(other, sizeof(other), "%s/other", t->path);
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (!private_mounts() ||
 	    mount("none", dir, "tmpfs", 0, "size=64k") < 0 ||
 	    mount(other, file, NULL, MS_BIND, NULL) < 0)
 		return 1;
@@ -302,8 +301,7 @@ static int scan_while_mounting(void *context)
 	struct tree_info info;
 	struct tree *tree;
 
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (!private_mounts())
 		return 1;
 	t.fd = open(t.path, O_RDONLY | O_DIRECTORY);
 	if (scan_with(&t, mount_on_it, &tree, NULL) < 0)

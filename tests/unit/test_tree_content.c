@@ -28,8 +28,7 @@ static void contents_are_released_once(void **state)
 	int released = 0;
 	builder_id id;
 
-	assert_ok(tree_builder_add_content(b, 0, "a", &file_attr,
-					   counted_new(&released), 9, &id));
+	id = add_content(b, 0, "a", counted_new(&released), 9);
 	assert_ok(tree_builder_add_link(b, 0, "b", 1, id));
 	tree = builder_tree(b);
 	tree_builder_free(b);
@@ -47,9 +46,7 @@ static void contents_of_a_builder_that_made_nothing(void **state)
 	int released = 0;
 
 	for (int i = 0; i < 2; i++)
-		assert_ok(tree_builder_add_content(b, 0, "same", &file_attr,
-						   counted_new(&released), 9,
-						   NULL));
+		add_content(b, 0, "same", counted_new(&released), 9);
 	assert_int_equal(tree_build(b, &tree, NULL), -EEXIST);
 	tree_builder_free(b);
 	assert_int_equal(released, 2);
@@ -65,8 +62,7 @@ static void content_is_replaced(void **state)
 	char buf[5] = "";
 	tree_id id;
 
-	assert_ok(tree_builder_add_content(b, 0, "cfg", &file_attr,
-					   counted_new(&released), 9, NULL));
+	add_content(b, 0, "cfg", counted_new(&released), 9);
 	tree = builder_tree(b);
 	id = must_find(tree, "cfg");
 	assert_ok(content_new_bytes(&bytes, "hello", 5));

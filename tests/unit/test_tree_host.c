@@ -309,8 +309,7 @@ static int open_mounted(void *context)
 
 	snprintf(file, sizeof(file), "%s/sub/file", t->path);
 	snprintf(other, sizeof(other), "%s/secret", t->path);
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (!private_mounts())
 		return 1;
 	root = open(t->path, O_RDONLY | O_DIRECTORY);
 	if (try_scan(root, &scan_all, NULL, &tree, NULL) < 0)
