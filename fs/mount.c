@@ -173,7 +173,10 @@ static bool is_fuse(int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	/* What cannot be known may be mounted: the caller finds out. */
+	if (fstat(fd, &st) < 0)
+		return errno != EBADF;
+	return S_ISCHR(st.st_mode) &&
 	       st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR);
 }
 

@@ -78,12 +78,15 @@ static int open_locked(const struct pidfile *pidfile, int *ret_fd)
 							O_NONBLOCK | O_CLOEXEC,
 						0644);
 		struct stat st;
+		bool known = fd >= 0 && fstat(fd, &st) == 0;
 
-		if (fd < 0 || fstat(fd, &st) < 0)
+		/* Once it is made, a failure would leave it there. */
+		if (fd < 0 || (!known && tries >= TRIES))
 			return -errno;
-		if (!S_ISREG(st.st_mode))
+		if (known && !S_ISREG(st.st_mode))
 			return -EINVAL;
-		if ((flock(fd, LOCK_EX | LOCK_NB) == 0 ||
+		if (known &&
+		    (flock(fd, LOCK_EX | LOCK_NB) == 0 ||
 		     errno != EWOULDBLOCK) &&
 		    is_there(pidfile, fd))
 			tries = TRIES;

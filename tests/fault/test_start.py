@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One call fails, once, while dirdisk starts or ends."""
 
+import errno
 import os
 import subprocess
 import time
@@ -170,6 +171,19 @@ def test_start_with_grub(box, program, capfd):
     starts = Starts(box, program, *WITH_GRUB)
     table = Table("start, GRUB", show(capfd))
     try_all(starts, table, starts.calls(), 2)
+    table.check()
+
+
+def test_looks_behind_the_mount(starts, capfd):
+    """Each of the last, in which what was mounted or made is looked at."""
+    table = Table("start, end", show(capfd))
+    count = starts.calls()["statx"]
+    for n in range(count - 23, count + 1):
+        fault = ("statx", errno.ENOMEM, n)
+        outcome, detail = starts.outcome(armed=fault)
+        table.add("statx", outcome, f"{fault}: {detail}")
+        if outcome in Table.BAD:
+            starts.clear()
     table.check()
 
 
