@@ -62,6 +62,19 @@ static int dir_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * The directory, if it has that file: a descriptor, or -ENOENT. Any other error
+ * kept us from looking.
+ */
+static int dir_with(const char *path, const char *name, int mode)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && faccessat(fd, name, mode, 0) == 0)
+		return take_fd(&fd);
+	return errno == ENOTDIR || errno == EACCES ? -ENOENT : -errno;
+}
+
 static int grub_set_dir(struct boot_grub *grub, const char *path)
 {
 	grub->dir_fd = dir_open(path);
@@ -75,12 +88,14 @@ static int grub_set_dir(struct boot_grub *grub, const char *path)
 static int grub_find_dir(struct boot_grub *grub, struct diag *diag)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(grub_dirs); i++) {
-		_cleanup_close_ int fd = dir_open(grub_dirs[i]);
-		int r;
+		_cleanup_close_ int fd = dir_with(grub_dirs[i], "boot.img",
+						  F_OK);
+		int r = fd;
 
-		if (fd < 0 || faccessat(fd, "boot.img", F_OK, 0) < 0)
+		if (r == -ENOENT)
 			continue;
-		r = grub_set_dir(grub, grub_dirs[i]);
+		if (r >= 0)
+			r = grub_set_dir(grub, grub_dirs[i]);
 		return r < 0 ? diag_set(diag, r, grub_dirs[i], NULL) : 0;
 	}
 	return diag_set(diag, -ENOENT, grub_dirs[0],
@@ -201,23 +216,30 @@ static int grub_read_core(struct boot_grub *grub,
 }
 
 /* GRUB's menu does without a font: none installed, none grafted. */
-static int find_font(void)
+static int find_font(int *ret_fd, struct diag *diag)
 {
+	*ret_fd = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(font_dirs); i++) {
-		_cleanup_close_ int fd = dir_open(font_dirs[i]);
+		int fd = dir_with(font_dirs[i], FONT, R_OK);
 
-		if (fd >= 0 && faccessat(fd, FONT, R_OK, 0) == 0)
-			return take_fd(&fd);
+		if (fd < 0 && fd != -ENOENT)
+			return diag_set(diag, fd, font_dirs[i], NULL);
+		if (fd >= 0) {
+			*ret_fd = fd;
+			break;
+		}
 	}
-	return -1;
+	return 0;
 }
 
 /* Reads all of GRUB once, although its directory may change meanwhile. */
 static int grub_read(struct boot_grub *grub, const struct boot_options *options,
 		     struct diag *diag)
 {
-	int r = grub_open_dir(grub, options->grub_dir, diag);
+	int r = find_font(&grub->font_fd, diag);
 
+	if (r == 0)
+		r = grub_open_dir(grub, options->grub_dir, diag);
 	if (r == 0)
 		r = grub_files_new(&grub->files, grub->dir_fd, grub->dir,
 				   grub->font_fd, diag);
@@ -243,7 +265,7 @@ int boot_grub_new(struct boot_grub **ret_grub,
 		if (!grub)
 			return diag_set(diag, -ENOMEM, NULL, NULL);
 		grub->dir_fd = -1;
-		grub->font_fd = find_font();
+		grub->font_fd = -1;
 		grub->self_contained = options->whole_core ||
 				       options->core_image;
 		r = grub_read(grub, options, diag);

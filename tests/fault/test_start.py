@@ -174,17 +174,30 @@ def test_start_with_grub(box, program, capfd):
     table.check()
 
 
+def try_each(starts, table, call, error, numbers):
+    for n in numbers:
+        fault = (call, error, n)
+        outcome, detail = starts.outcome(armed=fault)
+        table.add(call, outcome, f"{fault}: {detail}")
+        if outcome in Table.BAD:
+            starts.clear()
+    table.check()
+
+
 def test_looks_behind_the_mount(starts, capfd):
     """Each of the last, in which what was mounted or made is looked at."""
     table = Table("start, end", show(capfd))
     count = starts.calls()["statx"]
-    for n in range(count - 23, count + 1):
-        fault = ("statx", errno.ENOMEM, n)
-        outcome, detail = starts.outcome(armed=fault)
-        table.add("statx", outcome, f"{fault}: {detail}")
-        if outcome in Table.BAD:
-            starts.clear()
-    table.check()
+    numbers = range(count - 23, count + 1)
+    try_each(starts, table, "statx", errno.ENOMEM, numbers)
+
+
+def test_looks_for_grub(box, program, capfd):
+    """What cannot be opened is not taken for what is not there."""
+    starts = Starts(box, program, *WITH_GRUB)
+    starts.outcome()
+    table = Table("GRUB, open", show(capfd))
+    try_each(starts, table, "open", errno.EMFILE, range(8, 24))
 
 
 @pytest.mark.timeout(3600)
