@@ -1,40 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tree/mount_type.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/math.h"
+#include "base/vec.h"
 
 /* Limit of bytes that are read. */
 #define LIST_MAX (64u << 20)
 
-/* Where the type starts in the line of a mount: "ID ... - TYPE ..."; or NULL.
- */
-static const char *find_type(const char *list, uint64_t id)
-{
-	char begin[32];
-	size_t len = (size_t)snprintf(begin, sizeof(begin), "%" PRIu64 " ", id);
+struct mount_type {
+	uint64_t id;
+	bool holds_files;
+};
 
-	for (const char *line = list; line; line = strchr(line, '\n')) {
-		const char *type;
-
-		line += *line == '\n';
-		if (strncmp(line, begin, len) != 0)
-			continue;
-		type = strstr(line, " - ");
-		return type && !memchr(line, '\n', (size_t)(type - line))
-			       ? type + strlen(" - ")
-			       : NULL;
-	}
-	return NULL;
-}
-
-bool mount_holds_files(int fd, uint64_t id)
+static bool type_holds_files(const char *type)
 {
 	static const char *const closed[] = {
 		"autofs",     "binfmt_misc",  "bpf",	   "cgroup",
@@ -44,22 +27,89 @@ bool mount_holds_files(int fd, uint64_t id)
 		"rpc_pipefs", "securityfs",   "selinuxfs", "sysfs",
 		"tracefs",
 	};
-	_cleanup_free_ uint8_t *bytes = NULL;
-	_cleanup_free_ char *list = NULL;
-	const char *type;
-	size_t type_len;
-	size_t len;
+	size_t len = strcspn(type, " ");
 
-	if (io_read_file(fd, LIST_MAX, &bytes, &len) < 0)
-		return false;
-	list = strndup((const char *)bytes, len);
-	type = list ? find_type(list, id) : NULL;
-	if (!type)
-		return false;
-	type_len = strcspn(type, " \n");
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++)
-		if (strlen(closed[i]) == type_len &&
-		    memcmp(closed[i], type, type_len) == 0)
+		if (strlen(closed[i]) == len &&
+		    memcmp(closed[i], type, len) == 0)
 			return false;
 	return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct mount_type *x = a;
+	const struct mount_type *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Lines of "ID ... - TYPE ..."; after an error the list is empty. */
+static void types_read(struct mount_types *t)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	_cleanup_free_ char *text = NULL;
+	char *line;
+	char *rest;
+	size_t len;
+
+	t->list.count = 0;
+	if (io_read_file(t->fd, LIST_MAX, &bytes, &len) < 0)
+		return;
+	rest = text = strndup((const char *)bytes, len);
+	while ((line = strsep(&rest, "\n"))) {
+		const char *type = strstr(line, " - ");
+		struct mount_type *item;
+
+		if (!type)
+			continue;
+		item = vec_push(&t->list);
+		if (!item) {
+			t->list.count = 0;
+			return;
+		}
+		item->id = strtoull(line, NULL, 10);
+		item->holds_files = type_holds_files(type + strlen(" - "));
+	}
+	if (t->list.count)
+		qsort(t->list.items, t->list.count, sizeof(*t->list.items),
+		      by_id);
+}
+
+static const struct mount_type *types_find(const struct mount_types *t,
+					   uint64_t id)
+{
+	const struct mount_type key = { .id = id };
+
+	return t->list.count ? bsearch(&key, t->list.items, t->list.count,
+				       sizeof(key), by_id)
+			     : NULL;
+}
+
+void mount_types_init(struct mount_types *t, int fd)
+{
+	*t = (struct mount_types){ .fd = fd };
+	pthread_mutex_init(&t->mutex, NULL);
+}
+
+void mount_types_release(struct mount_types *t)
+{
+	vec_free(&t->list);
+	pthread_mutex_destroy(&t->mutex);
+}
+
+bool mount_holds_files(struct mount_types *t, uint64_t id)
+{
+	const struct mount_type *found;
+	bool holds_files;
+
+	pthread_mutex_lock(&t->mutex);
+	found = types_find(t, id);
+	if (!found) { /* mounted after the list was read, or the first call */
+		types_read(t);
+		found = types_find(t, id);
+	}
+	holds_files = found && found->holds_files;
+	pthread_mutex_unlock(&t->mutex);
+	return holds_files;
 }

@@ -4,15 +4,34 @@
 
 /* Whether a scan may enter what is mounted below a tree. */
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/*
+ * The types of all mounts, for the length of one scan. The list is read when
+ * it is first needed, and again for an id that is not in it: reading it costs
+ * as much as there are mounts. The id of a mount that ends may be given to
+ * another one, whose type is then wrong until the next scan.
+ */
+struct mount_types {
+	int fd; /* /proc/self/mountinfo, the caller's, or -1 */
+	pthread_mutex_t mutex; /* of the list */
+	struct {
+		struct mount_type *items; /* sorted by id */
+		size_t count, size;
+	} list;
+};
+
+void mount_types_init(struct mount_types *types, int fd);
+void mount_types_release(struct mount_types *types);
 
 /*
  * Whether the mount with an id (statx's stx_mnt_id) holds files that can be
  * shown: it is neither an interface of the kernel nor a disk of dirdisk, which
- * might wait for this scan. fd: /proc/self/mountinfo. False if it is not known.
- * Any thread.
+ * might wait for this scan. False if it is not known. Any thread.
  */
-bool mount_holds_files(int fd, uint64_t id);
+bool mount_holds_files(struct mount_types *types, uint64_t id);
 
 #endif

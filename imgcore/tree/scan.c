@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "imgcore/opener.h"
 #include "tree/assembly.h"
+#include "tree/mount_type.h"
 #include "tree/relink.h"
 #include "tree/scan_dir.h"
 
@@ -61,8 +62,8 @@ struct scan {
 	const struct tree_builder *grafts; /* or NULL */
 	uid_t euid;
 	struct xattr_reader xattrs; /* the root's */
-	int mountinfo; /* with cross_mounts, or -1 */
-	int own_mountinfo; /* the same if it was opened here, or -1 */
+	struct mount_types mounts; /* with cross_mounts */
+	int own_mountinfo; /* of mounts, if it was opened here, or -1 */
 
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
@@ -294,7 +295,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 		slot->error = note_above(t, id, slot);
 	scan->above = slot->above.items;
 	scan->n_above = slot->above.count;
-	scan->mountinfo = s->mountinfo;
+	scan->mounts = &s->mounts;
 	scan->options = s->options;
 	scan->root_fd = t->root_fd;
 	scan->root_path = t->root_path;
@@ -477,6 +478,7 @@ static void scan_release(struct scan *s)
 		vec_free(&s->slots[i].above);
 	}
 	xattr_reader_release(&s->xattrs);
+	mount_types_release(&s->mounts);
 	base_closep(&s->own_mountinfo);
 	pthread_mutex_destroy(&s->mutex);
 	pthread_mutex_destroy(&s->count_mutex);
@@ -500,12 +502,12 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	s->grafts = grafts;
 	s->diag = diag;
 	s->euid = geteuid();
-	s->own_mountinfo = s->mountinfo = -1;
-	if (options->cross_mounts && options->mountinfo > 0)
-		s->mountinfo = options->mountinfo;
-	else if (options->cross_mounts)
-		s->mountinfo = s->own_mountinfo = open(
-			"/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+	s->own_mountinfo = -1;
+	if (options->cross_mounts && options->mountinfo <= 0)
+		s->own_mountinfo = open("/proc/thread-self/mountinfo",
+					O_RDONLY | O_CLOEXEC);
+	mount_types_init(&s->mounts, options->mountinfo > 0 ? options->mountinfo
+							    : s->own_mountinfo);
 	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
 	for (size_t i = 0; i < WINDOW; i++)
 		slot_clear(&s->slots[i]);

@@ -368,7 +368,7 @@ static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 	if (!o->cross_mounts)
 		return "something is mounted on it; empty on the disk, unless --cross-mounts is given";
 	if (!(stx->stx_mask & STATX_MNT_ID) ||
-	    !mount_holds_files(s->mountinfo, stx->stx_mnt_id))
+	    !mount_holds_files(s->mounts, stx->stx_mnt_id))
 		return "an interface of the kernel, or a disk of dirdisk, is mounted on it; empty on the disk";
 	return NULL;
 }

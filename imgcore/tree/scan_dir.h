@@ -34,10 +34,10 @@ struct dir_scan {
 	tree_id first;
 	const tree_id *changed;
 	size_t n_changed;
-	/* With cross_mounts: this directory, those above, mountinfo or -1. */
+	/* With cross_mounts: this directory, those above, all mounts. */
 	const struct tree_identity *above;
 	size_t n_above;
-	int mountinfo;
+	struct mount_types *mounts;
 	uid_t euid;
 	bool listening; /* what fails is left out, and told */
 	/* Told of entries as they are read; may be NULL. */

@@ -164,6 +164,30 @@ def test_checked(box, src, checker):
         assert len([line for line in said if f"{src}/{name}: " in line]) == 1
 
 
+def test_many(box, checker):
+    """The list of mounts is not read again for each of them."""
+    src, trace = sources.small(box.tmpfs("src")), box.root / "strace.out"
+    n = 45
+    for i in range(n):
+        (src / f"many/{i}").mkdir(parents=True)
+        (src / f"many/0/{i}").mkdir(parents=True, exist_ok=True)
+    sources.write(src, "one/file", b"one")
+    box.mount("--bind", src / "many/0", src / "many/0")
+    for i in range(n):
+        box.mount("--bind", src / "one", src / f"many/0/{i}")
+    for i in range(1, n):
+        box.mount("--rbind", src / "many/0", src / f"many/{i}")
+    mounts = len(box.mounts())
+    assert mounts > n * n
+    argv = ["strace", "-f", "-y", "-s", "0", "-e", "trace=pread64", "-o", trace]
+    argv += [checker, "--no-grub", "--cross-mounts", src]
+    box.run(argv, check=False)
+    box.run(["umount", "-l", src])
+    # A list of this size takes some fifty calls.
+    reads = lines(trace.read_text(errors="replace"), "/mountinfo>")
+    assert 0 < len(reads) < mounts
+
+
 def enter_user_namespace(argv):
     return ["unshare", "-U", "--map-root-user", "-m", *map(str, argv)]
 
