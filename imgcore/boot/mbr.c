@@ -37,13 +37,16 @@
  * Takes the place of libc's for libparted, which as Debian has it runs a shell
  * and dmidecode as soon as it is loaded, to know the machines that start from
  * another table than ours. That is most of a start's time, and a shell that
- * nobody asked for. It expects a stream: this one is empty.
+ * nobody asked for. It does not check for NULL, so the stream takes neither a
+ * file nor a descriptor: it has an empty line.
  */
 FILE *popen(const char *command, const char *mode)
 {
+	static char line[] = "\n";
+
 	(void)command;
 	(void)mode;
-	return fopen("/dev/null", "re");
+	return fmemopen(line, strlen(line), "r");
 }
 
 /* The child's input, and libparted's message. */

@@ -75,6 +75,14 @@ def test_what_only_root_may_read(box, dirdisk):
     disk.unmount()
 
 
+def test_without_devices(box, program):
+    """A line, not a crash before main."""
+    script = f"mount -t tmpfs none /dev && exec {program} --version"
+    done = box.run(["unshare", "-m", "sh", "-c", script], check=False)
+    assert done.returncode == 3
+    assert done.text == "dirdisk: /dev/null: No such file or directory\n"
+
+
 def programs_in(trace):
     ran = re.findall(
         r'execve(?:at)?\(.*?"(.*?)".*= 0$', trace.read_text(), re.M
