@@ -78,21 +78,23 @@ static int open_locked(const struct pidfile *pidfile, int *ret_fd)
 							O_NONBLOCK | O_CLOEXEC,
 						0644);
 		struct stat st;
-		bool known = fd >= 0 && fstat(fd, &st) == 0;
+		int r;
 
-		/* Once it is made, a failure would leave it there. */
-		if (fd < 0 || (!known && tries >= TRIES))
+		if (fd < 0)
 			return -errno;
-		if (known && !S_ISREG(st.st_mode))
+		/* Once it is made, a failure would leave it there: go on. */
+		r = fstat(fd, &st) < 0 ? -errno : 0;
+		if (r == 0 && !S_ISREG(st.st_mode))
 			return -EINVAL;
-		if (known &&
+		if (r == 0 &&
 		    (flock(fd, LOCK_EX | LOCK_NB) == 0 ||
 		     errno != EWOULDBLOCK) &&
 		    is_there(pidfile, fd))
 			tries = TRIES;
 		if (tries >= TRIES) {
-			*ret_fd = take_fd(&fd);
-			return 0;
+			if (r == 0)
+				*ret_fd = take_fd(&fd);
+			return r;
 		}
 		nanosleep(&tick, NULL);
 	}

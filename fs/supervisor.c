@@ -452,7 +452,6 @@ static void supervisor_mount(struct supervisor *sup)
 	if (r == 0)
 		r = mount_disk(mnt->path, sup->mount_list, &mnt->connection,
 			       &diag);
-
 	if (r == 0)
 		r = mountpoint_adopt(mnt, &diag);
 	if (r == 0)

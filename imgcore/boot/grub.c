@@ -68,18 +68,22 @@ static int dir_open(const char *path)
  */
 static int dir_with(const char *path, const char *name, int mode)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = dir_open(path);
+	int r = fd < 0 ? fd : 0;
 
-	if (fd >= 0 && faccessat(fd, name, mode, 0) == 0)
-		return take_fd(&fd);
-	return errno == ENOTDIR || errno == EACCES ? -ENOENT : -errno;
+	if (r == 0 && faccessat(fd, name, mode, 0) < 0)
+		r = -errno;
+	if (r < 0)
+		return r == -ENOTDIR || r == -EACCES ? -ENOENT : r;
+	return take_fd(&fd);
 }
 
-static int grub_set_dir(struct boot_grub *grub, const char *path)
+/* Takes over fd, the directory's, or an error instead. */
+static int grub_set_dir(struct boot_grub *grub, int fd, const char *path)
 {
-	grub->dir_fd = dir_open(path);
-	if (grub->dir_fd < 0)
-		return grub->dir_fd;
+	if (fd < 0)
+		return fd;
+	grub->dir_fd = fd;
 	grub->dir = strdup(path);
 	return grub->dir ? 0 : -ENOMEM;
 }
@@ -88,14 +92,12 @@ static int grub_set_dir(struct boot_grub *grub, const char *path)
 static int grub_find_dir(struct boot_grub *grub, struct diag *diag)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(grub_dirs); i++) {
-		_cleanup_close_ int fd = dir_with(grub_dirs[i], "boot.img",
-						  F_OK);
-		int r = fd;
+		int fd = dir_with(grub_dirs[i], "boot.img", F_OK);
+		int r;
 
-		if (r == -ENOENT)
+		if (fd == -ENOENT)
 			continue;
-		if (r >= 0)
-			r = grub_set_dir(grub, grub_dirs[i]);
+		r = grub_set_dir(grub, fd, grub_dirs[i]);
 		return r < 0 ? diag_set(diag, r, grub_dirs[i], NULL) : 0;
 	}
 	return diag_set(diag, -ENOENT, grub_dirs[0],
@@ -111,7 +113,7 @@ static int grub_open_dir(struct boot_grub *grub, const char *path,
 
 	if (!path)
 		return grub_find_dir(grub, diag);
-	r = grub_set_dir(grub, path);
+	r = grub_set_dir(grub, dir_open(path), path);
 	if (r < 0)
 		return diag_set(diag, r, path,
 				"--grub-dir cannot be opened: %s",
@@ -216,18 +218,17 @@ static int grub_read_core(struct boot_grub *grub,
 }
 
 /* GRUB's menu does without a font: none installed, none grafted. */
-static int find_font(int *ret_fd, struct diag *diag)
+static int grub_find_font(struct boot_grub *grub, struct diag *diag)
 {
-	*ret_fd = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(font_dirs); i++) {
 		int fd = dir_with(font_dirs[i], FONT, R_OK);
 
-		if (fd < 0 && fd != -ENOENT)
+		if (fd == -ENOENT)
+			continue;
+		if (fd < 0)
 			return diag_set(diag, fd, font_dirs[i], NULL);
-		if (fd >= 0) {
-			*ret_fd = fd;
-			break;
-		}
+		grub->font_fd = fd;
+		break;
 	}
 	return 0;
 }
@@ -236,7 +237,7 @@ static int find_font(int *ret_fd, struct diag *diag)
 static int grub_read(struct boot_grub *grub, const struct boot_options *options,
 		     struct diag *diag)
 {
-	int r = find_font(&grub->font_fd, diag);
+	int r = grub_find_font(grub, diag);
 
 	if (r == 0)
 		r = grub_open_dir(grub, options->grub_dir, diag);

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from support import loops, procs, sources
+from support import loops, sources
 from support.guest import SOURCE
 from support.sandbox import Deadline, TimedOut
 

@@ -15,8 +15,8 @@ import stat
 import pytest
 
 from support import judges, procs
-from support.daemon import NOBODY
 from support.runs import wait_until
+from support.sandbox import NOBODY
 
 MANY = 48
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Nothing is written: not to the source, not to a temporary directory."""
 
-import os
 import re
 import subprocess
 import time

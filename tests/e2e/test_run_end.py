@@ -186,7 +186,7 @@ def test_watch_killed(runs, running):
     (watch,) = [
         pid
         for pid in procs.alive()
-        if runs.runs(pid, "dirdisk-run")
+        if procs.runs(pid, "dirdisk-run")
         and pid not in (process.pid, runs.keeper(process))
     ]
     os.kill(watch, signal.SIGKILL)

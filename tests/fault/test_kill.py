@@ -38,13 +38,6 @@ def kill(find):
     return False
 
 
-def is_program(pid, name):
-    try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == name
-    except OSError:
-        return False
-
-
 def kill_role(launcher, who):
     """As soon as it is there; False when the launcher ends without it."""
     ended = False
@@ -136,7 +129,7 @@ def run_family(runs, process):
     found = {"dirdisk-run": process.pid, **procs.roles()}
     for pid in procs.alive():
         with contextlib.suppress(OSError):
-            if is_program(pid, "dirdisk-run") and pid != process.pid:
+            if procs.runs(pid, "dirdisk-run") and pid != process.pid:
                 own = os.getsid(pid) == pid
                 found["keeper" if own else "watch"] = pid
             elif str(runs.qemu) in procs.command_of(pid):

@@ -143,19 +143,22 @@ def show(capfd):
     return print_there
 
 
+def try_fault(starts, table, *fault):
+    when = "ending" if table.phase == "unmount" else "armed"
+    outcome, detail = starts.outcome(**{when: fault})
+    bad = outcome in Table.BAD
+    # If not injected, a thread took another way this time.
+    if starts.faults.injected or bad:
+        table.add(fault[0], outcome, f"{fault}: {detail}")
+    if bad:
+        starts.clear()
+
+
 def try_all(starts, table, counts, few):
     for call in CALLS:
         for n in sample(counts[call], few):
-            fault = (call, ERRORS[call][n % len(ERRORS[call])], n)
-            if table.phase == "unmount":
-                outcome, detail = starts.outcome(ending=fault)
-            else:
-                outcome, detail = starts.outcome(armed=fault)
-            # Or a thread took another way this time.
-            if starts.faults.injected:
-                table.add(call, outcome, f"{fault}: {detail}")
-            if outcome in Table.BAD:
-                starts.clear()
+            error = ERRORS[call][n % len(ERRORS[call])]
+            try_fault(starts, table, call, error, n)
         table.end_call(call)
 
 
@@ -174,22 +177,13 @@ def test_start_with_grub(box, program, capfd):
     table.check()
 
 
-def try_each(starts, table, call, error, numbers):
-    for n in numbers:
-        fault = (call, error, n)
-        outcome, detail = starts.outcome(armed=fault)
-        table.add(call, outcome, f"{fault}: {detail}")
-        if outcome in Table.BAD:
-            starts.clear()
-    table.check()
-
-
 def test_looks_behind_the_mount(starts, capfd):
     """Each of the last, in which what was mounted or made is looked at."""
     table = Table("start, end", show(capfd))
     count = starts.calls()["statx"]
-    numbers = range(count - 23, count + 1)
-    try_each(starts, table, "statx", errno.ENOMEM, numbers)
+    for n in range(count - 23, count + 1):
+        try_fault(starts, table, "statx", errno.ENOMEM, n)
+    table.check()
 
 
 def test_looks_for_grub(box, program, capfd):
@@ -197,7 +191,9 @@ def test_looks_for_grub(box, program, capfd):
     starts = Starts(box, program, *WITH_GRUB)
     starts.outcome()
     table = Table("GRUB, open", show(capfd))
-    try_each(starts, table, "open", errno.EMFILE, range(8, 24))
+    for n in range(8, 24):
+        try_fault(starts, table, "open", errno.EMFILE, n)
+    table.check()
 
 
 @pytest.mark.timeout(3600)

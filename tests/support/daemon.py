@@ -8,7 +8,6 @@ import signal
 import time
 
 from support import procs
-from support.sandbox import NOBODY
 
 END_TIMEOUT = 30
 

@@ -2,7 +2,6 @@
 """Processes and mounts, as /proc tells of them."""
 
 import ctypes
-import contextlib
 import os
 import re
 import signal
@@ -112,6 +111,14 @@ def name_of(pid):
             return os.fsdecode(file.read().rstrip(b"\n"))
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def runs(pid, program):
+    """Whether a process runs the program of that name."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == program
+    except OSError:
+        return False
 
 
 def status_of(pid, task=None):

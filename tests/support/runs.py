@@ -111,16 +111,9 @@ class Runs:
         roles = procs.roles()
         return roles["supervisor"], roles["worker"]
 
-    @staticmethod
-    def runs(pid, name):
-        try:
-            return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == name
-        except OSError:
-            return False
-
     def _child(self, process, own_session):
         for pid in procs.alive():
-            if self.runs(pid, "dirdisk-run") and pid != process.pid:
+            if procs.runs(pid, "dirdisk-run") and pid != process.pid:
                 if (os.getsid(pid) == pid) == own_session:
                     return pid
         raise AssertionError(f"there is none: {self.box.processes()}")
@@ -157,7 +150,7 @@ class Runs:
 
     def qemu_pid(self):
         for pid, command in self.box.processes().items():
-            if str(self.qemu) in command and not self.runs(pid, "dirdisk-run"):
+            if str(self.qemu) in command and not procs.runs(pid, "dirdisk-run"):
                 return pid
         raise AssertionError(f"no QEMU: {self.box.processes()}")
 
