@@ -59,10 +59,12 @@ static void hide_progress(struct launcher *launcher)
 	launcher->shown = false;
 }
 
+/* text: empty where there is nothing to say. */
 static void say(struct launcher *launcher, const char *text)
 {
 	hide_progress(launcher);
-	fprintf(stderr, "dirdisk: %s\n", text);
+	if (*text)
+		fprintf(stderr, "dirdisk: %s\n", text);
 }
 
 static int disk_path(const struct options *options, char **ret_path)
@@ -257,7 +259,7 @@ static int wait_for_disk(struct launcher *launcher)
 			say(launcher, strerror(-r));
 		else if (r == 0)
 			say(launcher,
-			    "ended before the disk was ready, and cannot say why");
+			    "the process that mounts was killed before the disk was ready; if memory ran out, the kernel's log says so");
 		if (r <= 0)
 			return EXIT_RUN;
 		if (message.kind == MESSAGE_PROGRESS) {

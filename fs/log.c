@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -144,6 +145,21 @@ void log_diag(const struct diag *diag, int err)
 	emit(text ? text : "out of memory");
 }
 
+/* What fails is tried again and again, and libfuse says so each time. */
+static bool is_repeated(const char *text)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static char last[256];
+	bool is_same;
+
+	pthread_mutex_lock(&lock);
+	is_same = strncmp(last, text, sizeof(last) - 1) == 0;
+	if (!is_same)
+		strncpy(last, text, sizeof(last) - 1);
+	pthread_mutex_unlock(&lock);
+	return is_same;
+}
+
 static void log_fuse(enum fuse_log_level level, const char *format,
 		     va_list args) __attribute__((format(printf, 2, 0)));
 
@@ -164,7 +180,8 @@ static void log_fuse(enum fuse_log_level level, const char *format,
 	}
 	while (len > 0 && text[len - 1] == '\n')
 		text[--len] = '\0';
-	emit(text);
+	if (!is_repeated(text))
+		emit(text);
 }
 
 void log_take_fuse(void)

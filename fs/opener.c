@@ -165,14 +165,14 @@ int opener_run(const struct opener_process *process)
 	};
 	int r;
 
-	prctl(PR_SET_NAME, "dirdisk-opener");
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	/* The supervisor may have died before that. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    getppid() != process->supervisor)
 		return EXIT_SIGNALS;
+	prctl(PR_SET_NAME, "dirdisk-opener");
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	if (chdir("/") < 0 || (!process->foreground && stdio_to_null() < 0) ||
 	    add_root(&state, process->src_fd) != OPENER_FIRST_ROOT)
 		return EXIT_SETUP;

@@ -18,6 +18,9 @@
  * One table says all there is to say about an option: whose it is, how it may
  * be given, what it does, and its line in the help.
  */
+/* mount(2) takes at most a page for each of its strings, escapes included. */
+#define MAX_MOUNT_NAME 1024
+
 enum {
 	ON_LINE = 1, /* --name */
 	IN_LIST = 2, /* -o name */
@@ -251,6 +254,8 @@ static const char *set_mount(struct options *options,
 {
 	if (value && !*value)
 		return "empty; give it a value";
+	if (value && strlen(value) > MAX_MOUNT_NAME)
+		return "longer than 1024 bytes, which is too much for mount(2); give a shorter one";
 	if (fuse_opt_add_opt_escaped(&options->mount, text) < 0)
 		return "out of memory";
 	if (def->clears)
@@ -436,9 +441,11 @@ static const struct option_def table[] = {
 static int fail(struct diag *diag, const char *prefix, const char *text,
 		const char *reason)
 {
+	static const int most = 200; /* bytes; it is to be one line */
+	const char *more = strlen(text) > (size_t)most ? "..." : "";
 	_cleanup_free_ char *option = NULL;
 
-	if (asprintf(&option, "%s%s", prefix, text) < 0)
+	if (asprintf(&option, "%s%.*s%s", prefix, most, text, more) < 0)
 		return -ENOMEM;
 	return diag_set(diag, -EINVAL, option, "%s", reason);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "channel.h"
 #include "deadline.h"
 #include "exit_code.h"
@@ -78,12 +79,18 @@ struct supervisor {
 static void supervisor_say(struct supervisor *sup, enum message_kind kind,
 			   enum exit_code code, const char *text)
 {
-	if (sup->launcher < 0 || sup->ready ||
-	    channel_send(sup->launcher, kind, (int)code, text, -1) < 0)
+	bool is_heard = sup->launcher >= 0 && !sup->ready &&
+			channel_send(sup->launcher, kind, (int)code, text,
+				     -1) == 0;
+
+	if (!is_heard && text)
 		log_line("%s", text);
 }
 
-/* The first failure counts; what follows from it is not news. */
+/*
+ * The first failure counts; what follows from it is not news. text: NULL where
+ * there is nothing to say.
+ */
 static void supervisor_fail(struct supervisor *sup, enum exit_code code,
 			    const char *text)
 {
@@ -122,20 +129,36 @@ static int open_signals(struct supervisor *sup)
 	return sup->signals < 0 ? -errno : 0;
 }
 
-/* Where the overlay's file will be, should the guest write. */
-static int open_tmp(void)
+static void warn_of_tmp(struct supervisor *sup, const char *chosen, int err,
+			const char *other)
 {
-	const char *const candidates[] = { getenv("TMPDIR"), "/tmp", "/var/tmp",
-					   "/" };
-	int fd = -1;
+	struct diag diag = DIAG_INIT;
+	_cleanup_free_ char *text = NULL;
 
-	for (size_t i = 0; fd < 0 && i < sizeof(candidates) / sizeof(char *);
-	     i++) {
-		if (candidates[i] && *candidates[i])
-			fd = open(candidates[i],
-				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	diag_set(&diag, -err, chosen,
+		 "TMPDIR cannot be used: %s; what guests write is kept in %s",
+		 strerror(err), other);
+	text = diag_format(&diag, -err);
+	diag_clear(&diag);
+	supervisor_say(sup, MESSAGE_WARNING, 0, text ? text : "out of memory");
+}
+
+/* Where the overlay's file will be, should the guest write. */
+static void open_tmp(struct supervisor *sup)
+{
+	static const char *const others[] = { "/tmp", "/var/tmp", "/" };
+	const char *chosen = getenv("TMPDIR");
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	bool is_chosen = chosen && *chosen;
+	int err;
+
+	sup->tmp_fd = is_chosen ? open(chosen, flags) : -1;
+	err = errno;
+	for (size_t i = 0; sup->tmp_fd < 0 && i < ARRAY_SIZE(others); i++) {
+		sup->tmp_fd = open(others[i], flags);
+		if (is_chosen && sup->tmp_fd >= 0)
+			warn_of_tmp(sup, chosen, err, others[i]);
 	}
-	return fd;
 }
 
 static int check_apart(struct supervisor *sup, struct diag *diag)
@@ -173,7 +196,7 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 	if (r < 0)
 		return r;
 	*ret_code = EXIT_SETUP;
-	sup->tmp_fd = open_tmp();
+	open_tmp(sup);
 	r = pidfile_open(&sup->pidfile, sup->options->pidfile, diag);
 	if (r < 0)
 		return r;
@@ -586,6 +609,16 @@ static void reap(struct supervisor *sup)
 	}
 }
 
+/* Whoever runs it in the foreground sent the signal, and knows. */
+static void start_interrupted(struct supervisor *sup)
+{
+	static const char text[] =
+		"ended by a signal before the disk was ready";
+
+	supervisor_fail(sup, EXIT_SIGNALS,
+			sup->options->foreground ? NULL : text);
+}
+
 static void on_signal(struct supervisor *sup)
 {
 	struct signalfd_siginfo info;
@@ -598,9 +631,7 @@ static void on_signal(struct supervisor *sup)
 		if (sup->stopping)
 			continue;
 		if (!sup->ready)
-			supervisor_fail(
-				sup, EXIT_SIGNALS,
-				"ended by a signal before the disk was ready");
+			start_interrupted(sup);
 		supervisor_stop(sup);
 	}
 }

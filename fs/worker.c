@@ -51,6 +51,11 @@ static int worker_bind(const struct worker *worker)
 {
 	sigset_t term;
 
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	/* It may have died before that. */
+	if (getppid() != worker->supervisor)
+		return -ESRCH;
 	prctl(PR_SET_NAME, "dirdisk-worker");
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
@@ -61,10 +66,7 @@ static int worker_bind(const struct worker *worker)
 	signal(SIGPIPE, SIG_IGN);
 	/* A full file system is an error to report, not a signal. */
 	signal(SIGXFSZ, SIG_IGN);
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
-		return -errno;
-	/* It may have died before that. */
-	return getppid() == worker->supervisor ? 0 : -ESRCH;
+	return 0;
 }
 
 /* A generation keeps files open: as many as it may. */

@@ -166,6 +166,10 @@ static int table_make(const struct boot_partition partitions[2],
 				"no memory for a partition table: %s",
 				strerror(errno));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (access(path, F_OK) < 0)
+		return diag_set(
+			diag, -errno, "/proc",
+			"cannot be used, and the partition table is made through it; mount proc there");
 	r = disk_write_apart(path, partitions, diag);
 	if (r < 0)
 		return r;

@@ -206,6 +206,14 @@ def test_other_bad_values(refused, src, mnt, option):
     refused([f"--{option}", src, mnt], OPTIONS, "--" + option.split("=")[0])
 
 
+@pytest.mark.parametrize("name", ["fsname", "subtype"])
+def test_name_that_is_too_long(refused, src, mnt, name):
+    text = refused(
+        ["-o", f"ro,{name}={'x' * 100_000}", src, mnt], OPTIONS, f"-o {name}="
+    )
+    assert len(text) < 1000
+
+
 def test_default_that_is_no_kernel(refused, src, mnt):
     refused(["--default=none-such", src, mnt], SETUP, "--default", "none-such")
 
@@ -310,6 +318,44 @@ def test_fusermount3_on_nosuid(refused_to_mount, box):
 )
 def test_root_without_the_capability(refused_to_mount, command):
     refused_to_mount("CAP_SYS_ADMIN", command=command, user=None)
+
+
+def test_no_proc(refused, src, mnt):
+    bare = 'umount -l /proc; exec "$@"'
+    refused(
+        ["--no-grub", src, mnt],
+        SETUP,
+        "/proc",
+        "mount proc",
+        command=["unshare", "--mount", "sh", "-c", bare, "bare"],
+    )
+
+
+# ---- memory ----
+
+
+@pytest.mark.skipif(
+    "DIRDISK_SANITIZED" in os.environ,
+    reason="AddressSanitizer needs terabytes of address space",
+)
+def test_too_little_memory(box, dirdisk, src, mnt):
+    """A disk, or the reason: nothing is said twice."""
+    refusals = 0
+    for size in range(8, 32):
+        done = dirdisk.run(
+            *["--no-grub", src, mnt],
+            check=False,
+            command=["prlimit", f"--as={size << 20}"],
+        )
+        if done.returncode == 0:
+            box.umount(mnt)
+        else:
+            refusals += 1
+            lines = done.text.splitlines()
+            assert 0 < len(lines) <= 3, (size, done.text)
+            assert len(set(lines)) == len(lines), (size, done.text)
+        box.assert_nothing_left()
+    assert 0 < refusals < 24
 
 
 # ---- GRUB ----

@@ -165,6 +165,23 @@ def disk_over(box, dirdisk, directory, *options):
     return dirdisk(sources.small(box.dir("src")), None, *options, env=env)
 
 
+@pytest.mark.parametrize("place", ["nowhere", "file"])
+def test_no_temporary_directory(box, dirdisk, place):
+    """One that is set and cannot be used is not replaced in silence."""
+    path = box.root / place
+    if place == "file":
+        path.touch()
+    disk = disk_over(box, dirdisk, path)
+    (said,) = (
+        line for line in disk.launcher.text.splitlines() if "TMPDIR" in line
+    )
+    assert said.startswith(f"dirdisk: {path}: ") and "/tmp" in said
+    with open(disk.image, "r+b", 0) as file:
+        os.pwrite(file.fileno(), b"there", START)
+    assert disk.read(START, 5) == b"there"
+    disk.unmount()
+
+
 def test_full_temporary_directory(box, dirdisk):
     """ENOSPC to the writer; the daemon lives, and what was written stays."""
     tiny = box.tmpfs("tiny", "size=1m")

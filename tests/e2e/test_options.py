@@ -265,6 +265,15 @@ def test_fuse_options_arrive(dirdisk, src):
     disk.unmount()
 
 
+def test_longest_names_for_the_mount(dirdisk, src):
+    fsname, subtype = "," * 1024, "x" * 1024
+    escaped = fsname.replace(",", "\\,")
+    disk = dirdisk(src, None, "-o", f"fsname={escaped},subtype={subtype}")
+    (mount,) = disk.box_mounts()
+    assert mount.source == fsname and mount.fstype == f"fuse.{subtype}"
+    disk.unmount()
+
+
 def test_debug_shows_requests(dirdisk, src):
     disk = dirdisk.foreground(src, None, "-d")
     assert disk.read(510, 2) == b"\x55\xaa"

@@ -52,6 +52,32 @@ def test_worker_that_reads_nothing(box, program, src):
     box.assert_nothing_left()
 
 
+def test_start_that_is_killed(box, program, src):
+    """The launcher says so, and nothing is left."""
+    start = Stopped(box, program, src, "--no-grub")
+    stop_at_once(start)
+    os.kill(procs.roles()["supervisor"], signal.SIGKILL)
+    assert start.process.wait(40) == 7, start.said()
+    assert start.said().endswith(
+        "was killed before the disk was ready; if memory ran out, the kernel's"
+        " log says so\n"
+    )
+    box.assert_nothing_left()
+
+
+@pytest.mark.parametrize("options", [[], ["-f"]], ids=["", "foreground"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_start_that_is_interrupted(box, program, src, options, name):
+    """It is told to those who may not have sent the signal."""
+    start = Stopped(box, program, src, "--no-grub", *options)
+    stop_at_once(start)
+    os.kill(procs.roles()["supervisor"], getattr(signal, name))
+    assert start.process.wait(40) == 6, start.said()
+    said = "dirdisk: ended by a signal before the disk was ready\n"
+    assert start.said() == ("" if options else said)
+    box.assert_nothing_left()
+
+
 @pytest.fixture(params=["abort", "kill"])
 def control(box, request):
     """With FUSE's control files, and without."""

@@ -28,7 +28,7 @@ from support.sandbox import Deadline, Sandbox  # noqa: E402
 
 # With sanitizers all takes longer.
 SLOWER = 4 if os.environ.get("DIRDISK_SANITIZED") else 1
-TIMEOUT = 120
+TIMEOUT = 300
 
 
 def pytest_configure(config):
