@@ -500,12 +500,13 @@ void watch_note(struct watch *w, int32_t number)
 	pthread_mutex_unlock(&w->mutex);
 }
 
-int watch_take(struct watch *w, struct watch_changes *changes)
+int watch_take(struct watch *w, bool queued, struct watch_changes *changes)
 {
 	int r;
 
 	pthread_mutex_lock(&w->mutex);
-	drain(w);
+	if (queued)
+		drain(w);
 	w->seen.moment = w->writes.now;
 	r = watch_changes_add(changes, &w->seen);
 	if (r == 0)

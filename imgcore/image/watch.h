@@ -124,8 +124,11 @@ int32_t watch_add(struct watch *watch, int dirfd);
 void watch_see(struct watch *watch, int fd);
 /* Marks a directory as changed. */
 void watch_note(struct watch *watch, int32_t number);
-/* Adds what has changed until now to *changes: 0 or -ENOMEM. */
-int watch_take(struct watch *watch, struct watch_changes *changes);
+/*
+ * Adds what has changed until now to *changes: 0 or -ENOMEM. queued: false if
+ * poll(2) found nothing to read from watch->fd.
+ */
+int watch_take(struct watch *watch, bool queued, struct watch_changes *changes);
 /* Gives up all watches of directories but those in keep, which is sorted. */
 void watch_prune(struct watch *watch, const struct numbers *keep);
 /* Whether events were lost since the last call. */

@@ -189,16 +189,15 @@ void mounts_release(struct mounts *m)
 	m->fd = -1;
 }
 
-int mounts_look(struct mounts *m,
+int mounts_look(struct mounts *m, short news,
 		void (*changed)(void *context, const char *path), void *context)
 {
 	_cleanup_(list_release) struct list list = { 0 };
-	struct pollfd pollfd = { .fd = m->fd, .events = POLLPRI };
 	int r;
 
 	if (m->fd < 0)
 		return 0;
-	if (poll(&pollfd, 1, 0) > 0 && pollfd.revents & (POLLPRI | POLLERR))
+	if (news & (POLLPRI | POLLERR))
 		m->changed = true;
 	if (!m->changed)
 		return 0;

@@ -24,12 +24,13 @@ void mounts_release(struct mounts *mounts);
 /* The same for another directory; mounts that are below it are not reported. */
 int mounts_restart(struct mounts *mounts, int src_fd);
 /*
- * If anything was mounted or unmounted anywhere since the last call, calls
+ * If anything was mounted or unmounted anywhere since the last call (news: what
+ * poll(2) found on mounts->fd, where POLLPRI was asked for), calls
  * changed(context, path) for each mount point that exists or existed: another
  * file system may have taken its place. path is relative to the directory. 0 or
  * a negative errno; the change is then reported by the next call.
  */
-int mounts_look(struct mounts *mounts,
+int mounts_look(struct mounts *mounts, short news,
 		void (*changed)(void *context, const char *path),
 		void *context);
 

@@ -10,6 +10,13 @@
 #include "imgcore/diag.h"
 #include "imgcore/opener.h"
 
+static void set_identity(struct source *source, const struct statx *stx)
+{
+	source->dev = makedev(stx->stx_dev_major, stx->stx_dev_minor);
+	source->ino = stx->stx_ino;
+	source->mount = stx->stx_mask & STATX_MNT_ID ? stx->stx_mnt_id : 0;
+}
+
 /* Takes the directory's identity, without a request to its file system. */
 static int identify(struct source *source, int fd)
 {
@@ -18,9 +25,7 @@ static int identify(struct source *source, int fd)
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
 		  STATX_INO | STATX_MNT_ID, &stx) < 0)
 		return -errno;
-	source->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
-	source->ino = stx.stx_ino;
-	source->mount = stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0;
+	set_identity(source, &stx);
 	return 0;
 }
 
@@ -74,7 +79,7 @@ static int find(const struct source *source, uint64_t own_dev, int *ret_fd,
 	if (options->find)
 		return options->find(options->context, own_dev, ret_fd,
 				     ret_opener);
-	*ret_fd = opener_find(options->path, own_dev);
+	*ret_fd = opener_find(options->path, own_dev, NULL);
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
@@ -82,16 +87,18 @@ int source_look(struct source *source, uint64_t own_dev, bool *ret_moved,
 		struct diag *diag)
 {
 	const char *path = source->options->path;
-	_cleanup_close_ int fd = path ? opener_find(path, own_dev) : -1;
+	_cleanup_close_ int fd = -1;
 	struct source now = *source;
+	struct statx stx;
 	int r;
 
 	*ret_moved = false;
 	if (!path)
 		return 0;
-	r = fd < 0 ? fd : identify(&now, fd);
-	if (r < 0)
-		return fail(source, r, diag);
+	fd = opener_find(path, own_dev, &stx);
+	if (fd < 0)
+		return fail(source, fd, diag);
+	set_identity(&now, &stx);
 	if (now.dev == source->dev && now.ino == source->ino &&
 	    now.mount == source->mount)
 		return 0;

@@ -46,7 +46,7 @@ int follow_look(int fd, uint64_t own_dev, struct statx *ret_stx)
 {
 	int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
 
-	if (statx(fd, "", flags, STATX_BASIC_STATS, ret_stx) < 0)
+	if (statx(fd, "", flags, STATX_BASIC_STATS | STATX_MNT_ID, ret_stx) < 0)
 		return -errno;
 	return own_dev && makedev(ret_stx->stx_dev_major,
 				  ret_stx->stx_dev_minor) == own_dev
@@ -262,7 +262,15 @@ static int open_cached(const char *path)
 	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 }
 
-int opener_find(const char *path, uint64_t own_dev)
+/* Ends a walk that came to a directory. */
+static int stand(struct walk *w, struct statx *ret_stx)
+{
+	if (ret_stx)
+		*ret_stx = w->at;
+	return take_fd(&w->dir);
+}
+
+int opener_find(const char *path, uint64_t own_dev, struct statx *ret_stx)
 {
 	_cleanup_(walk_release) struct walk w = {
 		.dir = -1,
@@ -272,7 +280,7 @@ int opener_find(const char *path, uint64_t own_dev)
 	int r = enter(&w, open_cached(path));
 
 	if (r == 0 || r == -EXDEV)
-		return r < 0 ? r : take_fd(&w.dir);
+		return r < 0 ? r : stand(&w, ret_stx);
 	r = enter(&w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (r == 0) {
 		w.path = strdup(path);
@@ -284,6 +292,6 @@ int opener_find(const char *path, uint64_t own_dev)
 	r = walk_run(&w, &end);
 	/* Where the path ends at a directory, it stands in it. */
 	if (r == -EISDIR)
-		return take_fd(&w.dir);
+		return stand(&w, ret_stx);
 	return r == 0 || r == -EINVAL ? -ENOTDIR : r;
 }

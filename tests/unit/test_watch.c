@@ -89,17 +89,17 @@ static void changes_are_told_once(void **state)
 	assert_true(watch >= 0);
 	assert_int_equal(watch_add(w, t->fd), watch);
 	assert_null(watch_reason(w));
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_int_equal(changes.watches.count, 0);
 	put_text(t->fd, "new", "x");
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_true(has_changed(&changes, watch));
 	assert_false(changes.all);
 	assert_int_equal(changes.names.count, 1);
 	assert_true(mask_of(&changes, "new") & IN_CREATE);
 	assert_true(mask_of(&changes, "new") & IN_CLOSE_WRITE);
 	watch_changes_clear(&changes);
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_int_equal(changes.watches.count, 0);
 	assert_int_equal(changes.names.count, 0);
 }
@@ -115,10 +115,10 @@ static void changes_add_up(void **state)
 	watch_start(w);
 	watch = watch_add(w, t->fd);
 	put_text(t->fd, "a", "x");
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_sys(unlinkat(t->fd, "a", 0));
 	put_text(t->fd, "b", "x");
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_int_equal(changes.watches.count, 1);
 	assert_true(has_changed(&changes, watch));
 	assert_int_equal(changes.names.count, 2);
@@ -147,7 +147,7 @@ static void what_does_not_matter_is_not_told(void **state)
 	assert_true(watch_add(w, t->fd) >= 0);
 	assert_ok(io_pwrite(fd, "more", 4, 4));
 	close(openat(t->fd, ".", O_RDONLY | O_DIRECTORY));
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_int_equal(changes.watches.count, 0);
 }
 
@@ -166,7 +166,7 @@ static void a_hundred_names_are_kept(void **state)
 		snprintf(name, sizeof(name), "%u", i % 250);
 		put_text(t->fd, name, "x");
 	}
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_int_equal(changes.names.count, WATCH_NAMES);
 	assert_int_equal(changes.known.count, 250);
 	assert_string_equal(changes.names.items[99].name, "99");
@@ -204,11 +204,11 @@ static void an_overflow_is_told(void **state)
 	pthread_mutex_lock(&w->mutex);
 	many_events(t->fd, max_queued() + 10);
 	pthread_mutex_unlock(&w->mutex);
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_true(changes.all);
 	watch_changes_clear(&changes);
 	put_text(t->fd, "c", "");
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_false(changes.all);
 	assert_true(mask_of(&changes, "c") != 0);
 }
@@ -235,7 +235,7 @@ static void the_thread_drains_the_queue(void **state)
 		}
 		assert_int_equal(left, 0);
 	}
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_false(changes.all);
 	assert_int_equal(changes.names.count, 2);
 }
@@ -265,7 +265,7 @@ static void watches_are_given_up(void **state)
 	assert_int_equal(w->held.count, 1);
 	for (unsigned i = 0; i < 3; i++)
 		put_text(dirs[i], "new", "x");
-	assert_ok(watch_take(w, &changes));
+	assert_ok(watch_take(w, true, &changes));
 	assert_int_equal(changes.watches.count, 1);
 	assert_true(has_changed(&changes, watches[1]));
 	for (unsigned i = 0; i < 3; i++)

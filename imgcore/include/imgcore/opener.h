@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /* Opens files for one source. NULL in place of a call: the one below. */
 struct opener {
@@ -50,8 +51,9 @@ int opener_open_link(struct opener *opener, int root_fd, const char *path,
 /*
  * Opens the directory that an absolute path leads to now, with O_PATH; symbolic
  * links are followed. -EXDEV: it is on own_dev. Two system calls if the kernel
- * has the path cached.
+ * has the path cached. *ret_stx: STATX_BASIC_STATS and STATX_MNT_ID of the
+ * directory; NULL is allowed.
  */
-int opener_find(const char *path, uint64_t own_dev);
+int opener_find(const char *path, uint64_t own_dev, struct statx *ret_stx);
 
 #endif
