@@ -441,7 +441,7 @@ static const struct option_def table[] = {
 static int fail(struct diag *diag, const char *prefix, const char *text,
 		const char *reason)
 {
-	static const int most = 200; /* bytes; it is to be one line */
+	static const int most = 1000; /* bytes */
 	const char *more = strlen(text) > (size_t)most ? "..." : "";
 	_cleanup_free_ char *option = NULL;
 

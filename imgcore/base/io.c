@@ -75,6 +75,13 @@ int io_read_file(int fd, size_t limit, uint8_t **ret_bytes, size_t *ret_len)
 	return 0;
 }
 
+int io_stat_at(int dirfd, const char *name, int flags, struct stat *ret_st)
+{
+	if (fstatat(dirfd, name, ret_st, flags) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+}
+
 /*
  * The kernel grants a read lease only if no process has the file open for
  * writing, as a shared writable mapping does until it ends. The lease is given

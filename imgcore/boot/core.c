@@ -149,13 +149,14 @@ static int tool_failed(const char *tool, int status, int err, struct diag *diag)
 			*message ? message : "failed and does not say why");
 }
 
-static bool module_exists(int dir_fd, const char *module)
+/* 1, 0 or a negative errno. */
+static int module_exists(int dir_fd, const char *module)
 {
 	char name[64];
 	struct stat st;
 
 	snprintf(name, sizeof(name), "%s.mod", module);
-	return fstatat(dir_fd, name, &st, 0) == 0;
+	return io_stat_at(dir_fd, name, 0, &st);
 }
 
 /*
@@ -166,8 +167,12 @@ static int modules_add(const char **argv, size_t n, const char *dir, int dir_fd,
 		       bool all, struct diag *diag)
 {
 	for (size_t i = 0; i < (all ? ARRAY_SIZE(modules) : N_ESSENTIAL); i++) {
-		bool exists = module_exists(dir_fd, modules[i]);
+		int exists = module_exists(dir_fd, modules[i]);
 
+		if (exists < 0)
+			return diag_set(diag, exists, dir,
+					"%s.mod cannot be looked for: %s",
+					modules[i], strerror(-exists));
 		if (exists && (all || i < N_FINDERS))
 			argv[n++] = modules[i];
 		else if (!exists && i < N_ESSENTIAL)

@@ -196,6 +196,7 @@ int grub_files_new(struct grub_files **ret_files, int dir_fd, const char *dir,
 int grub_files_list(struct grub_files *files, struct diag *diag)
 {
 	struct stat st;
+	int font = 0;
 	int r = list_dir(files, diag);
 
 	if (r < 0)
@@ -203,8 +204,11 @@ int grub_files_list(struct grub_files *files, struct diag *diag)
 	if (files->count > 0)
 		qsort(files->items, files->count, sizeof(*files->items),
 		      compare_names);
-	if (files->font_fd >= 0 && fstatat(files->font_fd, FONT, &st, 0) == 0 &&
-	    S_ISREG(st.st_mode)) {
+	if (files->font_fd >= 0)
+		font = io_stat_at(files->font_fd, FONT, 0, &st);
+	if (font < 0)
+		return diag_set(diag, font, FONT, NULL);
+	if (font && S_ISREG(st.st_mode)) {
 		if (list_file(files, files->font_fd, FONT, &st) < 0)
 			return diag_set(diag, -ENOMEM, FONT, NULL);
 		files->has_font = true;

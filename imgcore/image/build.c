@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/le.h"
 #include "base/math.h"
 #include "image/image-internal.h"
@@ -49,32 +50,40 @@ static int fail(struct build *b, int err)
 }
 
 /*
- * The modules that a tree contains, or links to, may be of another GRUB.
+ * The modules that a tree contains, or links to, may be of another GRUB: 1, 0
+ * or a negative errno. What may not be looked into is none.
  */
-static bool brings_modules(int src_fd)
+static int brings_modules(int src_fd)
 {
+	static const char *const ways[] = { "boot", "boot/grub" };
 	struct stat st;
+	int r = 0;
 
-	if (fstatat(src_fd, "boot", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !S_ISDIR(st.st_mode))
-		return true;
-	if (fstatat(src_fd, "boot/grub", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !S_ISDIR(st.st_mode))
-		return true;
-	return fstatat(src_fd, "boot/grub/i386-pc", &st, AT_SYMLINK_NOFOLLOW) ==
-	       0;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		r = io_stat_at(src_fd, ways[i], AT_SYMLINK_NOFOLLOW, &st);
+		if (r <= 0 || !S_ISDIR(st.st_mode))
+			return r == -EACCES ? 0 : r;
+	}
+	r = io_stat_at(src_fd, "boot/grub/i386-pc", AT_SYMLINK_NOFOLLOW, &st);
+	return r == -EACCES ? 0 : r;
 }
 
 int image_find_grub(const struct image_options *options,
 		    struct boot_grub **ret_grub, struct diag *diag)
 {
 	struct boot_options boot = options->boot;
+	int r;
 
 	if (boot.no_grub) {
 		*ret_grub = NULL;
 		return 0;
 	}
-	boot.whole_core |= brings_modules(options->src_fd);
+	r = brings_modules(options->src_fd);
+	if (r < 0)
+		return diag_set(diag, r, options->src_path,
+				"boot/grub/i386-pc cannot be looked for: %s",
+				strerror(-r));
+	boot.whole_core |= r > 0;
 	return boot_grub_new(ret_grub, &boot, diag);
 }
 

@@ -20,7 +20,8 @@
 
 /*
  * The identity of an O_PATH descriptor (STATX_BASIC_STATS and STATX_MNT_ID),
- * without a request to its file system, which may be this process's own. -EXDEV: it is on own_dev.
+ * without a request to its file system, which may be this process's own.
+ * -EXDEV: it is on own_dev.
  */
 int follow_look(int fd, uint64_t own_dev, struct statx *ret_stx);
 

@@ -211,7 +211,7 @@ def test_name_that_is_too_long(refused, src, mnt, name):
     text = refused(
         ["-o", f"ro,{name}={'x' * 100_000}", src, mnt], OPTIONS, f"-o {name}="
     )
-    assert len(text) < 1000
+    assert len(text) < 1200
 
 
 def test_default_that_is_no_kernel(refused, src, mnt):
@@ -320,42 +320,39 @@ def test_root_without_the_capability(refused_to_mount, command):
     refused_to_mount("CAP_SYS_ADMIN", command=command, user=None)
 
 
-def test_no_proc(refused, src, mnt):
-    bare = 'umount -l /proc; exec "$@"'
-    refused(
-        ["--no-grub", src, mnt],
-        SETUP,
-        "/proc",
-        "mount proc",
-        command=["unshare", "--mount", "sh", "-c", bare, "bare"],
-    )
+# ---- too little to run with ----
 
+# AddressSanitizer needs /proc, and terabytes of address space.
+if "DIRDISK_SANITIZED" not in os.environ:
 
-# ---- memory ----
-
-
-@pytest.mark.skipif(
-    "DIRDISK_SANITIZED" in os.environ,
-    reason="AddressSanitizer needs terabytes of address space",
-)
-def test_too_little_memory(box, dirdisk, src, mnt):
-    """A disk, or the reason: nothing is said twice."""
-    refusals = 0
-    for size in range(8, 32):
-        done = dirdisk.run(
-            *["--no-grub", src, mnt],
-            check=False,
-            command=["prlimit", f"--as={size << 20}"],
+    def test_no_proc(refused, src, mnt):
+        bare = 'umount -l /proc; exec "$@"'
+        refused(
+            ["--no-grub", src, mnt],
+            SETUP,
+            "/proc",
+            "mount proc",
+            command=["unshare", "--mount", "sh", "-c", bare, "bare"],
         )
-        if done.returncode == 0:
-            box.umount(mnt)
-        else:
-            refusals += 1
-            lines = done.text.splitlines()
-            assert 0 < len(lines) <= 3, (size, done.text)
-            assert len(set(lines)) == len(lines), (size, done.text)
-        box.assert_nothing_left()
-    assert 0 < refusals < 24
+
+    def test_too_little_memory(box, dirdisk, src, mnt):
+        """A disk, or the reason: nothing is said twice."""
+        refusals = 0
+        for size in range(8, 32):
+            done = dirdisk.run(
+                *["--no-grub", src, mnt],
+                check=False,
+                command=["prlimit", f"--as={size << 20}"],
+            )
+            if done.returncode == 0:
+                box.umount(mnt)
+            else:
+                refusals += 1
+                lines = done.text.splitlines()
+                assert 0 < len(lines) <= 3, (size, done.text)
+                assert len(set(lines)) == len(lines), (size, done.text)
+            box.assert_nothing_left()
+        assert 0 < refusals < 24
 
 
 # ---- GRUB ----
