@@ -11,9 +11,10 @@
  *     supervisor -> launcher     progress, warning, fail, ready
  *     launcher   -> supervisor   seen, fail
  *
- * An end of file means that the other side has ended. No call blocks for ever:
- * a message that the other side does not read fails with -EAGAIN after some
- * seconds. Errors: 0 or a negative errno.
+ * An end of file means that the other side has ended. No message blocks for
+ * ever: one that the other side does not read fails with -EAGAIN after some
+ * seconds. To receive without MSG_DONTWAIT waits for a message or the end.
+ * Errors: 0 or a negative errno.
  */
 
 #include <stddef.h>

@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Milliseconds of CLOCK_MONOTONIC, which stands while the machine sleeps. */
+/* Milliseconds of CLOCK_MONOTONIC, which stops while the machine is suspended.
+ */
 int64_t now_ms(void);
 
 /*

@@ -67,6 +67,16 @@ static void say(struct launcher *launcher, const char *text)
 		fprintf(stderr, "dirdisk: %s\n", text);
 }
 
+/* The same of MNT. */
+static void say_of(struct launcher *launcher, const char *reason)
+{
+	const struct diag diag = { .path = (char *)launcher->options->mnt,
+				   .reason = (char *)reason };
+	_cleanup_free_ char *text = diag_format(&diag, 0);
+
+	say(launcher, text ? text : reason);
+}
+
 static int disk_path(const struct options *options, char **ret_path)
 {
 	const char *mnt = options->mnt;
@@ -253,13 +263,13 @@ static int wait_for_disk(struct launcher *launcher)
 		int r = receive(launcher, &message);
 
 		if (r == -ETIMEDOUT)
-			say(launcher,
-			    "the process that mounts does not answer: a file system, or fusermount3, hangs; make sure that SRC, MNT and TMPDIR can be reached");
+			say_of(launcher,
+			       "mounting does not end: a file system, or fusermount3, hangs; make sure that SRC, MNT and TMPDIR can be reached");
 		else if (r < 0)
-			say(launcher, strerror(-r));
+			say_of(launcher, strerror(-r));
 		else if (r == 0)
-			say(launcher,
-			    "the process that mounts was killed before the disk was ready; if memory ran out, the kernel's log says so");
+			say_of(launcher,
+			       "the process that mounts was killed before the disk was ready; see the kernel's log, where memory ran out, and mount again");
 		if (r <= 0)
 			return EXIT_RUN;
 		if (message.kind == MESSAGE_PROGRESS) {

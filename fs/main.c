@@ -43,7 +43,9 @@ static pid_t fork_with_channel(int ends[2])
 	pid_t pid = r < 0 ? -1 : fork();
 
 	if (pid < 0)
-		log_line("cannot start: %s", strerror(r < 0 ? -r : errno));
+		log_line(
+			"no second process can be started: %s; end others, or raise ulimit -u and -n",
+			strerror(r < 0 ? -r : errno));
 	return pid;
 }
 

@@ -5,9 +5,11 @@
 /*
  * The directory MNT, before, while and after the disk is mounted on it.
  *
- * No call here sends a request to the server of a mount, so none can wait for a
- * process that no longer answers, or for this one. The only exception is the
- * check whether a dirdisk that is mounted there already still answers.
+ * Once the disk is mounted, no call here sends a request to the server of a
+ * mount, so none can wait for a process that no longer answers, or for this
+ * one. Before that, mountpoint_open and mountpoint_claim open and list the
+ * directory, and ask a FUSE file system that is mounted on it whether it still
+ * answers.
  *
  * Errors: 0 or a negative errno with a diagnostic.
  */
@@ -85,7 +87,8 @@ void mountpoint_abort(const struct mountpoint *mnt);
 
 /*
  * Detaches our mount, wherever it is now; files that are open there stay open.
- * Does nothing if it is gone already, and never touches another mount. After an
+ * Does nothing if it is gone already. Another mount is detached only if it is
+ * made between the check and the call; see LIMITATIONS in dirdisk(1). After an
  * error it can be tried again; -EBUSY: something else is mounted over it.
  */
 int mountpoint_unmount(struct mountpoint *mnt, struct diag *diag);

@@ -3,10 +3,10 @@
 #define FS_OPENER_H
 
 /*
- * The process that opens files for the worker which the worker may not open:
- * those that links in kernels/ lead to, and, if SRC's path leads to another
- * directory than at the start, those beneath that directory. It opens nothing
- * else. It ends with the supervisor, or with the worker.
+ * The process that opens files that the worker may not open itself: those that
+ * links in kernels/ lead to, and, if SRC's path leads to another directory than
+ * at the start, that directory and the files beneath it. It opens nothing else.
+ * It ends with the supervisor, or with the worker.
  */
 
 #include <stdbool.h>

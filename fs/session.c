@@ -49,9 +49,9 @@ static bool is_transient(int err)
 }
 
 /*
- * libfuse answers a request that it has no memory for by -ENOMEM, without
- * calling us. Of these the kernel does not ask again, and what they give back
- * would stay for ever: they are processed again instead.
+ * libfuse answers a request for which it has no memory with -ENOMEM, without
+ * calling us. The kernel never repeats these, and what they free would be
+ * leaked: they are processed again until they succeed.
  */
 static bool must_be_processed(const struct fuse_buf *buf)
 {

@@ -6,9 +6,9 @@
  * A FUSE session: the device, and the threads that read requests from it.
  *
  * libfuse's loop ends the session at the first read that fails, and a reply
- * that cannot be written leaves its reader waiting for ever. Here a read or
- * write of the device that fails is repeated; only a lasting failure ends the
- * session.
+ * that cannot be written leaves its reader waiting for ever. Here a read that
+ * fails is repeated, and with libfuse 3.13 or later a write too; only a lasting
+ * failure to read ends the session.
  */
 
 #include <stdbool.h>

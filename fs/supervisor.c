@@ -88,8 +88,8 @@ static void supervisor_say(struct supervisor *sup, enum message_kind kind,
 }
 
 /*
- * The first failure counts; what follows from it is not news. text: NULL where
- * there is nothing to say.
+ * Only the first failure is reported: later ones follow from it. text: NULL
+ * where there is nothing to say.
  */
 static void supervisor_fail(struct supervisor *sup, enum exit_code code,
 			    const char *text)
@@ -347,8 +347,9 @@ static void worker_ended(struct supervisor *sup, int status)
 	if (!wanted)
 		worker_killed(sup, status);
 	else if (!sup->ready)
-		supervisor_fail(sup, EXIT_RUN,
-				"ended before the disk was ready");
+		supervisor_fail(
+			sup, EXIT_RUN,
+			"unmounted before the disk was ready; mount it again");
 }
 
 /* Without the opener, the worker cannot open all files of the disk. */
@@ -609,11 +610,11 @@ static void reap(struct supervisor *sup)
 	}
 }
 
-/* Whoever runs it in the foreground sent the signal, and knows. */
+/* In the foreground the user sent the signal: nothing is printed. */
 static void start_interrupted(struct supervisor *sup)
 {
 	static const char text[] =
-		"ended by a signal before the disk was ready";
+		"ended by a signal before the disk was ready; mount it again";
 
 	supervisor_fail(sup, EXIT_SIGNALS,
 			sup->options->foreground ? NULL : text);

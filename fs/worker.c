@@ -150,8 +150,9 @@ static void warn_of_image(const struct worker *worker,
 	}
 	if (skipped) {
 		snprintf(text, sizeof(text),
-			 "%" PRIu64 " unreadable %s left out", skipped,
-			 skipped == 1 ? "entry is" : "entries are");
+			 "%" PRIu64
+			 " unreadable %s left out; dirdisk-check names them",
+			 skipped, skipped == 1 ? "entry is" : "entries are");
 		warn(worker, text);
 	}
 	if (mounted) {
@@ -319,9 +320,10 @@ static int serve(const struct worker *worker, const struct service *service,
 		_exit(worker_fail(worker, &diag, r, EXIT_MOUNT));
 	r = session_serve(session);
 	if (r < 0) {
-		diag_set(&diag, r, "/dev/fuse",
-			 "the connection to the kernel failed: %s",
-			 strerror(-r));
+		diag_set(
+			&diag, r, "/dev/fuse",
+			"the connection to the kernel failed: %s; mount the disk again",
+			strerror(-r));
 		/* Other threads may still be serving a request. */
 		_exit(worker_fail(worker, &diag, r, EXIT_RUN));
 	}

@@ -236,9 +236,8 @@ static size_t common_length(const struct device *a, const struct device *b)
 }
 
 /*
- * Adds child to `all`, after those directories above it that the entry before
- * it
- * (`before`) did not need: so `all` stays sorted.
+ * Adds child to `all`, after those of its parent directories that the previous
+ * entry (`before`) did not add already: so `all` stays sorted.
  */
 static int add_with_parents(struct devices *all, const struct device *before,
 			    struct device *child)

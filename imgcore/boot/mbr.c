@@ -34,11 +34,10 @@
 #define DISK "disk.img"
 
 /*
- * Takes the place of libc's for libparted, which as Debian has it runs a shell
- * and dmidecode as soon as it is loaded, to know the machines that start from
- * another table than ours. That is most of a start's time, and a shell that
- * nobody asked for. It does not check for NULL, so the stream takes neither a
- * file nor a descriptor: it has an empty line.
+ * Replaces libc's popen. Debian's libparted runs a shell and dmidecode when it
+ * is loaded, to recognize machines that need another partition table; that
+ * takes most of the time of a start. It does not check for NULL: what it gets
+ * is a stream of one empty line, which needs no file and no descriptor.
  */
 FILE *popen(const char *command, const char *mode)
 {

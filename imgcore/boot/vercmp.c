@@ -55,7 +55,7 @@ static const char *skip_other(const char *s)
 	return s;
 }
 
-/* What the mark c says at the start of one of both. */
+/* sign if a begins with c, -sign if b does, otherwise 0. */
 static int compare_mark(const char *a, const char *b, char c, int sign)
 {
 	return *a == c ? sign : *b == c ? -sign : 0;
@@ -69,8 +69,8 @@ int vercmp(const char *a, const char *b)
 		a = skip_other(a);
 		b = skip_other(b);
 		/*
-		 * From the start again: the document goes on to the next rule
-		 * instead, and is no order then: ".0a" < ".^" < ".a" = ".0a".
+		 * The rules start again. The specification goes on to the next
+		 * one, which is no order: ".0a" < ".^" < ".a" = ".0a".
 		 */
 		if (*a && *a == *b && strchr("~-^.", *a)) {
 			a++;

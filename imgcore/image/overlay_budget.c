@@ -94,9 +94,9 @@ static int take_of_free_space(struct overlay_budget *b, uint64_t bytes,
 	if (bytes > room)
 		return diag_set(diag, -ENOSPC, OVERLAY_LIMIT_OPTION,
 				"TMPDIR has %" PRIu64
-				" bytes free, of which %" PRIu64
-				" are reserved for other programs; free some, "
-				"or give a SIZE or another TMPDIR",
+				" bytes free, and %" PRIu64
+				" must stay free for other programs; free "
+				"some, or give a SIZE or another TMPDIR",
 				available, reserve);
 	b->used += bytes;
 	return 0;

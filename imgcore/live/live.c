@@ -91,7 +91,7 @@ static void tell_overlay(const struct live *live)
 	if (fstatfs(image->src_fd, &st) == 0 &&
 	    (uint32_t)st.f_type == OVERLAYFS_SUPER_MAGIC)
 		notice(live, image->src_path,
-		       "is an overlay: changes in its layers, not made through this mount, are not seen; make them through it, or mount it again",
+		       "is an overlay: changes that are made in its layers are not seen; make them through the overlay, or mount the overlay again and restart dirdisk",
 		       0);
 }
 

@@ -94,11 +94,11 @@ struct scan {
 static void *scan_work(void *context);
 
 /*
- * One thread more; if none can be had, those that run do all of it. Each has a
- * table of descriptors of its own: in a shared one the kernel counts every use
- * of the directory's, for every entry. Where that is forbidden, it does. So no
- * descriptor that is opened here may be left in the tree: in other threads its
- * number means another file.
+ * One more thread; if none can be started, those that run do all of it. Each
+ * has its own table of descriptors, since in a shared one the kernel counts
+ * each use of the directory's descriptor, for every entry. Where unshare is
+ * forbidden the table is shared. Either way no descriptor that is opened here
+ * may be left in the tree: in another table its number means another file.
  */
 static void *scan_thread(void *context)
 {

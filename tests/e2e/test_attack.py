@@ -92,7 +92,7 @@ def test_attacked(box, dirdisk, host, attack, user):
     assert seen["opens"] >= SECONDS and seen["blocks"] > 50 * SECONDS, seen
     assert done["changes"] > 50 * SECONDS and done["swaps"] > SECONDS, done
     if not user:
-        # Whoever follows links is not compared with what has them.
+        # The disk has the files that they lead to, so the two differ.
         for path in (host / "src" / "kernels").iterdir():
             if path.is_symlink():
                 path.unlink()

@@ -59,8 +59,8 @@ def test_start_that_is_killed(box, program, src):
     os.kill(procs.roles()["supervisor"], signal.SIGKILL)
     assert start.process.wait(40) == 7, start.said()
     assert start.said().endswith(
-        "was killed before the disk was ready; if memory ran out, the kernel's"
-        " log says so\n"
+        f"{start.mnt}: the process that mounts was killed before the disk was"
+        " ready; see the kernel's log, where memory ran out, and mount again\n"
     )
     box.assert_nothing_left()
 
@@ -73,7 +73,8 @@ def test_start_that_is_interrupted(box, program, src, options, name):
     stop_at_once(start)
     os.kill(procs.roles()["supervisor"], getattr(signal, name))
     assert start.process.wait(40) == 6, start.said()
-    said = "dirdisk: ended by a signal before the disk was ready\n"
+    said = "dirdisk: ended by a signal before the disk was ready;"
+    said += " mount it again\n"
     assert start.said() == ("" if options else said)
     box.assert_nothing_left()
 

@@ -177,8 +177,8 @@ def test_start_with_grub(box, program, capfd):
     table.check()
 
 
-def test_looks_behind_the_mount(starts, capfd):
-    """Each of the last, in which what was mounted or made is looked at."""
+def test_looks_at_the_mount(starts, capfd):
+    """The last calls of statx, which check the mount and the pid file."""
     table = Table("start, end", show(capfd))
     count = starts.calls()["statx"]
     for n in range(count - 23, count + 1):

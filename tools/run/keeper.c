@@ -94,7 +94,7 @@ static int receive_place(struct keeper *keeper, struct diag *diag)
 		kill(keeper->pid, SIGKILL);
 		return diag_set(
 			diag, -ETIMEDOUT, NULL,
-			"no directory could be made within %d s; set TMPDIR to a file system that answers",
+			"no directory could be made within %d s: a file system does not answer; set XDG_RUNTIME_DIR and TMPDIR to others",
 			START_SECONDS);
 	}
 	if (n != sizeof(answer))

@@ -26,8 +26,8 @@ char *place_disk_mark(const char *place);
 
 /*
  * Ends all processes that use it, unmounts the disk and removes the directory.
- * dirdisk, which has been asked to end, gets time to do so. Another mount
- * there, or another directory of that name, is left alone.
+ * dirdisk, which has been asked to end, gets time to do so. A mount
+ * there that is not of FUSE, or another directory of that name, is left alone.
  */
 int place_remove(const char *place, int dir_fd, struct diag *diag);
 

@@ -70,9 +70,9 @@ void live_set_own_dev(struct live *live, uint64_t dev);
 /*
  * The generation that the tree is now: where nothing changed, the one it was
  * before. The caller unrefs it. -EAGAIN: the tree keeps changing, the path is
- * one that changed; -ENOENT, -ENOTDIR, -EXDEV: the source's path leads to no
- * directory; other errors: no disk can be made of the tree. Earlier generations
- * stay.
+ * one that changed; -ENOENT, -ENOTDIR: the source's path leads to no directory;
+ * -EXDEV: it leads to our own mount; other errors: no disk can be made of the
+ * tree. Earlier generations stay.
  */
 int live_newest(struct live *live, struct generation **ret_generation,
 		struct diag *diag);

@@ -33,7 +33,8 @@ int overlay_pread(struct overlay *overlay, void *buf, size_t len,
 		  uint64_t offset, struct diag *diag);
 /*
  * Writes all of buf, or fails. After a failure each block is either as it was
- * or as it was to become, never a mixture.
+ * or as it was to become, never a mixture; if memory has also run out, what was
+ * written can no longer be read (-EIO).
  */
 int overlay_pwrite(struct overlay *overlay, const void *buf, size_t len,
 		   uint64_t offset, struct diag *diag);
