@@ -172,6 +172,7 @@ int opener_run(const struct opener_process *process)
 	prctl(PR_SET_NAME, "dirdisk-opener");
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	if (chdir("/") < 0 || (!process->foreground && stdio_to_null() < 0) ||
 	    add_root(&state, process->src_fd) != OPENER_FIRST_ROOT)

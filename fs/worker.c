@@ -62,6 +62,7 @@ static int worker_bind(const struct worker *worker)
 	sigprocmask(SIG_UNBLOCK, &term, NULL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	/* A full file system is an error to report, not a signal. */

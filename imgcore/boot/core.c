@@ -7,8 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -16,14 +14,13 @@
 
 #include "base/io.h"
 #include "base/math.h"
+#include "base/spawn.h"
 #include "boot/grub.h"
 #include "imgcore/diag.h"
 
 #define PREFIX	    "(,msdos1)/boot/grub"
 #define MESSAGE_MAX 4096u
 #define TOOL	    "grub-mkimage"
-
-extern char **environ;
 
 /*
  * The first three find all others on the first partition, where they are
@@ -57,62 +54,15 @@ static int memory_file(const char *name)
 	return high < 0 ? -errno : high;
 }
 
-/* The child starts with nothing blocked or ignored that a tool relies on. */
-static int child_attr(posix_spawnattr_t *attr)
-{
-	sigset_t none;
-	sigset_t plain;
-
-	sigemptyset(&none);
-	sigemptyset(&plain);
-	sigaddset(&plain, SIGPIPE);
-	sigaddset(&plain, SIGCHLD);
-	if (posix_spawnattr_setsigmask(attr, &none) != 0 ||
-	    posix_spawnattr_setsigdefault(attr, &plain) != 0 ||
-	    posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK |
-						   POSIX_SPAWN_SETSIGDEF) != 0)
-		return -ENOMEM;
-	return 0;
-}
-
-static int child_files(posix_spawn_file_actions_t *files, int out, int err)
-{
-	if (posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null",
-					     O_RDONLY, 0) != 0 ||
-	    posix_spawn_file_actions_adddup2(files, out, STDOUT_FILENO) != 0 ||
-	    posix_spawn_file_actions_adddup2(files, err, STDERR_FILENO) != 0)
-		return -ENOMEM;
-	return 0;
-}
-
 /* Starts the tool under the first of its names that is there. */
 static int tool_spawn(const char **argv, int out, int err, pid_t *ret_pid)
 {
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int r;
+	int r = -ENOENT;
 
-	if (posix_spawn_file_actions_init(&files) != 0)
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attr) != 0) {
-		posix_spawn_file_actions_destroy(&files);
-		return -ENOMEM;
-	}
-	r = child_attr(&attr);
-	if (r == 0)
-		r = child_files(&files, out, err);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tools); i++) {
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(tools); i++) {
 		argv[0] = tools[i];
-		r = -posix_spawnp(ret_pid, tools[i], &files, &attr,
-				  (char *const *)argv, environ);
-		if (r != -ENOENT)
-			break;
-		r = i + 1 < ARRAY_SIZE(tools) ? 0 : -ENOENT;
+		r = spawn_tool(argv, out, err, ret_pid);
 	}
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	if (r < 0)
-		*ret_pid = 0;
 	return r;
 }
 

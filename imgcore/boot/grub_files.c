@@ -84,6 +84,19 @@ static bool is_loadable(const char *name)
 	       strcmp(name, "modinfo.sh") == 0;
 }
 
+/* Told before grub-mkimage reads it whole. */
+static bool is_too_large(const char *name, const struct stat *st)
+{
+	return is_loadable(name) && (uint64_t)st->st_size > FILES_MAX;
+}
+
+static int too_much(const struct grub_files *files, struct diag *diag)
+{
+	return diag_set(diag, -EFBIG, files->dir,
+			"GRUB's modules and font have more than %u MiB",
+			(unsigned)(FILES_MAX >> 20));
+}
+
 static int list_file(struct grub_files *files, int dir_fd, const char *name,
 		     const struct stat *st)
 {
@@ -125,6 +138,9 @@ static int list_dir(struct grub_files *files, struct diag *diag)
 			break;
 		if (fstatat(files->dir_fd, entry->d_name, &st, 0) < 0)
 			r = -errno;
+		if (r == 0 && S_ISREG(st.st_mode) &&
+		    is_too_large(entry->d_name, &st))
+			return too_much(files, diag);
 		if (r == 0 && S_ISREG(st.st_mode))
 			r = list_file(files, files->dir_fd, entry->d_name, &st);
 		else if (!is_loadable(entry->d_name))
@@ -289,9 +305,7 @@ int grub_files_read(struct grub_files *files, struct diag *diag)
 			total += min_u64((uint64_t)files->items[i].st.st_size,
 					 FILES_MAX + 1);
 	if (total > FILES_MAX)
-		return diag_set(diag, -EFBIG, files->dir,
-				"GRUB's modules and font have more than %u MiB",
-				(unsigned)(FILES_MAX >> 20));
+		return too_much(files, diag);
 	files->bytes = at = malloc((size_t)total + 1);
 	if (!at)
 		return diag_set(diag, -ENOMEM, files->dir, NULL);

@@ -23,6 +23,9 @@ struct walk {
 	char *path;
 	const char *rest; /* of path */
 	unsigned links;
+	bool by_owner; /* see take_owner */
+	bool others; /* a link was another user's: neither ours nor root's */
+	uint32_t other; /* that user */
 	uint64_t own_dev;
 	bool beneath; /* ends where it would leave top */
 	struct statx top;
@@ -104,6 +107,21 @@ static bool is_planted(const struct walk *w, const struct statx *link)
 	       link->stx_uid != w->at.stx_uid && link->stx_uid != geteuid();
 }
 
+/*
+ * A link of another user's is followed only to a file of the same user: it does
+ * not show a file that we may read and he may not.
+ */
+static bool take_owner(struct walk *w, uint32_t owner)
+{
+	if (!w->by_owner || owner == 0 || owner == geteuid())
+		return true;
+	if (w->others)
+		return w->other == owner;
+	w->others = true;
+	w->other = owner;
+	return true;
+}
+
 static int read_link(int fd, char text[PATH_MAX])
 {
 	ssize_t len = readlinkat(fd, "", text, PATH_MAX);
@@ -127,7 +145,7 @@ static int take_link(struct walk *w, int fd, const struct statx *link)
 
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
-	if (is_planted(w, link))
+	if (is_planted(w, link) || !take_owner(w, link->stx_uid))
 		return -EACCES;
 	r = read_link(fd, text);
 	if (r < 0)
@@ -172,6 +190,8 @@ static int arrive(struct walk *w, int fd, const char *name,
 		return -errno;
 	if (!S_ISREG(stx.stx_mode))
 		return -EINVAL;
+	if (w->others && stx.stx_uid != w->other)
+		return -EACCES;
 	copy = strdup(name);
 	if (!copy)
 		return -ENOMEM;
@@ -227,6 +247,7 @@ int follow_resolve(int dirfd, const char *name, uint64_t own_dev,
 	_cleanup_(walk_release) struct walk w = {
 		.dir = -1,
 		.own_dev = own_dev,
+		.by_owner = true,
 	};
 	int r = walk_begin(&w, dirfd, "", name);
 

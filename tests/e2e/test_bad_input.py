@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import time
 
 import pytest
 
@@ -384,6 +385,16 @@ def test_grub_mkimage_fails(refused, box, src, mnt):
     os.chmod(fake, 0o755)
     env = box.environment(PATH=f"{tools}:{os.environ['PATH']}")
     refused([src, mnt], SETUP, "grub-mkimage", env=env)
+
+
+def test_module_that_is_too_large(refused, box, src, mnt):
+    """It is not given to grub-mkimage, which would read it whole."""
+    grub = box.root / "grub"
+    shutil.copytree(judges.GRUB_DIR, grub)
+    os.truncate(grub / "ext2.mod", 1 << 40)
+    begin = time.monotonic()
+    refused([f"--grub-dir={grub}", src, mnt], SETUP, grub, "64 MiB")
+    assert time.monotonic() - begin < 10
 
 
 def test_core_image_missing_or_none(refused, box, src, mnt):

@@ -66,7 +66,7 @@ def test_start_that_is_killed(box, program, src):
 
 
 @pytest.mark.parametrize("options", [[], ["-f"]], ids=["", "foreground"])
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"])
 def test_start_that_is_interrupted(box, program, src, options, name):
     """It is told to those who may not have sent the signal."""
     start = Stopped(box, program, src, "--no-grub", *options)
@@ -76,6 +76,25 @@ def test_start_that_is_interrupted(box, program, src, options, name):
     said = "dirdisk: ended by a signal before the disk was ready;"
     said += " mount it again\n"
     assert start.said() == ("" if options else said)
+    box.assert_nothing_left()
+
+
+@pytest.mark.parametrize("who", ["launcher", "supervisor", "worker"])
+def test_tool_ends_with_the_start(box, program, src, who):
+    """grub-mkimage is not left to itself."""
+    fake = box.dir("tools") / "grub-mkimage"
+    fake.write_text(f"#!/bin/sh\ntouch {box.root}/runs\nexec sleep 1000\n")
+    fake.chmod(0o755)
+    path = f"{fake.parent}:{os.environ['PATH']}"
+    process = box.start(
+        [os.fspath(word) for word in (program, src, box.dir("mnt"))],
+        name="dirdisk",
+        env=box.environment(PATH=path),
+    )
+    wait_until((box.root / "runs").exists)
+    found = {"launcher": process.pid, **procs.roles()}
+    os.kill(found[who], signal.SIGKILL)
+    process.wait(40)
     box.assert_nothing_left()
 
 

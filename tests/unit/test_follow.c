@@ -222,6 +222,39 @@ static void planted(void **state)
 		assert_sys(fchmodat(t->fd, "dir", cases[i].mode, 0));
 		assert_sys(fchownat(t->fd, "dir/link", cases[i].link, 0,
 				    AT_SYMLINK_NOFOLLOW));
+		assert_sys(fchownat(t->fd, "file", cases[i].link, 0, 0));
+		assert_int_equal(try_follow(t->fd, "link", 0), cases[i].err);
+	}
+}
+
+/* Another's link shows what is his, not what only we may read. */
+static void owners_on_the_way(void **state)
+{
+	static const struct {
+		uid_t first, second, file;
+		int err;
+	} cases[] = {
+		{ 0, 0, 0, 0 },	      { 0, 0, 1, 0 },
+		{ 0, 1, 1, 0 },	      { 1, 0, 1, 0 },
+		{ 1, 1, 1, 0 },	      { 0, 1, 0, -EACCES },
+		{ 1, 0, 0, -EACCES }, { 1, 2, 2, -EACCES },
+		{ 1, 2, 1, -EACCES }, { 0, 1, 2, -EACCES },
+	};
+	const struct temp *t = *state;
+
+	if (geteuid() != 0)
+		skip(); /* nobody else's links can be made */
+	put_text(t->fd, "file", "text");
+	assert_sys(mkdirat(t->fd, "dir", 0755));
+	put_link(t->fd, "way", "dir");
+	put_link(t->fd, "dir/next", "../file");
+	put_link(t->fd, "link", "way/next");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_sys(fchownat(t->fd, "way", cases[i].first, 0,
+				    AT_SYMLINK_NOFOLLOW));
+		assert_sys(fchownat(t->fd, "dir/next", cases[i].second, 0,
+				    AT_SYMLINK_NOFOLLOW));
+		assert_sys(fchownat(t->fd, "file", cases[i].file, 0, 0));
 		assert_int_equal(try_follow(t->fd, "link", 0), cases[i].err);
 	}
 }
@@ -436,6 +469,7 @@ int main(void)
 		temp_test(by_the_text_alone),
 		temp_test(closed_directory),
 		temp_test(planted),
+		temp_test(owners_on_the_way),
 		temp_test(own_mount),
 		temp_test(leads_out),
 		cmocka_unit_test(own_mount_inside),
