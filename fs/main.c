@@ -125,6 +125,11 @@ static int run(const struct options *options)
 		log_line("MNT: missing; usage: dirdisk [options] SRC MNT");
 		return EXIT_MOUNT_POINT;
 	}
+	if (!*options->src || !*options->mnt) {
+		log_line("%s: empty; usage: dirdisk [options] SRC MNT",
+			 *options->src ? "MNT" : "SRC");
+		return *options->src ? EXIT_MOUNT_POINT : EXIT_SETUP;
+	}
 	if (options->remount)
 		return run_remount(options);
 	return options->foreground ? run_foreground(options)

@@ -144,22 +144,39 @@ static void warn_of_tmp(struct supervisor *sup, const char *chosen, int err,
 	supervisor_say(sup, MESSAGE_WARNING, 0, text ? text : "out of memory");
 }
 
+/* A directory that files can be made in: a descriptor or a negative errno. */
+static int open_writable(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int file;
+
+	if (fd < 0)
+		return -errno;
+	file = openat(fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (file >= 0)
+		close(file);
+	else if (errno != EOPNOTSUPP || faccessat(fd, ".", W_OK, 0) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
 /* Where the overlay's file will be, should the guest write. */
 static void open_tmp(struct supervisor *sup)
 {
 	static const char *const others[] = { "/tmp", "/var/tmp", "/" };
 	const char *chosen = getenv("TMPDIR");
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	bool is_chosen = chosen && *chosen;
-	int err;
+	int err = is_chosen ? open_writable(chosen) : -ENOENT;
 
-	sup->tmp_fd = is_chosen ? open(chosen, flags) : -1;
-	err = errno;
+	sup->tmp_fd = err;
 	for (size_t i = 0; sup->tmp_fd < 0 && i < ARRAY_SIZE(others); i++) {
-		sup->tmp_fd = open(others[i], flags);
+		sup->tmp_fd = open_writable(others[i]);
 		if (is_chosen && sup->tmp_fd >= 0)
-			warn_of_tmp(sup, chosen, err, others[i]);
+			warn_of_tmp(sup, chosen, -err, others[i]);
 	}
+	/* Nothing can be written, then. */
+	if (sup->tmp_fd < 0)
+		sup->tmp_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static int check_apart(struct supervisor *sup, struct diag *diag)

@@ -161,9 +161,11 @@ static int table_make(const struct boot_partition partitions[2],
 	int r;
 
 	if (fd < 0 || ftruncate(fd, (off_t)(disk_sectors * SECTOR)) < 0)
-		return diag_set(diag, -errno, DISK,
-				"no memory for a partition table: %s",
-				strerror(errno));
+		return diag_set(
+			diag, -errno, DISK,
+			errno == EFBIG
+				? "larger than files may be here; raise ulimit -f"
+				: "no memory for a partition table");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (access(path, F_OK) < 0)
 		return diag_set(

@@ -47,6 +47,11 @@ def test_source_missing(refused, box, mnt):
     refused([path, mnt], SETUP, path, "o such ")
 
 
+def test_empty_arguments(refused, src, mnt):
+    refused(["", mnt], SETUP, "SRC: empty")
+    refused([src, ""], MOUNT_POINT, "MNT: empty")
+
+
 def test_source_not_a_directory(refused, src, mnt):
     path = src / "kernels" / "README"
     refused([path, mnt], SETUP, path, "irectory")
@@ -213,6 +218,15 @@ def test_name_that_is_too_long(refused, src, mnt, name):
         ["-o", f"ro,{name}={'x' * 100_000}", src, mnt], OPTIONS, f"-o {name}="
     )
     assert len(text) < 1200
+
+
+def test_limit_of_file_size(refused, src, mnt):
+    refused(
+        ["--no-grub", src, mnt],
+        SETUP,
+        "ulimit -f",
+        command=["prlimit", "--fsize=10000000"],
+    )
 
 
 def test_default_that_is_no_kernel(refused, src, mnt):

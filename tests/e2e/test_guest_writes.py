@@ -165,12 +165,14 @@ def disk_over(box, dirdisk, directory, *options):
     return dirdisk(sources.small(box.dir("src")), None, *options, env=env)
 
 
-@pytest.mark.parametrize("place", ["nowhere", "file"])
+@pytest.mark.parametrize("place", ["nowhere", "file", "read-only"])
 def test_no_temporary_directory(box, dirdisk, place):
     """One that is set and cannot be used is not replaced in silence."""
     path = box.root / place
     if place == "file":
         path.touch()
+    if place == "read-only":
+        path = box.tmpfs(place, "ro")
     disk = disk_over(box, dirdisk, path)
     (said,) = (
         line for line in disk.launcher.text.splitlines() if "TMPDIR" in line
@@ -309,10 +311,11 @@ def test_temporary_directory_smaller_than_the_reserve(box, dirdisk):
     disk.unmount()
 
 
-def test_read_only_temporary_directory(box, dirdisk):
+def test_temporary_directory_that_becomes_read_only(box, dirdisk):
     """Reads work; a write is an error, and the daemon lives on."""
-    box.read_only(box.tmp)
-    disk = dirdisk(sources.small(box.dir("src")))
+    tmp = box.tmpfs("became-read-only")
+    disk = disk_over(box, dirdisk, tmp)
+    box.mount("-o", "remount,ro", tmp)
     with open(disk.image, "r+b", 0) as file:
         for _ in range(2):
             with pytest.raises(OSError) as error:
