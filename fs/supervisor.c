@@ -144,18 +144,12 @@ static void warn_of_tmp(struct supervisor *sup, const char *chosen, int err,
 	supervisor_say(sup, MESSAGE_WARNING, 0, text ? text : "out of memory");
 }
 
-/* A directory that files can be made in: a descriptor or a negative errno. */
+/* A directory that files may be made in: a descriptor or a negative errno. */
 static int open_writable(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int file;
 
-	if (fd < 0)
-		return -errno;
-	file = openat(fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (file >= 0)
-		close(file);
-	else if (errno != EOPNOTSUPP || faccessat(fd, ".", W_OK, 0) < 0)
+	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
 		return -errno;
 	return take_fd(&fd);
 }

@@ -89,7 +89,8 @@ def test_attacked(box, dirdisk, host, attack, user):
     attacker, read = attack(disk.image, user)
     assert read.returncode == 0, read.text
     seen, done = counts(read), counts(attacker)
-    assert seen["opens"] >= SECONDS and seen["blocks"] > 50 * SECONDS, seen
+    # A tenth of what an idle machine does, and enough to meet what is torn.
+    assert seen["opens"] >= SECONDS // 4 and seen["blocks"] > SECONDS, seen
     assert done["changes"] > 50 * SECONDS and done["swaps"] > SECONDS, done
     if not user:
         # The disk has the files that they lead to, so the two differ.
