@@ -89,7 +89,7 @@ def test_attacked(box, dirdisk, host, attack, user):
     attacker, read = attack(disk.image, user)
     assert read.returncode == 0, read.text
     seen, done = counts(read), counts(attacker)
-    # A tenth of what an idle machine does, and enough to meet what is torn.
+    # So many on a loaded machine with sanitizers; each meets many changes.
     assert seen["opens"] >= SECONDS // 4 and seen["blocks"] > SECONDS, seen
     assert done["changes"] > 50 * SECONDS and done["swaps"] > SECONDS, done
     if not user:
