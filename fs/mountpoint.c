@@ -21,7 +21,6 @@
 #include "mountinfo.h"
 #include "path.h"
 
-#define FSTYPE "fuse.dirdisk"
 /* Dead mounts on top of each other that a start takes away. */
 #define MAX_STALE 16
 /* How long fusermount3 may take, and its end by SIGKILL. */

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
+#include "mountinfo.h"
 
 /*
  * Removes "." and empty names, and those ".." that lead out of the working
@@ -73,6 +74,10 @@ int source_open(const char *src, int *ret_fd, char **ret_path,
 		return diag_set(diag, -errno, src, NULL);
 	if (st.st_nlink == 0)
 		return diag_set(diag, -ENOENT, src, "has been removed");
+	if (mount_is_of_dirdisk(fd))
+		return diag_set(
+			diag, -EINVAL, src,
+			"is the mount of a disk; give the tree that it shows");
 	r = make_absolute(src, ret_path);
 	if (r < 0)
 		return diag_set(diag, r, src, NULL);

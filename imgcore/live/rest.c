@@ -232,8 +232,8 @@ static int look(struct live *live, const struct trees *trees,
 		{ .fd = live->mounts.fd, .events = POLLPRI },
 	};
 	bool moved;
-	int r = source_look(&live->source, atomic_load(&live->own_dev), &moved,
-			    diag);
+	int r = source_look(&live->source, atomic_load(&live->own_dev),
+			    live->mounts.fd, &moved, diag);
 
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
 #include "imgcore/opener.h"
+#include "tree/mount_type.h"
 
 static void set_identity(struct source *source, const struct statx *stx)
 {
@@ -64,7 +65,7 @@ static int fail(const struct source *source, int err, struct diag *diag)
 	case -EXDEV:
 		return diag_set(
 			diag, err, path,
-			"leads to the mount of this disk itself; give it another directory");
+			"leads to the mount of this disk or of another; give it another directory");
 	default:
 		return diag_set(diag, err, path, NULL);
 	}
@@ -83,8 +84,8 @@ static int find(const struct source *source, uint64_t own_dev, int *ret_fd,
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
-int source_look(struct source *source, uint64_t own_dev, bool *ret_moved,
-		struct diag *diag)
+int source_look(struct source *source, uint64_t own_dev, int mountinfo,
+		bool *ret_moved, struct diag *diag)
 {
 	const char *path = source->options->path;
 	_cleanup_close_ int fd = -1;
@@ -102,6 +103,8 @@ int source_look(struct source *source, uint64_t own_dev, bool *ret_moved,
 	if (now.dev == source->dev && now.ino == source->ino &&
 	    now.mount == source->mount)
 		return 0;
+	if (mount_is_disk(mountinfo, now.mount))
+		return fail(source, -EXDEV, diag);
 	now.fd = -1;
 	now.opener = NULL;
 	r = find(source, own_dev, &now.fd, &now.opener);

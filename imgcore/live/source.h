@@ -30,9 +30,11 @@ int source_init(struct source *source, const struct live_options *options);
 void source_release(struct source *source);
 /*
  * Follows the path again. *ret_moved: it leads to another directory than
- * before, which *source then has. own_dev: st_dev of our mount, or 0.
+ * before, which *source then has. own_dev: st_dev of our mount, or 0;
+ * mountinfo: as mount_is_disk has it. -EXDEV: to the mount of this or another
+ * disk, which may wait for this one.
  */
-int source_look(struct source *source, uint64_t own_dev, bool *ret_moved,
-		struct diag *diag);
+int source_look(struct source *source, uint64_t own_dev, int mountinfo,
+		bool *ret_moved, struct diag *diag);
 
 #endif

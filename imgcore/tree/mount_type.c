@@ -10,28 +10,35 @@
 #include "base/vec.h"
 
 /* Limit of bytes that are read. */
-#define LIST_MAX (64u << 20)
+#define LIST_MAX  (64u << 20)
+#define DISK_TYPE "fuse.dirdisk"
 
 struct mount_type {
 	uint64_t id;
 	bool holds_files;
+	bool is_disk;
 };
+
+/* Type is the rest of a line. */
+static bool type_is(const char *type, const char *name)
+{
+	size_t len = strcspn(type, " ");
+
+	return strlen(name) == len && memcmp(name, type, len) == 0;
+}
 
 static bool type_holds_files(const char *type)
 {
 	static const char *const closed[] = {
-		"autofs",     "binfmt_misc",  "bpf",	   "cgroup",
-		"cgroup2",    "configfs",     "debugfs",   "devpts",
-		"efivarfs",   "fuse.dirdisk", "fusectl",   "hugetlbfs",
-		"mqueue",     "nsfs",	      "proc",	   "pstore",
-		"rpc_pipefs", "securityfs",   "selinuxfs", "sysfs",
+		"autofs",   "binfmt_misc", "bpf",	 "cgroup",    "cgroup2",
+		"configfs", "debugfs",	   "devpts",	 "efivarfs",  DISK_TYPE,
+		"fusectl",  "hugetlbfs",   "mqueue",	 "nsfs",      "proc",
+		"pstore",   "rpc_pipefs",  "securityfs", "selinuxfs", "sysfs",
 		"tracefs",
 	};
-	size_t len = strcspn(type, " ");
 
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++)
-		if (strlen(closed[i]) == len &&
-		    memcmp(closed[i], type, len) == 0)
+		if (type_is(type, closed[i]))
 			return false;
 	return true;
 }
@@ -69,7 +76,9 @@ static void types_read(struct mount_types *t)
 			return;
 		}
 		item->id = strtoull(line, NULL, 10);
-		item->holds_files = type_holds_files(type + strlen(" - "));
+		type += strlen(" - ");
+		item->holds_files = type_holds_files(type);
+		item->is_disk = type_is(type, DISK_TYPE);
 	}
 	if (t->list.count)
 		qsort(t->list.items, t->list.count, sizeof(*t->list.items),
@@ -96,6 +105,20 @@ void mount_types_release(struct mount_types *t)
 {
 	vec_free(&t->list);
 	pthread_mutex_destroy(&t->mutex);
+}
+
+bool mount_is_disk(int mountinfo, uint64_t id)
+{
+	const struct mount_type *found;
+	struct mount_types types;
+	bool is_disk;
+
+	mount_types_init(&types, mountinfo);
+	types_read(&types);
+	found = types_find(&types, id);
+	is_disk = found && found->is_disk;
+	mount_types_release(&types);
+	return is_disk;
 }
 
 bool mount_holds_files(struct mount_types *t, uint64_t id)

@@ -34,4 +34,11 @@ void mount_types_release(struct mount_types *types);
  */
 bool mount_holds_files(struct mount_types *types, uint64_t id);
 
+/*
+ * Whether the mount is one of dirdisk's, by an open /proc/self/mountinfo (or
+ * -1: not known, so it is not). The caller has something of it open, so that
+ * its id is not another's.
+ */
+bool mount_is_disk(int mountinfo, uint64_t id);
+
 #endif

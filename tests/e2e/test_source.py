@@ -315,9 +315,30 @@ def test_around_its_own_mount(box, place, shown, user):
     assert listed(box, disk._image(), "dir/mnt") == []
     for inside in (mnt, mnt / "info", mnt / "disk.img", mnt / "nothing"):
         switch(inside)
-        disk.fails("leads to the mount of this disk itself")
+        disk.fails("leads to the mount of this disk")
         switch(place / "first")
         disk.holds("first")
+
+
+@pytest.mark.timeout(60)
+def test_around_the_mount_of_another(box, place, shown, dirdisk):
+    """Two that show each other would wait for each other."""
+    (place / "src").symlink_to(tree(place / "first", "first"))
+    disk = shown(place / "src")
+    other = dirdisk(tree(place / "other", "other"), box.dir("x"), "--no-grub")
+
+    def switch(to):
+        (place / "next").symlink_to(to)
+        (place / "next").rename(place / "src")
+
+    for inside in (other.mnt, other.mnt / "info"):
+        switch(inside)
+        disk.fails("leads to the mount of this disk or of another")
+        switch(place / "first")
+        disk.holds("first")
+    done = dirdisk.run("--no-grub", other.mnt, place, check=False)
+    assert done.returncode == 3 and "give the tree that it" in done.text
+    box.umount(other.mnt)
 
 
 def test_of_many_files(box, place, shown):
