@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,8 +315,12 @@ void watch_stop(struct watch *w)
 {
 	uint64_t one = 1;
 
-	if (w->has_thread && write(w->stop_fd, &one, sizeof(one)) > 0)
-		pthread_join(w->thread, NULL);
+	if (!w->has_thread)
+		return;
+	/* The thread uses what is freed next, so it has to end first. */
+	while (write(w->stop_fd, &one, sizeof(one)) < 0)
+		sched_yield();
+	pthread_join(w->thread, NULL);
 	w->has_thread = false;
 }
 

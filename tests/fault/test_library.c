@@ -152,6 +152,7 @@ static void check(int r, const uint8_t *bytes, unsigned state)
 static bool run(int fd, int tmp, uint8_t *bytes)
 {
 	struct live *live = NULL;
+	long left;
 	bool good;
 	int r;
 
@@ -159,6 +160,7 @@ static bool run(int fd, int tmp, uint8_t *bytes)
 	r = build(fd, &live);
 	if (r < 0)
 		return false;
+	live_attend(live);
 	r = read_disk(live, bytes);
 	check(r, bytes, 0);
 	good = r == 0;
@@ -167,17 +169,18 @@ static bool run(int fd, int tmp, uint8_t *bytes)
 	check(r, bytes, 1);
 	good = good && r == 0;
 	good = write_disk(live, bytes, tmp) == 0 && good;
-	/* What has failed fails once. */
-	atomic_store(&fault.countdown, 0);
+	/* What has failed fails once; the end may be what fails. */
+	left = atomic_exchange(&fault.countdown, 0);
 	assert_ok(read_disk(live, bytes));
 	check(0, bytes, 1);
+	atomic_store(&fault.countdown, left);
 	live_free(live);
 	return good;
 }
 
-static unsigned descriptors(void)
+static unsigned entries(const char *path)
 {
-	DIR *dir = opendir("/proc/self/fd");
+	DIR *dir = opendir(path);
 	unsigned n = 0;
 
 	assert_non_null(dir);
@@ -185,6 +188,17 @@ static unsigned descriptors(void)
 		n++;
 	closedir(dir);
 	return n;
+}
+
+/* A thread that was joined is gone a moment later. */
+static bool threads_are(unsigned n)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		if (entries("/proc/self/task") == n)
+			return true;
+		usleep(1000);
+	}
+	return false;
 }
 
 static void make_reference(int fd, int tmp)
@@ -218,7 +232,8 @@ static void try_call(enum call call, unsigned long n_calls, int fd, int tmp,
 		unsigned long n = few == n_calls
 					  ? i + 1
 					  : 1 + i * (n_calls - 1) / (few - 1);
-		unsigned before = descriptors();
+		unsigned before = entries("/proc/self/fd");
+		unsigned threads = entries("/proc/self/task");
 		bool good;
 
 		atomic_store(&fault.injected, 0);
@@ -229,9 +244,12 @@ static void try_call(enum call call, unsigned long n_calls, int fd, int tmp,
 		good = run(fd, tmp, bytes);
 		alarm(0);
 		atomic_store(&fault.countdown, 0);
-		if (descriptors() != before)
+		if (entries("/proc/self/fd") != before)
 			fail_msg("%s %lu: a descriptor is left open",
 				 calls[call].name, n);
+		if (!threads_are(threads))
+			fail_msg("%s %lu: a thread is left", calls[call].name,
+				 n);
 		if (!atomic_load(&fault.injected))
 			continue;
 		clean += !good;
