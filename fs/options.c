@@ -14,13 +14,13 @@
 #include "imgcore/overlay_budget.h"
 #include "values.h"
 
+/* mount(2) takes at most a page for each of its strings, escapes included. */
+#define MAX_MOUNT_NAME 1024
+
 /*
  * One table says all there is to say about an option: whose it is, how it may
  * be given, what it does, and its line in the help.
  */
-/* mount(2) takes at most a page for each of its strings, escapes included. */
-#define MAX_MOUNT_NAME 1024
-
 enum {
 	ON_LINE = 1, /* --name */
 	IN_LIST = 2, /* -o name */

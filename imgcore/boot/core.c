@@ -92,7 +92,7 @@ static int tool_failed(const char *tool, int status, int err, struct diag *diag)
 	if (WIFSIGNALED(status))
 		return diag_set(diag, -EIO, tool, "killed by signal %d %s",
 				WTERMSIG(status), message);
-	/* Where posix_spawn cannot tell, a tool that is not there ends so. */
+	/* A wrapper that does not find the tool ends so. */
 	if (WEXITSTATUS(status) == 127 && !*message)
 		return tool_missing(diag);
 	return diag_set(diag, -EIO, tool, "%s",
