@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support import judges, layout, sources, trees
+from support import judges, layout, procs, sources, trees
 from support.sandbox import NOBODY
 
 BLOCK = 4096
@@ -336,27 +336,30 @@ def test_an_ordinary_user(box, dirdisk):
 # ---- opens that wait, and what they cost ----
 
 
-def test_reads_go_on_while_opens_wait(box, dirdisk):
-    """However many wait for a directory that does not answer."""
-    inner = dirdisk(sources.small(box.dir("inner")), box.dir("middle"))
-    outer = dirdisk(inner.mnt, box.dir("outer"), "--no-grub")
-    with open(outer.image, "rb", buffering=0) as file:
-        place = block_of(outer, "/", "directory")
-        inner.stop_worker()
+def test_reads_go_on_while_opens_wait(box, dirdisk, odd_source):
+    """However many wait for a file system that does not answer."""
+    src = box.dir("src")
+    server = odd_source(src)
+    held = procs.Process(server.pid)
+    disk = dirdisk(src, None, "--no-grub", "--xattrs=none")
+    with open(disk.image, "rb", buffering=0) as file:
+        place = block_of(disk, "/", "directory")
+        held.stop()
         with concurrent.futures.ThreadPoolExecutor(60) as pool:
             try:
-                opens = [pool.submit(outer.read, 0, 512) for _ in range(60)]
+                opens = [pool.submit(disk.read, 0, 512) for _ in range(60)]
                 time.sleep(0.5)
                 for n in range(200):
                     layout.read_past_cache(file.fileno(), place)
                 waiting = [one for one in opens if not one.done()]
             finally:
-                inner.signal_worker(signal.SIGCONT)
+                held.signal(signal.SIGCONT)
             assert len(waiting) == 60
             assert {len(one.result(60)) for one in opens} == {512}
-    box.run(["fusermount3", "-u", outer.mnt])
-    assert outer.status() == 0
-    inner.unmount()
+    box.run(["fusermount3", "-u", disk.mnt])
+    assert disk.status() == 0
+    box.run(["umount", src])
+    assert server.wait(20) == 0
 
 
 # Threads of the server, which start when they are needed: a channel each.
