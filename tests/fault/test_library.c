@@ -53,6 +53,8 @@ static bool fails(enum call call)
 }
 
 WRAP(CALL_MALLOC, void *, NULL, malloc, (size_t size), (size))
+WRAP(CALL_MALLOC, void *, NULL, aligned_alloc, (size_t align, size_t size),
+     (align, size))
 WRAP(CALL_CALLOC, void *, NULL, calloc, (size_t n, size_t size), (n, size))
 WRAP(CALL_REALLOC, void *, NULL, realloc, (void *old, size_t size), (old, size))
 WRAP(CALL_REALLOC, void *, NULL, reallocarray,
