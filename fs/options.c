@@ -194,7 +194,11 @@ static const char *set_start_timeout(struct options *options,
 				     const struct option_def *def,
 				     const char *value, const char *text)
 {
-	return value_timeout(value, &options->start_timeout);
+	const char *wrong = value_timeout(value, &options->start_timeout);
+
+	return !wrong && options->start_timeout == 0
+		       ? "no time to start; give at least 1, or -1 for no limit"
+		       : wrong;
 }
 
 static const char *set_console(struct options *options,

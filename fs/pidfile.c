@@ -23,6 +23,11 @@ static int complain(const char *path, int err, struct diag *diag)
 
 	if (asprintf(&option, "--pidfile=%s", path) < 0)
 		return -ENOMEM;
+	/* A link, or what open_locked found. */
+	if (err == -ELOOP || err == -EINVAL)
+		return diag_set(
+			diag, err, option,
+			"not a regular file; give a path where one can be made");
 	return diag_set(diag, err, option, NULL);
 }
 

@@ -449,13 +449,18 @@ static void supervisor_no_progress(struct supervisor *sup)
 		[STAGE_SEE] = { EXIT_RUN,
 				"the disk did not answer the first read" },
 	};
+	const char *reason = late[sup->stage].reason;
 	struct diag diag = DIAG_INIT;
 
+	if (sup->stage == STAGE_BUILD && !sup->entries &&
+	    !sup->options->no_grub)
+		reason =
+			"grub-mkimage has not ended, or nothing was read of the tree";
 	diag_set(
 		&diag, -ETIMEDOUT,
 		sup->stage == STAGE_BUILD ? sup->source : sup->mnt.path,
 		"%s for %d s; find what hangs, or give a longer --start-timeout=SECONDS",
-		late[sup->stage].reason, sup->options->start_timeout);
+		reason, sup->options->start_timeout);
 	supervisor_fail_diag(sup, late[sup->stage].code, &diag, -ETIMEDOUT);
 	supervisor_stop(sup);
 	supervisor_force(sup);

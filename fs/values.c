@@ -41,7 +41,7 @@ const char *value_size(const char *text, uint64_t *ret_bytes)
 		shift = 10 * (unsigned)(unit - units + 1);
 	}
 	if (bytes > (uint64_t)INT64_MAX >> shift)
-		return "too large; the largest disk is 2T";
+		return "too large; a disk has less than 2T";
 	*ret_bytes = bytes << shift;
 	return NULL;
 }

@@ -29,7 +29,7 @@ static int choose_first(const struct image_options *options, uint64_t need,
 	if (options->boot_size / SECTOR > MAX_SECTORS)
 		return diag_set(
 			diag, -EFBIG, "--boot-size",
-			"a partition of %llu bytes; a disk with an MBR ends at 2 TiB",
+			"a partition of %llu bytes; a disk with an MBR has less than 2 TiB",
 			(unsigned long long)options->boot_size);
 	if (options->boot_size < need)
 		return diag_set(
@@ -108,7 +108,7 @@ int layout_choose(const struct image_options *options, const uint64_t need[2],
 		return diag_set(
 			diag, -EFBIG,
 			options->size ? "--size" : options->src_path,
-			"a disk of %llu bytes; one with an MBR ends at 2 TiB",
+			"a disk of %llu bytes; one with an MBR has less than 2 TiB",
 			(unsigned long long)l.size);
 	*ret_layout = l;
 	return 0;

@@ -24,8 +24,7 @@ struct walk {
 	const char *rest; /* of path */
 	unsigned links;
 	bool by_owner; /* see take_owner */
-	bool others; /* a link was another user's: neither ours nor root's */
-	uint32_t other; /* that user */
+	uint32_t other; /* owner of a link, neither we nor root; 0: none yet */
 	uint64_t own_dev;
 	bool beneath; /* ends where it would leave top */
 	struct statx top;
@@ -115,11 +114,9 @@ static bool take_owner(struct walk *w, uint32_t owner)
 {
 	if (!w->by_owner || owner == 0 || owner == geteuid())
 		return true;
-	if (w->others)
-		return w->other == owner;
-	w->others = true;
-	w->other = owner;
-	return true;
+	if (!w->other)
+		w->other = owner;
+	return w->other == owner;
 }
 
 static int read_link(int fd, char text[PATH_MAX])
@@ -190,7 +187,7 @@ static int arrive(struct walk *w, int fd, const char *name,
 		return -errno;
 	if (!S_ISREG(stx.stx_mode))
 		return -EINVAL;
-	if (w->others && stx.stx_uid != w->other)
+	if (w->other && stx.stx_uid != w->other)
 		return -EACCES;
 	copy = strdup(name);
 	if (!copy)

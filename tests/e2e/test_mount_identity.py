@@ -361,15 +361,22 @@ def test_pid_file_that_was_replaced(box, dirdisk, src):
     assert path.exists()
 
 
-def test_pid_file_that_is_none(box, dirdisk, src):
-    """A device is neither written nor removed."""
-    path = box.root / "null"
-    os.mknod(path, 0o20666, os.makedev(1, 3))
+@pytest.mark.parametrize("kind", ["device", "fifo", "link"])
+def test_pid_file_that_is_none(box, dirdisk, src, kind):
+    """It is neither written nor removed."""
+    path = box.root / "none"
+    if kind == "device":
+        os.mknod(path, 0o20666, os.makedev(1, 3))
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("pid")
     done = dirdisk.run(
         "--no-grub", f"--pidfile={path}", src, box.dir("mnt"), check=False
     )
-    assert done.returncode == 3 and str(path) in done.text
-    assert path.exists()
+    assert done.returncode == 3
+    assert f"--pidfile={path}: not a regular file; give a path" in done.text
+    assert os.path.lexists(path) and not (box.root / "pid").exists()
     box.assert_nothing_left()
 
 

@@ -79,19 +79,39 @@ def test_start_that_is_interrupted(box, program, src, options, name):
     box.assert_nothing_left()
 
 
-@pytest.mark.parametrize("who", ["launcher", "supervisor", "worker"])
-def test_tool_ends_with_the_start(box, program, src, who):
-    """grub-mkimage is not left to itself."""
+@pytest.fixture
+def hanging_tool(box, program, src):
+    """start(*options): dirdisk, at whose grub-mkimage the start hangs."""
     fake = box.dir("tools") / "grub-mkimage"
     fake.write_text(f"#!/bin/sh\ntouch {box.root}/runs\nexec sleep 1000\n")
     fake.chmod(0o755)
     path = f"{fake.parent}:{os.environ['PATH']}"
-    process = box.start(
-        [os.fspath(word) for word in (program, src, box.dir("mnt"))],
-        name="dirdisk",
-        env=box.environment(PATH=path),
-    )
-    wait_until((box.root / "runs").exists)
+
+    def start(*options):
+        argv = [program, *options, src, box.dir("mnt")]
+        process = box.start(
+            [os.fspath(word) for word in argv],
+            name="dirdisk",
+            env=box.environment(PATH=path),
+        )
+        wait_until((box.root / "runs").exists)
+        return process
+
+    return start
+
+
+def test_tool_that_hangs(box, hanging_tool):
+    """The message names it."""
+    process = hanging_tool("--start-timeout=1")
+    assert process.wait(40) == 3
+    assert "grub-mkimage has not ended" in process.log.read_text()
+    box.assert_nothing_left()
+
+
+@pytest.mark.parametrize("who", ["launcher", "supervisor", "worker"])
+def test_tool_ends_with_the_start(box, hanging_tool, who):
+    """grub-mkimage is not left to itself."""
+    process = hanging_tool()
     found = {"launcher": process.pid, **procs.roles()}
     os.kill(found[who], signal.SIGKILL)
     process.wait(40)

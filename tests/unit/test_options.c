@@ -371,6 +371,7 @@ static void test_bad_values_are_named(void **state)
 		"stale=",
 		"watch=",
 		"watch=yes",
+		"start-timeout=0",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
