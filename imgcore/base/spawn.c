@@ -57,7 +57,7 @@ static int child(void *context)
 		execvp(job->argv[0], (char *const *)job->argv);
 	}
 	job->error = -errno;
-	_exit(127);
+	return 127; /* its exit status */
 }
 
 int spawn_tool(const char *const *argv, int out, int err, pid_t *ret_pid)
