@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -89,8 +90,10 @@ static int disk_path(const struct options *options, char **ret_path)
 	return 0;
 }
 
-static void print_command(const char *path)
+static void print_command(const struct options *options, const char *path)
 {
+	bool read_only = options->mount_flags & MS_RDONLY;
+	bool serial = options->console == BOOT_CONSOLE_SERIAL;
 	_cleanup_free_ char *file = words_qemu_file(path);
 	_cleanup_free_ char *word = NULL;
 
@@ -100,9 +103,11 @@ static void print_command(const char *path)
 		word = NULL;
 		return;
 	}
-	fputs("qemu-system-x86_64 -drive format=raw,", stdout);
+	/* A disk on IDE cannot be read-only. */
+	printf("qemu-system-x86_64 -drive %sformat=raw,",
+	       read_only ? "if=virtio,readonly=on," : "");
 	quote_word(stdout, word);
-	puts(" -m 1G");
+	printf(" -m 1G%s\n", serial ? " -nographic" : "");
 	fflush(stdout);
 }
 
@@ -244,7 +249,7 @@ static int see_disk(struct launcher *launcher)
 		r = channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL,
 				 -1);
 	if (r == 0) {
-		print_command(launcher->path);
+		print_command(launcher->options, launcher->path);
 		return EXIT_OK;
 	}
 	diag_set(&diag, r, launcher->path, "mounted, but cannot be read: %s",

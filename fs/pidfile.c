@@ -28,6 +28,10 @@ static int complain(const char *path, int err, struct diag *diag)
 		return diag_set(
 			diag, err, option,
 			"not a regular file; give a path where one can be made");
+	if (err == -EEXIST)
+		return diag_set(
+			diag, err, option,
+			"contains something other than a process id; give another file");
 	return diag_set(diag, err, option, NULL);
 }
 
@@ -105,6 +109,19 @@ static int open_locked(const struct pidfile *pidfile, int *ret_fd)
 	}
 }
 
+/* -EEXIST: the file is neither empty nor a number, and is left alone. */
+static int check_content(int fd)
+{
+	char text[16] = ""; /* more than the longest number */
+	ssize_t n = io_pread(fd, text, sizeof(text) - 1, 0);
+	size_t digits = strspn(text, "0123456789");
+	size_t end = digits + (digits > 0 && text[digits] == '\n');
+
+	if (n < 0)
+		return (int)n;
+	return end == (size_t)n && end < sizeof(text) - 1 ? 0 : -EEXIST;
+}
+
 int pidfile_write(struct pidfile *pidfile, struct diag *diag)
 {
 	char text[32];
@@ -113,6 +130,8 @@ int pidfile_write(struct pidfile *pidfile, struct diag *diag)
 	if (!pidfile->path)
 		return 0;
 	r = open_locked(pidfile, &pidfile->fd);
+	if (r == 0)
+		r = check_content(pidfile->fd);
 	if (r < 0)
 		return complain(pidfile->path, r, diag);
 	pid_text(text);

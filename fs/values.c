@@ -41,7 +41,7 @@ const char *value_size(const char *text, uint64_t *ret_bytes)
 		shift = 10 * (unsigned)(unit - units + 1);
 	}
 	if (bytes > (uint64_t)INT64_MAX >> shift)
-		return "too large; a disk has less than 2T";
+		return "too large; give less than 8388608T";
 	*ret_bytes = bytes << shift;
 	return NULL;
 }
@@ -111,7 +111,7 @@ const char *value_timeout(const char *text, int *ret_seconds)
 		return NULL;
 	}
 	if (!take_number(&text, &seconds) || *text || seconds > INT_MAX)
-		return "not a number of seconds; -1 waits for ever";
+		return "not a number of seconds up to 2147483647; -1 waits for ever";
 	*ret_seconds = (int)seconds;
 	return NULL;
 }

@@ -77,7 +77,7 @@ static const char *bad_character(const char *text)
 		if (*text == '\'')
 			return "GRUB hands no ' to a kernel; quote with \"";
 		if (*text == '\\')
-			return "GRUB hands no \\ to a kernel; quote with \"";
+			return "GRUB hands no \\ to a kernel; leave it out";
 	}
 	return NULL;
 }

@@ -168,15 +168,16 @@ static int overlay_file(struct overlay *o, struct diag *diag)
 	return fd >= 0 ? fd
 		       : diag_set(
 				 diag, fd, "TMPDIR",
-				 "no file for the guest's writes can be made there: %s",
+				 "no file for the guest's writes can be made there: %s; mount again with another TMPDIR",
 				 strerror(-fd));
 }
 
 static int write_error(int err, struct diag *diag)
 {
-	return diag_set(diag, err, "TMPDIR",
-			"the guest's writes cannot be kept there: %s",
-			strerror(-err));
+	return diag_set(
+		diag, err, "TMPDIR",
+		"the guest's writes cannot be kept there: %s; free some space, or mount again with another TMPDIR",
+		strerror(-err));
 }
 
 /* ---- the bitmap ---- */

@@ -32,11 +32,22 @@ def test_launcher_says_nothing_without_a_terminal(disk):
     assert disk.launcher.text == ""
 
 
-def test_qemu_line_on_a_terminal(box, dirdisk, src, program):
+@pytest.mark.parametrize(
+    "options,before,after",
+    [
+        ([], "", ""),
+        (["-oro"], "if=virtio,readonly=on,", ""),
+        (["--console=serial"], "", " -nographic"),
+    ],
+    ids=["", "read-only", "serial"],
+)
+def test_qemu_line_on_a_terminal(
+    box, dirdisk, src, program, options, before, after
+):
     mnt = box.dir("mnt")
     child = pexpect.spawn(
         str(program),
-        [str(src), str(mnt)],
+        [*options, str(src), str(mnt)],
         env=box.environment(),
         encoding="utf-8",
         dimensions=(24, 400),
@@ -45,7 +56,8 @@ def test_qemu_line_on_a_terminal(box, dirdisk, src, program):
     child.expect(pexpect.EOF, timeout=60)
     child.close()
     assert child.exitstatus == 0
-    line = f"qemu-system-x86_64 -drive format=raw,file={mnt}/disk.img -m 1G"
+    line = f"qemu-system-x86_64 -drive {before}format=raw,"
+    line += f"file={mnt}/disk.img -m 1G{after}\r\n"
     assert line in child.before
     box.run(["fusermount3", "-u", mnt])
     box.assert_nothing_left()

@@ -380,6 +380,32 @@ def test_pid_file_that_is_none(box, dirdisk, src, kind):
     box.assert_nothing_left()
 
 
+@pytest.mark.parametrize("text", ["data", "1 2", "\n", "1" * 40, "7\n\n"])
+def test_pid_file_that_is_another_file(box, dirdisk, src, text):
+    """What somebody wrote there is not overwritten."""
+    path = box.root / "notes"
+    path.write_text(text)
+    done = dirdisk.run(
+        "--no-grub", f"--pidfile={path}", src, box.dir("mnt"), check=False
+    )
+    assert done.returncode == 3
+    assert f"--pidfile={path}: contains something other than" in done.text
+    assert path.read_text() == text
+    box.assert_nothing_left()
+
+
+def test_pid_file_that_was_left(box, dirdisk, src):
+    """By a process that was killed, or made beforehand."""
+    path = box.root / "pid"
+    mnt = box.dir("mnt")
+    for text in ("", "4194303", "12\n"):
+        path.write_text(text)
+        disk = dirdisk(src, mnt, "--no-grub", f"--pidfile={path}")
+        assert path.read_text() == f"{disk.supervisor}\n"
+        disk.unmount()
+        assert not path.exists()
+
+
 def test_pid_file_that_somebody_has_locked(box, dirdisk, src):
     path = box.root / "pid"
     mnt = box.dir("mnt")

@@ -190,6 +190,13 @@ def test_options_are_handed_on(runs):
     assert drive.endswith("/a,,b.img")
 
 
+def test_read_only(runs):
+    """QEMU is told, and can open the disk."""
+    runs.fake('for word; do case $word in *,readonly=on,file=*) exit 0;; esac\n'
+              "done; exit 1")
+    assert runs(TCG, "-o", "ro").returncode == 0
+
+
 def test_every_option_of_dirdisk_is_taken(runs, program):
     """None is unknown, and each is given its value if it has one."""
     runs.fake("exit 0")

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "base/cleanup.h"
 #include "base/math.h"
@@ -355,6 +356,7 @@ static int check_disk(struct parser *parser)
 			  parser->diag);
 	if (r == 0)
 		parser->options->name = take_ptr(options.name);
+	parser->options->read_only = options.mount_flags & MS_RDONLY;
 	options_clear(&options);
 	return r;
 }

@@ -28,6 +28,7 @@ struct run_options {
 	bool version;
 	bool verbose;
 	bool watch;
+	bool read_only; /* the disk: -o ro */
 	const char *src;
 	const char *dirdisk; /* the program; NULL: is looked for */
 	const char *qemu;

@@ -124,7 +124,7 @@ static int put_serial(struct qemu_line *line, const struct run_options *options,
 	return PUT(line, "-serial", terminal ? "mon:stdio" : "stdio");
 }
 
-static int put_disk(struct qemu_line *line, const char *disk)
+static int put_disk(struct qemu_line *line, const char *disk, bool read_only)
 {
 	_cleanup_free_ char *file = words_qemu_file(disk);
 	int r = PUT(line, "-drive");
@@ -132,8 +132,9 @@ static int put_disk(struct qemu_line *line, const char *disk)
 	if (!file)
 		return -ENOMEM;
 	/* By default, QEMU stops the machine at ENOSPC. */
-	return r == 0 ? put(line, "if=virtio,format=raw,werror=report,file=%s",
-			    file)
+	return r == 0 ? put(line,
+			    "if=virtio,format=raw,werror=report,%sfile=%s",
+			    read_only ? "readonly=on," : "", file)
 		      : r;
 }
 
@@ -149,7 +150,7 @@ int qemu_line_make(struct qemu_line *ret_line,
 	if (r == 0)
 		r = PUT(&line, "-m", "1G", "-display", "none");
 	if (r == 0)
-		r = put_disk(&line, disk);
+		r = put_disk(&line, disk, options->read_only);
 	if (r == 0)
 		r = put_serial(&line, options, terminal);
 	if (r == 0 && options->expect)
