@@ -67,6 +67,29 @@ void confine_capabilities(bool trusted)
 	syscall(SYS_capset, &header, data);
 }
 
+int confine_access(int fd, int mode)
+{
+	const uint32_t override = 1u << CAP_DAC_OVERRIDE;
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+	bool drop = syscall(SYS_capget, &header, data) == 0 &&
+		    (data[0].effective & override);
+	int r;
+
+	if (drop) {
+		data[0].effective &= ~override;
+		drop = syscall(SYS_capset, &header, data) == 0;
+	}
+	r = faccessat(fd, ".", mode, AT_EACCESS) < 0 ? -errno : 0;
+	if (drop) {
+		data[0].effective |= override;
+		syscall(SYS_capset, &header, data);
+	}
+	return r;
+}
+
 /* ---- Landlock: what may be read and changed, and where ---- */
 
 /* Rights that headers may not know yet, by the version that brought them. */

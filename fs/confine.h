@@ -19,6 +19,12 @@
  */
 void confine_capabilities(bool trusted);
 
+/*
+ * faccessat(2) of a directory as confine_capabilities leaves this process:
+ * without CAP_DAC_OVERRIDE. 0 or a negative errno.
+ */
+int confine_access(int fd, int mode);
+
 /* Descriptors of directories; -1: there is none. */
 struct confine_files {
 	int src_fd; /* may be read, with what is mounted below it */

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
 #include "options.h"
+#include "tree/mount_type.h"
 
 /* The device's number, the same everywhere: MISC_MAJOR, FUSE_MINOR. */
 #define FUSE_MAJOR 10
@@ -41,7 +42,7 @@ int mount_options(const struct options *options, const char *source,
 	    fuse_opt_add_opt(&list, "default_permissions") < 0 ||
 	    add_named(&list, "max_read", max_read) < 0 ||
 	    (!options->fsname && add_named(&list, "fsname", source) < 0) ||
-	    (!options->subtype && add_named(&list, "subtype", "dirdisk") < 0))
+	    add_named(&list, "subtype", DISK_SUBTYPE) < 0)
 		return -ENOMEM;
 	*ret_list = take_ptr(list);
 	return 0;

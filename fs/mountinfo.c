@@ -2,13 +2,11 @@
 #include "mountinfo.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 
@@ -69,17 +67,4 @@ int mountinfo_find(uint64_t id, struct mountinfo *ret_mount)
 			return 0;
 	}
 	return -ENOENT;
-}
-
-bool mount_is_of_dirdisk(int fd)
-{
-	_cleanup_(mountinfo_clear) struct mountinfo mount = { 0 };
-	const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
-	struct statx stx;
-
-	/* A file system on a device is none; most are. */
-	return statx(fd, "", flags, STATX_MNT_ID, &stx) == 0 &&
-	       stx.stx_dev_major == 0 &&
-	       mountinfo_find(stx.stx_mnt_id, &mount) == 0 &&
-	       strcmp(mount.type, FSTYPE) == 0;
 }

@@ -4,11 +4,7 @@
 
 /* Mounts of this process's namespace, as /proc/self/mountinfo lists them. */
 
-#include <stdbool.h>
 #include <stdint.h>
-
-/* Of our mounts, unless -o subtype gives another. */
-#define FSTYPE "fuse.dirdisk"
 
 struct mountinfo {
 	uint32_t major; /* of the file system */
@@ -24,7 +20,5 @@ struct mountinfo {
  */
 int mountinfo_find(uint64_t id, struct mountinfo *ret_mount);
 void mountinfo_clear(struct mountinfo *mount);
-/* Whether an open directory is on a mount of dirdisk's. */
-bool mount_is_of_dirdisk(int fd);
 
 #endif

@@ -20,6 +20,7 @@
 #include "imgcore/diag.h"
 #include "mountinfo.h"
 #include "path.h"
+#include "tree/mount_type.h"
 
 /* Dead mounts on top of each other that a start takes away. */
 #define MAX_STALE 16
@@ -178,12 +179,12 @@ static int check_mount(int fd, const char *path, struct diag *diag)
 	r = server_lives(fd);
 	if (r < 0)
 		return diag_set(diag, r, path, NULL);
-	if (r > 0 && strcmp(entry.type, FSTYPE) == 0)
+	if (r > 0 && strcmp(entry.type, DISK_FSTYPE) == 0)
 		return diag_set(diag, -EBUSY, path,
 				"already mounted; fusermount3 -u ends it");
 	if (r > 0)
 		return 0;
-	if (strcmp(entry.type, FSTYPE) != 0)
+	if (strcmp(entry.type, DISK_FSTYPE) != 0)
 		return diag_set(diag, -ENOTCONN, path,
 				"a dead mount of type %s; unmount it first",
 				entry.type);
@@ -252,7 +253,7 @@ int mountpoint_remount(const char *path, unsigned long flags, struct diag *diag)
 		return diag_set(diag, r, path, NULL);
 	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
 	    mountinfo_find(st.stx_mnt_id, &entry) < 0 ||
-	    strcmp(entry.type, FSTYPE) != 0)
+	    strcmp(entry.type, DISK_FSTYPE) != 0)
 		return diag_set(
 			diag, -EINVAL, path,
 			"no dirdisk is mounted there; mount it without remount");
@@ -310,6 +311,7 @@ void mountpoint_clear(struct mountpoint *mnt)
 	base_closep(&mnt->dir_fd);
 	base_closep(&mnt->lock_fd);
 	base_closep(&mnt->connection);
+	base_closep(&mnt->abort_fd);
 	*mnt = (struct mountpoint)MOUNTPOINT_INIT;
 }
 
@@ -374,18 +376,22 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 	return 0;
 }
 
-void mountpoint_abort(const struct mountpoint *mnt)
+/* Opens the control file of our connection; -1: not there, not permitted. */
+static int open_abort(const struct mountpoint *mnt)
 {
-	_cleanup_close_ int fd = -1;
 	char path[64];
 
-	if (!mnt->adopted)
-		return;
 	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort",
 		 (unsigned)makedev(mnt->major, mnt->minor));
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	/* If this is not permitted, the end of the worker does the same. */
-	if (fd >= 0 && write(fd, "1", 1) < 0)
+	return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+void mountpoint_abort(const struct mountpoint *mnt)
+{
+	_cleanup_close_ int fd = mnt->adopted ? open_abort(mnt) : -1;
+
+	/* If neither is permitted, the end of the worker does the same. */
+	if (write(fd >= 0 ? fd : mnt->abort_fd, "1", 1) < 0)
 		return;
 }
 
@@ -413,7 +419,8 @@ static bool is_ours(const struct mountpoint *mnt, int fd)
 	       st.stx_mnt_id == mnt->mount_id &&
 	       (connection_lives(mnt) ||
 		(mountinfo_find(mnt->mount_id, &entry) == 0 &&
-		 strcmp(entry.type, FSTYPE) == 0 && server_lives(fd) == 0));
+		 strcmp(entry.type, DISK_FSTYPE) == 0 &&
+		 server_lives(fd) == 0));
 }
 
 /*
@@ -472,6 +479,9 @@ int mountpoint_unmount(struct mountpoint *mnt, struct diag *diag)
 		path = entry.point;
 	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	found = fd >= 0 && is_ours(mnt, fd);
+	/* Once it is detached, another one may get the device number. */
+	if (found && mnt->abort_fd < 0)
+		mnt->abort_fd = open_abort(mnt);
 	if (found)
 		r = detach(fd, path);
 	base_closep(&fd);

@@ -37,11 +37,12 @@ struct mountpoint {
 	uint32_t minor;
 	uint64_t unique_id; /* 0: none */
 	int connection; /* the FUSE descriptor */
+	int abort_fd; /* of the connection, from mountpoint_unmount on */
 };
 
-#define MOUNTPOINT_INIT                                       \
-	{                                                     \
-		.dir_fd = -1, .lock_fd = -1, .connection = -1 \
+#define MOUNTPOINT_INIT                                                       \
+	{                                                                     \
+		.dir_fd = -1, .lock_fd = -1, .connection = -1, .abort_fd = -1 \
 	}
 
 /*
@@ -81,7 +82,8 @@ void mountpoint_served(struct mountpoint *mnt);
 
 /*
  * Aborts the connection, if the kernel permits it: all requests that wait for
- * an answer fail, and the disk is no longer served.
+ * an answer fail, and the disk is no longer served. After mountpoint_unmount,
+ * too: programs may still have files of it open.
  */
 void mountpoint_abort(const struct mountpoint *mnt);
 

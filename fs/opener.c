@@ -97,7 +97,7 @@ static int answer(struct opener_state *s, const struct opener_request *request,
 		return -EINVAL;
 	switch (request->kind) {
 	case OPENER_FIND:
-		fd = opener_find(s->process->path, request->own_dev, NULL);
+		fd = opener_find(s->process->path, request->own_dev, -1, NULL);
 		if (fd < 0)
 			return fd;
 		root = fcntl(fd, F_DUPFD_CLOEXEC, 3);

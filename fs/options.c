@@ -12,6 +12,7 @@
 #include "base/math.h"
 #include "imgcore/diag.h"
 #include "imgcore/overlay_budget.h"
+#include "tree/mount_type.h"
 #include "values.h"
 
 /* mount(2) takes at most a page for each of its strings, escapes included. */
@@ -269,6 +270,17 @@ static const char *set_mount(struct options *options,
 	return def->offset ? set_flag(options, def, value, text) : NULL;
 }
 
+/* The type of a disk's mount is what other processes recognize it by. */
+static const char *set_subtype(struct options *options,
+			       const struct option_def *def, const char *value,
+			       const char *text)
+{
+	return strcmp(value, DISK_SUBTYPE) == 0
+		       ? NULL
+		       : "a disk has the type fuse." DISK_SUBTYPE
+			 ", by which others recognize it; leave it out";
+}
+
 /* Says something to mount(8) alone. */
 static const char *set_nothing(struct options *options,
 			       const struct option_def *def, const char *value,
@@ -376,7 +388,7 @@ static const struct option_def table[] = {
 	  FIELD(version), ON_LINE, 'V' },
 
 	{ "fsname", "NAME", set_mount, NULL, FIELD(fsname), IN_LIST },
-	{ "subtype", "NAME", set_mount, NULL, FIELD(subtype), IN_LIST },
+	{ "subtype", "NAME", set_subtype, NULL, .where = IN_LIST },
 	TO_MOUNT("allow_other"),
 	TO_MOUNT("allow_root"),
 	SETS("ro", MS_RDONLY),

@@ -73,7 +73,6 @@ struct options {
 	char *pidfile;
 	char *mount; /* for FUSE: a list as -o takes it, escaped; or NULL */
 	bool fsname; /* the list sets them */
-	bool subtype;
 	bool remount; /* only to set mount_flags */
 	unsigned long
 		mount_flags; /* of mount(2): FUSE's, changed by the list */

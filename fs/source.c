@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
-#include "mountinfo.h"
+#include "tree/mount_type.h"
 
 /*
  * Removes "." and empty names, and those ".." that lead out of the working
@@ -61,6 +61,8 @@ int source_open(const char *src, int *ret_fd, char **ret_path,
 		struct diag *diag)
 {
 	_cleanup_close_ int fd = open(src, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+	struct statx stx;
 	struct stat st;
 	int r;
 
@@ -74,7 +76,8 @@ int source_open(const char *src, int *ret_fd, char **ret_path,
 		return diag_set(diag, -errno, src, NULL);
 	if (st.st_nlink == 0)
 		return diag_set(diag, -ENOENT, src, "has been removed");
-	if (mount_is_of_dirdisk(fd))
+	if (statx(fd, "", flags, STATX_BASIC_STATS | STATX_MNT_ID, &stx) == 0 &&
+	    mount_is_disk(-1, &stx))
 		return diag_set(
 			diag, -EINVAL, src,
 			"is the mount of a disk; give the tree that it shows");

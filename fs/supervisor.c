@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "channel.h"
+#include "confine.h"
 #include "deadline.h"
 #include "exit_code.h"
 #include "image_options.h"
@@ -149,28 +150,29 @@ static int open_writable(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
-		return -errno;
-	return take_fd(&fd);
+	int r = fd < 0 ? -errno : confine_access(fd, W_OK | X_OK);
+
+	return r < 0 ? r : take_fd(&fd);
 }
 
 /* Where the overlay's file will be, should the guest write. */
 static void open_tmp(struct supervisor *sup)
 {
 	static const char *const others[] = { "/tmp", "/var/tmp", "/" };
-	const char *chosen = getenv("TMPDIR");
-	bool is_chosen = chosen && *chosen;
-	int err = is_chosen ? open_writable(chosen) : -ENOENT;
+	const char *named = getenv("TMPDIR");
+	const char *chosen = named && *named ? named : others[0];
+	int err = open_writable(chosen);
 
 	sup->tmp_fd = err;
 	for (size_t i = 0; sup->tmp_fd < 0 && i < ARRAY_SIZE(others); i++) {
 		sup->tmp_fd = open_writable(others[i]);
-		if (is_chosen && sup->tmp_fd >= 0)
+		if (sup->tmp_fd >= 0)
 			warn_of_tmp(sup, chosen, -err, others[i]);
 	}
-	/* Nothing can be written, then. */
+	/* Nothing can be written, then: no file can be made there. */
 	if (sup->tmp_fd < 0)
-		sup->tmp_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		sup->tmp_fd = open("/proc/self/fdinfo",
+				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static int check_apart(struct supervisor *sup, struct diag *diag)

@@ -292,6 +292,11 @@ static int read_file(struct grub_file *file, uint8_t *bytes, struct diag *diag)
 	if ((size_t)n < len)
 		return fail(file->files, file->name, -EIO,
 			    "gives fewer bytes than its size says", diag);
+	/* An upgrade was cut off; grub-mkimage would take it. */
+	if (n == 0 && name_ends(file->name, ".mod"))
+		return fail(file->files, file->name, -EINVAL,
+			    "is empty; install the package grub-pc-bin again",
+			    diag);
 	file->content = (struct content){ content_pread, content_release };
 	file->bytes = bytes;
 	return 0;

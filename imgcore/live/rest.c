@@ -214,8 +214,8 @@ static int look_at_followed(struct live *live, const struct tree *tree,
 	tree_id dir;
 	int32_t watch;
 
-	if (!tree ||
-	    !tree_followed_changed(tree, atomic_load(&live->own_dev), &dir))
+	if (!tree || !tree_followed_changed(tree, atomic_load(&live->own_dev),
+					    live->mounts.fd, &dir))
 		return 0;
 	watch = tree_watch(tree, dir);
 	return watch < 0 ? 0 : watch_changes_note(changes, watch, 0, "");

@@ -80,7 +80,7 @@ static int find(const struct source *source, uint64_t own_dev, int *ret_fd,
 	if (options->find)
 		return options->find(options->context, own_dev, ret_fd,
 				     ret_opener);
-	*ret_fd = opener_find(options->path, own_dev, NULL);
+	*ret_fd = opener_find(options->path, own_dev, -1, NULL);
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
@@ -96,14 +96,14 @@ int source_look(struct source *source, uint64_t own_dev, int mountinfo,
 	*ret_moved = false;
 	if (!path)
 		return 0;
-	fd = opener_find(path, own_dev, &stx);
+	fd = opener_find(path, own_dev, mountinfo, &stx);
 	if (fd < 0)
 		return fail(source, fd, diag);
 	set_identity(&now, &stx);
 	if (now.dev == source->dev && now.ino == source->ino &&
 	    now.mount == source->mount)
 		return 0;
-	if (mount_is_disk(mountinfo, now.mount))
+	if (mount_is_disk(mountinfo, &stx))
 		return fail(source, -EXDEV, diag);
 	now.fd = -1;
 	now.opener = NULL;

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "imgcore/opener.h"
+#include "tree/mount_type.h"
 
 #define LINKS_MAX 40 /* as the kernel has it */
 
@@ -26,6 +27,7 @@ struct walk {
 	bool by_owner; /* see take_owner */
 	uint32_t other; /* owner of a link, neither we nor root; 0: none yet */
 	uint64_t own_dev;
+	int mountinfo;
 	bool beneath; /* ends where it would leave top */
 	struct statx top;
 	bool left; /* it did */
@@ -215,6 +217,9 @@ static int step(struct walk *w, const char *name, struct followed *ret)
 	if (fd < 0)
 		return -errno;
 	r = follow_look(fd, w->own_dev, &stx);
+	if (r == 0 && (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
+	    mount_is_disk(w->mountinfo, &stx))
+		r = -EXDEV;
 	if (r < 0)
 		return r;
 	if (S_ISLNK(stx.stx_mode))
@@ -238,12 +243,13 @@ static int walk_run(struct walk *w, struct followed *ret)
 	return r < 0 ? r : 0;
 }
 
-int follow_resolve(int dirfd, const char *name, uint64_t own_dev,
+int follow_resolve(int dirfd, const char *name, uint64_t own_dev, int mountinfo,
 		   struct followed *ret_followed)
 {
 	_cleanup_(walk_release) struct walk w = {
 		.dir = -1,
 		.own_dev = own_dev,
+		.mountinfo = mountinfo,
 		.by_owner = true,
 	};
 	int r = walk_begin(&w, dirfd, "", name);
@@ -252,11 +258,12 @@ int follow_resolve(int dirfd, const char *name, uint64_t own_dev,
 }
 
 bool follow_leads_out(int root_fd, const char *dir, const char *name,
-		      uint64_t own_dev)
+		      uint64_t own_dev, int mountinfo)
 {
 	_cleanup_(walk_release) struct walk w = {
 		.dir = -1,
 		.own_dev = own_dev,
+		.mountinfo = mountinfo,
 		.beneath = true,
 	};
 	_cleanup_(followed_release) struct followed end = FOLLOWED_INIT;
@@ -288,11 +295,13 @@ static int stand(struct walk *w, struct statx *ret_stx)
 	return take_fd(&w->dir);
 }
 
-int opener_find(const char *path, uint64_t own_dev, struct statx *ret_stx)
+int opener_find(const char *path, uint64_t own_dev, int mountinfo,
+		struct statx *ret_stx)
 {
 	_cleanup_(walk_release) struct walk w = {
 		.dir = -1,
 		.own_dev = own_dev,
+		.mountinfo = mountinfo,
 	};
 	_cleanup_(followed_release) struct followed end = FOLLOWED_INIT;
 	int r = enter(&w, open_cached(path));

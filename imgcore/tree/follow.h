@@ -39,11 +39,12 @@ void followed_release(struct followed *followed);
 
 /*
  * Follows the link `name` in a directory to a regular file. own_dev: st_dev of
- * our own mount, 0: there is none. -EXDEV: the way leads through it; -EISDIR or
+ * our own mount, 0: there is none; mountinfo: as mount_is_disk takes it.
+ * -EXDEV: the way leads through a disk, which may wait for this one; -EISDIR or
  * -EINVAL: to something else than a regular file; -ENOENT, -ENOTDIR, -ELOOP,
  * -ENAMETOOLONG, -EACCES: as open would say.
  */
-int follow_resolve(int dirfd, const char *name, uint64_t own_dev,
+int follow_resolve(int dirfd, const char *name, uint64_t own_dev, int mountinfo,
 		   struct followed *ret_followed);
 
 /*
@@ -52,6 +53,6 @@ int follow_resolve(int dirfd, const char *name, uint64_t own_dev,
  * that dangles inside does not.
  */
 bool follow_leads_out(int root_fd, const char *dir, const char *name,
-		      uint64_t own_dev);
+		      uint64_t own_dev, int mountinfo);
 
 #endif

@@ -21,7 +21,7 @@ static bool is_same(const struct dir *dir, const struct node *n,
 }
 
 static bool link_changed(int dirfd, const struct dir *dir, const struct node *n,
-			 uint64_t own_dev)
+			 uint64_t own_dev, int mountinfo)
 {
 	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
 	char name[NAME_MAX + 1];
@@ -29,14 +29,14 @@ static bool link_changed(int dirfd, const struct dir *dir, const struct node *n,
 
 	memcpy(name, node_name(dir, n), n->name_len);
 	name[n->name_len] = '\0';
-	r = follow_resolve(dirfd, name, own_dev, &target);
+	r = follow_resolve(dirfd, name, own_dev, mountinfo, &target);
 	if (S_ISLNK(n->mode))
 		return r == 0;
 	return r < 0 || !is_same(dir, n, &target.stx);
 }
 
 static bool any_changed(const struct tree *tree, const struct place *place,
-			uint64_t own_dev)
+			uint64_t own_dev, int mountinfo)
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *path = NULL;
@@ -52,7 +52,7 @@ static bool any_changed(const struct tree *tree, const struct place *place,
 		const struct node *n = &place->dir->nodes[i];
 
 		if ((n->flags & NODE_LEADS_OUT) &&
-		    link_changed(fd, place->dir, n, own_dev))
+		    link_changed(fd, place->dir, n, own_dev, mountinfo))
 			return true;
 	}
 	return false;
@@ -60,7 +60,7 @@ static bool any_changed(const struct tree *tree, const struct place *place,
 
 /* Only directories of the root have such links. */
 bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
-			   tree_id *ret_dir)
+			   int mountinfo, tree_id *ret_dir)
 {
 	const struct place *root = &tree->places.items[1];
 
@@ -69,7 +69,7 @@ bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
 			&tree->places.items[root->first_subdir + i];
 
 		if (!place->dir->leads_out ||
-		    !any_changed(tree, place, own_dev))
+		    !any_changed(tree, place, own_dev, mountinfo))
 			continue;
 		*ret_dir = place->node;
 		return true;

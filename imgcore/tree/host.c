@@ -175,9 +175,9 @@ int host_open_link(int root_fd, const char *path, uint64_t own_dev, int flags)
 		  STATX_TYPE | STATX_UID, &link) < 0)
 		return -errno;
 	if (!S_ISLNK(link.stx_mode) || link.stx_uid != geteuid() ||
-	    !follow_leads_out(root_fd, above, name, own_dev))
+	    !follow_leads_out(root_fd, above, name, own_dev, -1))
 		return -ENODEV;
-	r = follow_resolve(dir, name, own_dev, &target);
+	r = follow_resolve(dir, name, own_dev, -1, &target);
 	if (r < 0)
 		return r == -EINVAL || r == -EISDIR || r == -EXDEV ? -ENODEV
 								   : r;

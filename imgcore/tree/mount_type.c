@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tree/mount_type.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,7 @@
 #include "base/vec.h"
 
 /* Limit of bytes that are read. */
-#define LIST_MAX  (64u << 20)
-#define DISK_TYPE "fuse.dirdisk"
+#define LIST_MAX (64u << 20)
 
 struct mount_type {
 	uint64_t id;
@@ -30,10 +30,11 @@ static bool type_is(const char *type, const char *name)
 static bool type_holds_files(const char *type)
 {
 	static const char *const closed[] = {
-		"autofs",   "binfmt_misc", "bpf",	 "cgroup",    "cgroup2",
-		"configfs", "debugfs",	   "devpts",	 "efivarfs",  DISK_TYPE,
-		"fusectl",  "hugetlbfs",   "mqueue",	 "nsfs",      "proc",
-		"pstore",   "rpc_pipefs",  "securityfs", "selinuxfs", "sysfs",
+		"autofs",     "binfmt_misc", "bpf",	  "cgroup",
+		"cgroup2",    "configfs",    "debugfs",	  "devpts",
+		"efivarfs",   DISK_FSTYPE,   "fusectl",	  "hugetlbfs",
+		"mqueue",     "nsfs",	     "proc",	  "pstore",
+		"rpc_pipefs", "securityfs",  "selinuxfs", "sysfs",
 		"tracefs",
 	};
 
@@ -78,7 +79,7 @@ static void types_read(struct mount_types *t)
 		item->id = strtoull(line, NULL, 10);
 		type += strlen(" - ");
 		item->holds_files = type_holds_files(type);
-		item->is_disk = type_is(type, DISK_TYPE);
+		item->is_disk = type_is(type, DISK_FSTYPE);
 	}
 	if (t->list.count)
 		qsort(t->list.items, t->list.count, sizeof(*t->list.items),
@@ -107,15 +108,22 @@ void mount_types_release(struct mount_types *t)
 	pthread_mutex_destroy(&t->mutex);
 }
 
-bool mount_is_disk(int mountinfo, uint64_t id)
+bool mount_is_disk(int mountinfo, const struct statx *stx)
 {
+	_cleanup_close_ int fd = -1;
 	const struct mount_type *found;
 	struct mount_types types;
 	bool is_disk;
 
+	/* A file system on a device is none; most are. */
+	if (stx->stx_dev_major != 0)
+		return false;
+	if (mountinfo < 0)
+		mountinfo = fd = open("/proc/thread-self/mountinfo",
+				      O_RDONLY | O_CLOEXEC);
 	mount_types_init(&types, mountinfo);
 	types_read(&types);
-	found = types_find(&types, id);
+	found = types_find(&types, stx->stx_mnt_id);
 	is_disk = found && found->is_disk;
 	mount_types_release(&types);
 	return is_disk;

@@ -8,6 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
+
+/* The file system type of a mounted disk, as mountinfo has it. */
+#define DISK_FSTYPE  "fuse." DISK_SUBTYPE
+#define DISK_SUBTYPE "dirdisk"
 
 /*
  * The types of all mounts, for the length of one scan. The list is read when
@@ -35,10 +40,11 @@ void mount_types_release(struct mount_types *types);
 bool mount_holds_files(struct mount_types *types, uint64_t id);
 
 /*
- * Whether the mount is one of dirdisk's, by an open /proc/self/mountinfo (or
- * -1: not known, so it is not). The caller has something of it open, so that
- * its id is not another's.
+ * Whether an open file (STATX_BASIC_STATS and STATX_MNT_ID of it) is on a disk
+ * of dirdisk. It sends no request to that disk, which may wait for this
+ * process. mountinfo: /proc/self/mountinfo, or -1: it is opened if it is
+ * needed. False if it is not known.
  */
-bool mount_is_disk(int mountinfo, uint64_t id);
+bool mount_is_disk(int mountinfo, const struct statx *stx);
 
 #endif

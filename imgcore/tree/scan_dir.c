@@ -298,13 +298,20 @@ static void note_time(struct dir_scan *s, const struct statx *stx)
 		s->youngest = ns;
 }
 
+/* Of the caller, if there is one. */
+static int mountinfo(const struct dir_scan *s)
+{
+	return s->options->mountinfo > 0 ? s->options->mountinfo : -1;
+}
+
 static bool may_follow(const struct dir_scan *s, const char *name,
 		       const struct statx *stx)
 {
 	return S_ISLNK(stx->stx_mode) && s->options->follow &&
 	       strcmp(s->path, s->options->follow) == 0 &&
 	       stx->stx_uid == s->euid &&
-	       follow_leads_out(s->root_fd, s->path, name, s->options->own_dev);
+	       follow_leads_out(s->root_fd, s->path, name, s->options->own_dev,
+				mountinfo(s));
 }
 
 /*
@@ -315,10 +322,14 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 {
 	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
 	struct entry *e;
+	int r = follow_resolve(s->dirfd, name, s->options->own_dev,
+			       mountinfo(s), &target);
 
-	if (follow_resolve(s->dirfd, name, s->options->own_dev, &target) < 0) {
+	if (r < 0) {
 		note(s, name,
-		     "leads out of the tree, but to no regular file; stays a link");
+		     r == -EXDEV
+			     ? "leads to the mount of a disk; stays a link"
+			     : "leads out of the tree, but to no regular file; stays a link");
 		return 1;
 	}
 	if (faccessat(target.dirfd, target.name, R_OK, AT_EACCESS) < 0)

@@ -2,9 +2,11 @@
 /*
  * odd_source MNT: a file system that invents what no other has. Files whose
  * names say their change and modification times in seconds, and a file that
- * lists an extended attribute twice. In the foreground; ends with the mount.
+ * lists an extended attribute twice. Whoever looks for the file "waits" waits
+ * until the server gets SIGCONT. In the foreground; ends with the mount.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -31,6 +33,8 @@ static bool is_there(const char *path)
 static int odd_getattr(const char *path, struct stat *st,
 		       struct fuse_file_info *info)
 {
+	if (strcmp(path, "/waits") == 0)
+		raise(SIGSTOP);
 	if (strcmp(path, "/") != 0 && !is_there(path))
 		return -ENOENT;
 	st->st_mode = path[1] ? S_IFREG | 0444 : S_IFDIR | 0555;

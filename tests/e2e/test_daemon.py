@@ -247,17 +247,44 @@ def test_killed_supervisor_of_an_ordinary_user(box, dirdisk, src):
     again.unmount("fusermount3", "-u", user=NOBODY)
 
 
-def test_dead_mount_of_another_kind_is_left_alone(box, dirdisk, src):
+def test_dead_mount_of_another_kind_is_left_alone(
+    box, dirdisk, src, odd_source
+):
     """Only what dirdisk left behind is taken away."""
-    disk = dirdisk(src, None, "-o", "subtype=other")
-    (mount,) = disk.box_mounts()
-    assert mount.fstype == "fuse.other"
-    os.kill(disk.supervisor, signal.SIGKILL)
-    disk.status()
-    box.wait_no_process()
-    done = dirdisk.run(src, disk.mnt, check=False)
-    assert done.returncode == 2 and str(disk.mnt) in done.text
-    assert len(disk.box_mounts()) == 1
+    mnt = box.dir("mnt")
+    server = odd_source(mnt)
+    server.kill()
+    server.wait()
+    done = dirdisk.run(src, mnt, check=False)
+    assert done.returncode == 2 and str(mnt) in done.text
+    assert [m.fstype for m in box.mounts()] == ["fuse.odd_source"]
+    box.umount(mnt)
+
+
+def test_reader_of_a_disk_that_waits_for_another(box, dirdisk, src, odd_source):
+    """It gets an error at the end, even if the worker cannot be ended."""
+    control = "/sys/fs/fuse/connections"
+    mounted = os.path.ismount(control)
+    if not mounted:
+        box.mount("-t", "fusectl", "none", control)
+    server = odd_source(box.dir("odd"))
+    held = procs.Process(server.pid)
+    disk = dirdisk(src, None, "--no-grub", "--xattrs=none")
+    (src / "kernels/bzImage").symlink_to(box.root / "odd/waits")
+    reader = subprocess.Popen(["cat", disk.image], stderr=subprocess.DEVNULL)
+    box.known.add(reader.pid)
+    try:
+        box.wait_for(lambda: procs.state(server.pid) == "T", server)
+        assert reader.poll() is None
+        disk.signal(signal.SIGTERM)
+        assert reader.wait(30) != 0
+    finally:
+        held.signal(signal.SIGCONT)
+    assert disk.status() == 0
+    box.umount(box.root / "odd")
+    assert server.wait(20) == 0
+    if not mounted:
+        box.umount(control)
 
 
 def test_pidfile(box, dirdisk, src):

@@ -165,10 +165,14 @@ def disk_over(box, dirdisk, directory, *options):
     return dirdisk(sources.small(box.dir("src")), None, *options, env=env)
 
 
-@pytest.mark.parametrize("place", ["nowhere", "file", "read-only"])
+@pytest.mark.parametrize(
+    "place", ["nowhere", "file", "read-only", "closed", "/proc"]
+)
 def test_no_temporary_directory(box, dirdisk, place):
     """One that is set and cannot be used is not replaced in silence."""
     path = box.root / place
+    if place == "closed":  # to root too, without its capabilities
+        path.mkdir(0o500)
     if place == "file":
         path.touch()
     if place == "read-only":

@@ -341,6 +341,39 @@ def test_around_the_mount_of_another(box, place, shown, dirdisk):
     box.umount(other.mnt)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_links_to_the_disks_of_each_other(box, dirdisk, checker, when):
+    """None is followed: each would wait for the other."""
+    mnts = [box.dir("mnt0"), box.dir("mnt1")]
+    srcs = [tree(box.dir(f"src{n}") / "s", f"{n}") for n in range(2)]
+
+    def link():
+        for n in range(2):
+            for number in range(40):
+                (srcs[n] / f"a{number}").mkdir()
+            target = mnts[1 - n] / "disk.img"
+            (srcs[n] / "kernels/bzImage").symlink_to(target)
+
+    def start(n):
+        return dirdisk(srcs[n], mnts[n], "--no-grub")
+
+    if when == "before":
+        link()
+    disks = [start(n) for n in range(2)]
+    if when == "after":
+        link()
+    for n in range(2):
+        argv = ["head", "-c", "512", disks[n].image]
+        assert len(box.run(argv, timeout=20).data) == 512
+        assert cat(box, disks[n].image, "file") == f"{n}".encode() * 1000
+        assert "bzImage" in listed(box, disks[n].image, "kernels")
+        said = box.run([checker, "--no-grub", srcs[n]], check=False).text
+        assert "bzImage: leads to the mount of a disk; stays a link" in said
+    for disk in disks:
+        box.run(["fusermount3", "-u", disk.mnt])
+        assert disk.status() == 0
+
+
 def test_of_many_files(box, place, shown):
     """With 40 directories before the interesting one, deep and sparse ones."""
     src = tree(place / "src", "old")

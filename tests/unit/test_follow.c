@@ -20,7 +20,7 @@ static int try_follow(int dir, const char *name, uint64_t own_dev)
 {
 	_cleanup_followed_ struct followed f = FOLLOWED_INIT;
 
-	return follow_resolve(dir, name, own_dev, &f);
+	return follow_resolve(dir, name, own_dev, -1, &f);
 }
 
 /* It leads to the file that the kernel finds at path. */
@@ -30,7 +30,7 @@ static void assert_leads(int dir, const char *name, const char *path)
 	struct stat expected, is;
 
 	assert_sys(fstatat(dir, path, &expected, 0));
-	assert_ok(follow_resolve(dir, name, 0, &f));
+	assert_ok(follow_resolve(dir, name, 0, -1, &f));
 	assert_int_equal(f.stx.stx_ino, expected.st_ino);
 	assert_int_equal(f.stx.stx_size, expected.st_size);
 	assert_int_equal(makedev(f.stx.stx_dev_major, f.stx.stx_dev_minor),
@@ -302,7 +302,7 @@ static bool out(const struct temp *t, const char *text)
 	bool r;
 
 	put_link(t->fd, "kernels/link", text);
-	r = follow_leads_out(t->fd, "kernels", "link", 0);
+	r = follow_leads_out(t->fd, "kernels", "link", 0, -1);
 	assert_sys(unlinkat(t->fd, "kernels/link", 0));
 	return r;
 }
@@ -330,9 +330,9 @@ static void leads_out(void **state)
 	assert_true(out(t, "../away"));
 	assert_true(out(t, "../away/nothing"));
 	assert_true(out(t, "../kernels/../.."));
-	assert_true(follow_leads_out(t->fd, "", "away", 0));
-	assert_false(follow_leads_out(t->fd, "", "in", 0));
-	assert_false(follow_leads_out(t->fd, "", "not there", 0));
+	assert_true(follow_leads_out(t->fd, "", "away", 0, -1));
+	assert_false(follow_leads_out(t->fd, "", "in", 0, -1));
+	assert_false(follow_leads_out(t->fd, "", "not there", 0, -1));
 }
 
 /* What is mounted below the root belongs to it, but for ourselves. */
@@ -343,9 +343,9 @@ static void own_mount_inside(void **state)
 	struct stat st;
 
 	assert_sys(fstat(proc, &st));
-	assert_false(follow_leads_out(root, "proc", "version", st.st_dev));
-	assert_false(follow_leads_out(root, "proc/self", "exe", st.st_dev));
-	assert_true(follow_leads_out(root, "proc/self", "exe", 0));
+	assert_false(follow_leads_out(root, "proc", "version", st.st_dev, -1));
+	assert_false(follow_leads_out(root, "proc/self", "exe", st.st_dev, -1));
+	assert_true(follow_leads_out(root, "proc/self", "exe", 0, -1));
 }
 
 /* ---- the kernel as the judge ---- */
@@ -426,12 +426,12 @@ static void compare(int root, const char *text, unsigned *found,
 
 	put_link(root, "link", text);
 	expected = kernel_says(root, "link", &st);
-	r = follow_resolve(root, "link", 0, &f);
+	r = follow_resolve(root, "link", 0, -1, &f);
 	if (r != expected || (r == 0 && f.stx.stx_ino != st.st_ino))
 		fail_msg("%s: %d, not %d", text, r, expected);
 	*found += r == 0;
 	is_out = kernel_says_out(root, "link");
-	if (follow_leads_out(root, "", "link", 0) != is_out)
+	if (follow_leads_out(root, "", "link", 0, -1) != is_out)
 		fail_msg("%s leads %s", text, is_out ? "out" : "nowhere else");
 	*outside += is_out;
 	assert_sys(unlinkat(root, "link", 0));

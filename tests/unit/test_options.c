@@ -75,7 +75,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.unreadable, TREE_UNREADABLE_ERROR);
 	assert_int_equal(o.xattrs, TREE_XATTRS_KEEP);
 	assert_false(o.foreground || o.debug || o.help || o.version);
-	assert_false(o.no_grub || o.fsname || o.subtype);
+	assert_false(o.no_grub || o.fsname);
 	assert_null(o.append);
 	assert_null(o.default_entry);
 	assert_null(o.grub_dir);
@@ -209,7 +209,6 @@ static void test_mount_options(void **state)
 	assert_string_equal(o.mount,
 			    "rw,allow_other,fsname=a\\,b\\\\c,suid,noatime");
 	assert_true(o.fsname);
-	assert_false(o.subtype);
 }
 
 /* The last word about a flag counts; FUSE mounts are nosuid and nodev. */

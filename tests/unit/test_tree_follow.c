@@ -46,7 +46,7 @@ static void assert_changed(const struct tree *tree, bool changed)
 {
 	tree_id dir = TREE_NONE;
 
-	assert_int_equal(tree_followed_changed(tree, 0, &dir), changed);
+	assert_int_equal(tree_followed_changed(tree, 0, -1, &dir), changed);
 	if (changed)
 		assert_int_equal(dir, must_find(tree, "kernels"));
 }

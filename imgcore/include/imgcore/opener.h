@@ -50,10 +50,13 @@ int opener_open_link(struct opener *opener, int root_fd, const char *path,
 
 /*
  * Opens the directory that an absolute path leads to now, with O_PATH; symbolic
- * links are followed. -EXDEV: it is on own_dev. Two system calls if the kernel
- * has the path cached. *ret_stx: STATX_BASIC_STATS and STATX_MNT_ID of the
- * directory; NULL is allowed.
+ * links are followed. -EXDEV: it is on own_dev, or the way to it leads through
+ * the root of another disk's mount. Two system calls if the kernel has the path
+ * cached: then only own_dev is checked. mountinfo: /proc/self/mountinfo, or -1:
+ * it is opened if it is needed. *ret_stx: STATX_BASIC_STATS and STATX_MNT_ID of
+ * the directory; NULL is allowed.
  */
-int opener_find(const char *path, uint64_t own_dev, struct statx *ret_stx);
+int opener_find(const char *path, uint64_t own_dev, int mountinfo,
+		struct statx *ret_stx);
 
 #endif

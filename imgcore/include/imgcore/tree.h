@@ -319,10 +319,11 @@ uintptr_t tree_shared(const struct tree *tree, tree_id dir);
 int64_t tree_youngest(const struct tree *tree);
 /*
  * Whether a link that leads out leads elsewhere now, or to a file that changed:
- * then in which directory it stands. Nobody else would notice.
+ * then in which directory it stands. Nobody else would notice. mountinfo:
+ * /proc/self/mountinfo, or -1: it is opened if it is needed.
  */
 bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
-			   tree_id *ret_dir);
+			   int mountinfo, tree_id *ret_dir);
 /* Sets st_dev of our own mount, once it is there. Any thread. */
 void tree_set_own_dev(struct tree *tree, uint64_t own_dev);
 /* Whether a file of the host is on another file system than the root. */
