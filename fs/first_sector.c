@@ -6,8 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-
-#define SECTOR 512
+#include "base/units.h"
 
 int first_sector_read(const char *disk, int *ret_fd)
 {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SECTOR 512u
+#include "base/units.h"
 
 /* Decimal digits at *text, at least one; moves *text behind them. */
 static bool take_number(const char **text, uint64_t *ret_number)

@@ -11,11 +11,11 @@
 #include "base/cleanup.h"
 #include "base/le.h"
 #include "base/math.h"
+#include "base/units.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
 #include "imgcore/live.h"
 
-#define SECTOR	      512u
 #define MBR_SIGNATURE 0x1b8u
 
 /* More than the text takes without the name, whatever the figures. */

@@ -5,17 +5,21 @@
  *
  * The prefix names no drive, so GRUB takes the one it was started from.
  */
+#include "boot/core.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "base/math.h"
 #include "base/spawn.h"
-#include "boot/grub.h"
 #include "imgcore/diag.h"
 
 #define PREFIX	    "(,msdos1)/boot/grub"

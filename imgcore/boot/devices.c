@@ -15,7 +15,6 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/vec.h"
-#include "boot/device_line.h"
 #include "imgcore/diag.h"
 
 #define CHUNK	     ((size_t)64 << 10)

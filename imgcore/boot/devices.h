@@ -21,25 +21,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "boot/device_line.h"
 #include "imgcore/tree.h"
 
 struct diag;
 
-#define DEVICES_PATH_MAX 4095u
 /* Bytes of a list, and entries that it makes, including parents. */
 #define DEVICES_SIZE_MAX    ((uint64_t)16 << 20)
 #define DEVICES_ENTRIES_MAX ((size_t)1 << 20)
-
-struct device {
-	char *text; /* NULL: path is another one's beginning */
-	const char *path; /* "dev/console", "" for the root; not terminated */
-	size_t path_len;
-	unsigned depth; /* names in path */
-	uint64_t line; /* from 1 */
-	bool implied; /* a directory that no line names but as a parent */
-	char *target; /* of a symbolic link */
-	struct tree_attr attr; /* times are those of the list */
-};
 
 /* Sorted by path_compare; the parents of each are in it too. */
 struct devices {

@@ -4,6 +4,8 @@
  * the partition; on partition 1 also at /boot, as that is where it would be
  * mounted, had a distribution's installer written them.
  */
+#include "boot/entries.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +16,6 @@
 #include "base/math.h"
 #include "base/vec.h"
 #include "boot/bzimage.h"
-#include "boot/kernels.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
 #include "boot/text.h"

@@ -6,11 +6,23 @@
 #include "base/math.h"
 #include "base/vec.h"
 #include "boot/cmdline.h"
+#include "boot/entries.h"
 #include "boot/found.h"
+#include "boot/kernels.h"
+#include "boot/labels.h"
 #include "boot/lookup.h"
+#include "boot/menu.h"
 #include "boot/order.h"
 #include "boot/text.h"
 #include "imgcore/diag.h"
+
+/*
+ * Limits of a menu. GRUB reads all of it before it shows the first line: in an
+ * emulated machine with 128 MiB of memory, a menu of 950 KB takes a minute, and
+ * one of 3.6 MB more than three.
+ */
+#define MENU_KERNELS_MAX 1000u
+#define MENU_SIZE_MAX	 (1u << 20)
 
 /* GRUB's menu has a second entry for each, with one word more. */
 #define RECOVERY_SIZE strlen(" single")
@@ -412,29 +424,4 @@ int boot_find(struct boot_kernels **ret_kernels, const struct tree *boot_tree,
 	}
 	boot_kernels_free(kernels);
 	return r == -ENOMEM ? diag_set(diag, r, "kernels", NULL) : r;
-}
-
-void boot_kernels_free(struct boot_kernels *kernels)
-{
-	if (!kernels)
-		return;
-	for (size_t i = 0; i < kernels->entries.count; i++)
-		boot_entry_clear(&kernels->entries.items[i]);
-	vec_free(&kernels->entries);
-	rejects_clear(&kernels->rejects);
-	free(kernels);
-}
-
-size_t boot_entries(const struct boot_kernels *kernels,
-		    const struct boot_entry **ret_entries)
-{
-	*ret_entries = kernels->entries.items;
-	return kernels->entries.count;
-}
-
-size_t boot_rejects(const struct boot_kernels *kernels,
-		    const struct boot_reject **ret_rejects)
-{
-	*ret_rejects = kernels->rejects.items;
-	return kernels->rejects.count;
 }

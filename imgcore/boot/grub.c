@@ -17,6 +17,7 @@
 
 #include "base/io.h"
 #include "base/math.h"
+#include "boot/core.h"
 #include "imgcore/diag.h"
 
 /* Debian and most others, then where grub is called grub2. */

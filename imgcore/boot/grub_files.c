@@ -14,7 +14,6 @@
 #include "base/io.h"
 #include "base/math.h"
 #include "base/vec.h"
-#include "boot/grub.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
 #include "imgcore/diag.h"

@@ -17,6 +17,10 @@
 #include "base/cleanup.h"
 #include "imgcore/tree.h"
 
+/* Where GRUB looks for its files, on the first partition. */
+#define GRUB_MODULES "boot/grub/i386-pc"
+#define GRUB_FONTS   "boot/grub/fonts"
+
 struct diag;
 struct grub_files;
 

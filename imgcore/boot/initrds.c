@@ -8,12 +8,13 @@
  * are loaded where both are there, and the kernel unpacks the second over the
  * first. Then the modules of the version.
  */
+#include "boot/initrds.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/math.h"
 #include "base/vec.h"
-#include "boot/kernels.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
 #include "boot/version.h"
@@ -24,23 +25,6 @@ struct search {
 	struct kernel *kernel;
 	bool found; /* by the names looked for last */
 };
-
-int entry_add_initrd(struct boot_entry *entry, char *path)
-{
-	char **initrds;
-
-	if (!path)
-		return -ENOMEM;
-	initrds = reallocarray(entry->initrds, entry->n_initrds + 1,
-			       sizeof(*initrds));
-	if (!initrds) {
-		free(path);
-		return -ENOMEM;
-	}
-	entry->initrds = initrds;
-	initrds[entry->n_initrds++] = path;
-	return 0;
-}
 
 /* Adds the file of that name, if there is one that GRUB can read. */
 static int try_name(struct search *s, const char *name)

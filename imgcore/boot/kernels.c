@@ -8,6 +8,7 @@
 #include "base/math.h"
 #include "base/vec.h"
 #include "boot/bzimage.h"
+#include "boot/initrds.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
 
@@ -16,142 +17,7 @@ static const char kernels_dir[] = "kernels";
 static const char unspeakable[] =
 	"has a carriage return in its name, which GRUB cannot be told";
 
-/* ---- what is kept ---- */
-
-int finder_reject(struct finder *finder, unsigned partition, const char *path,
-		  const char *reason, bool is_kernel)
-{
-	struct boot_reject *reject = vec_push(&finder->rejects);
-
-	if (!reject)
-		return -ENOMEM;
-	reject->reason = reason;
-	reject->partition = partition;
-	reject->is_kernel = is_kernel;
-	reject->path = strdup(path);
-	return reject->path ? 0 : -ENOMEM;
-}
-
-int finder_reject_kernel(struct finder *finder, unsigned partition,
-			 const char *path, char *reason)
-{
-	char **kept = vec_push(&finder->rejects.reasons);
-
-	if (!kept) {
-		free(reason);
-		return -ENOMEM;
-	}
-	*kept = reason;
-	return finder_reject(finder, partition, path, reason, true);
-}
-
-int finder_take(size_t *taken, size_t size, char **ret_reason)
-{
-	if (size <= FOUND_MAX - *taken) {
-		*taken += size;
-		return 0;
-	}
-	if (asprintf(ret_reason,
-		     "too much to boot: names or command lines of the kernels "
-		     "found before have %zu bytes, of %zu at most; remove some",
-		     *taken, FOUND_MAX) >= 0)
-		return 0;
-	*ret_reason = NULL;
-	return -ENOMEM;
-}
-
-static size_t text_size(const char *text)
-{
-	return text ? strlen(text) + 1 : 0;
-}
-
-size_t kernel_size(const struct kernel *kernel)
-{
-	const struct boot_entry *entry = &kernel->entry;
-	const struct bls *bls = &kernel->bls;
-	size_t size = sizeof(*kernel) + text_size(entry->path) +
-		      text_size(entry->bls) + text_size(bls->title) +
-		      text_size(bls->linux_path) + text_size(bls->options);
-
-	for (size_t i = 0; i < entry->n_initrds; i++)
-		size += text_size(entry->initrds[i]);
-	for (size_t i = 0; i < bls->n_initrds; i++)
-		size += text_size(bls->initrds[i]);
-	return size;
-}
-
-int finder_use(struct finder *finder, unsigned partition, tree_id node)
-{
-	struct nodes *used = &finder->used[partition - 1];
-	tree_id *id = vec_push(used);
-
-	if (!id)
-		return -ENOMEM;
-	*id = node;
-	return 0;
-}
-
-void boot_entry_clear(struct boot_entry *entry)
-{
-	free(entry->title);
-	free(entry->id);
-	free(entry->version);
-	free(entry->path);
-	free(entry->file);
-	free(entry->name);
-	free(entry->arguments);
-	free(entry->arguments_from);
-	free(entry->bls);
-	for (size_t i = 0; i < entry->n_initrds; i++)
-		free(entry->initrds[i]);
-	free(entry->initrds);
-	*entry = (struct boot_entry){ 0 };
-}
-
-void kernel_clear(struct kernel *kernel)
-{
-	boot_entry_clear(&kernel->entry);
-	free(kernel->inside);
-	bls_clear(&kernel->bls);
-	*kernel = (struct kernel){ 0 };
-}
-
-void rejects_clear(struct rejects *rejects)
-{
-	for (size_t i = 0; i < rejects->count; i++)
-		free(rejects->items[i].path);
-	for (size_t i = 0; i < rejects->reasons.count; i++)
-		free(rejects->reasons.items[i]);
-	vec_free(&rejects->reasons);
-	vec_free(rejects);
-}
-
-void finder_clear(struct finder *finder)
-{
-	for (size_t i = 0; i < finder->kernels.count; i++)
-		kernel_clear(&finder->kernels.items[i]);
-	vec_free(&finder->kernels);
-	rejects_clear(&finder->rejects);
-	vec_free(&finder->used[0]);
-	vec_free(&finder->used[1]);
-}
-
 /* ---- one file ---- */
-
-int kernel_find_cmdline(const struct finder *finder,
-			const struct kernel *kernel, tree_id *ret_node)
-{
-	const struct boot_entry *entry = &kernel->entry;
-	const struct tree *tree = finder->trees[entry->partition - 1];
-	_cleanup_free_ char *name = NULL;
-
-	if (asprintf(&name, "%s.cmdline", entry->file) < 0) {
-		name = NULL;
-		return -ENOMEM;
-	}
-	*ret_node = tree_child(tree, kernel->dir, name, strlen(name));
-	return 0;
-}
 
 static int reject_name(struct finder *finder, const struct place *place,
 		       const char *name, const char *reason, bool is_kernel)

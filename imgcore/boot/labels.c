@@ -6,11 +6,12 @@
  * say their version are first in having it as their id: it is not to change its
  * meaning when somebody tries a bzImage.
  */
+#include "boot/labels.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/quote.h"
-#include "boot/found.h"
 
 /* An entry and one of its names. */
 struct label {

@@ -7,6 +7,8 @@
  * The default, which is the first, is set by its number, as a title or an id
  * with a '>' in it would be read as a way into a submenu.
  */
+#include "boot/menu.h"
+
 #include <errno.h>
 #include <stdio.h>
 

@@ -15,7 +15,7 @@
  * first, then by path.
  */
 
-#include "boot/kernels.h"
+#include "boot/finder.h"
 
 void order_sort(struct kernels *kernels, enum boot_order order);
 

@@ -2,12 +2,10 @@
 #ifndef IMAGE_INTERNAL_H
 #define IMAGE_INTERNAL_H
 
+#include "base/units.h"
 #include "image/hostfile.h"
 #include "imgcore/ext2.h"
 #include "imgcore/image.h"
-
-#define SECTOR	 512u
-#define MEBIBYTE (UINT64_C(1) << 20)
 
 /* Where the partitions lie, in bytes. */
 struct layout {

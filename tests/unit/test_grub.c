@@ -17,6 +17,7 @@
 
 #include "base/io.h"
 #include "base/le.h"
+#include "boot/core.h"
 #include "boot/grub.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"

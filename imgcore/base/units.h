@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BASE_UNITS_H
+#define BASE_UNITS_H
+
+#include <stdint.h>
+
+#define SECTOR	 512u
+#define MEBIBYTE (UINT64_C(1) << 20)
+
+#endif

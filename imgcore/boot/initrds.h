@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BOOT_INITRDS_H
+#define BOOT_INITRDS_H
+
+#include "boot/finder.h"
+
+/* Limit of initrds beside a kernel that has a directory of its own. */
+#define INITRDS_MAX 100u
+/* The initrds of a kernel of this place, added to its entry. */
+int initrds_find(struct finder *finder, const struct place *place,
+		 struct kernel *kernel);
+
+#endif
