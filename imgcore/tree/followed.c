@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "tree/dir.h"
 #include "tree/follow.h"
-#include "tree/host.h"
+#include "tree/open.h"
 #include "tree/scan_dir.h"
 
 static bool is_same(const struct dir *dir, const struct node *n,
@@ -45,7 +45,7 @@ static bool any_changed(const struct tree *tree, const struct place *place,
 	if (tree_path(tree, place->node, &path) < 0)
 		return true;
 	/* With O_PATH, which Landlock does not restrict. */
-	fd = host_open_in_tree(tree, path, O_PATH | O_DIRECTORY);
+	fd = tree_open_path(tree, path, O_PATH | O_DIRECTORY);
 	if (fd < 0)
 		return true;
 	for (uint32_t i = 0; i < place->dir->count; i++) {

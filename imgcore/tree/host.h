@@ -4,8 +4,6 @@
 
 #include <stdint.h>
 
-struct tree;
-
 /*
  * Opens a path beneath a directory: no symbolic link on the way or at its end,
  * no other file system (-EXDEV), nothing above. The path may be longer than
@@ -16,8 +14,6 @@ int host_open_beneath(int root_fd, const char *path, int flags);
 /* The same, but also on other file systems, except own_dev (-EXDEV). */
 int host_open_across(int root_fd, const char *path, uint64_t own_dev,
 		     int flags);
-/* One of these, depending on the tree's cross_mounts. */
-int host_open_in_tree(const struct tree *tree, const char *path, int flags);
 
 /*
  * Opens the regular file that the symbolic link at `path` beneath a directory

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "base/math.h"
@@ -220,6 +221,14 @@ static inline void node_mtime(const struct tree_clock *clock,
 }
 
 /* Bytewise, the shorter of two equal beginnings first. */
-int name_compare(const char *a, size_t a_len, const char *b, size_t b_len);
+static inline int name_compare(const char *a, size_t a_len, const char *b,
+			       size_t b_len)
+{
+	int c = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+	if (c != 0)
+		return c;
+	return (a_len > b_len) - (a_len < b_len);
+}
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/le.h"
 #include "base/path.h"
 #include "base/search.h"
 #include "base/vec.h"
@@ -12,15 +13,6 @@
 #include "imgcore/opener.h"
 #include "tree/dir.h"
 #include "tree/origin.h"
-
-int name_compare(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int c = memcmp(a, b, a_len < b_len ? a_len : b_len);
-
-	if (c != 0)
-		return c;
-	return (a_len > b_len) - (a_len < b_len);
-}
 
 void tree_free(struct tree *tree)
 {
@@ -455,4 +447,35 @@ int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 	}
 	dir_digest(place->dir, &tree->clock);
 	return 0;
+}
+
+/* ---- extended attributes ---- */
+
+uint32_t tree_xattr_sets(const struct tree *tree)
+{
+	return (uint32_t)tree->xattrs.starts.count;
+}
+
+bool tree_next_xattr(const struct tree *tree, uint32_t set, size_t *at,
+		     struct tree_xattr *ret_xattr)
+{
+	const uint8_t *bytes;
+	const uint8_t *record;
+	size_t len;
+
+	if (set == 0)
+		return false;
+	bytes = xattr_sets_get(&tree->xattrs, set, &len);
+	if (*at >= len)
+		return false;
+	record = bytes + *at;
+	*ret_xattr = (struct tree_xattr){
+		.index = record[0],
+		.name_len = record[1],
+		.value_len = get_le32(record + 2),
+		.name = (const char *)record + XATTR_RECORD,
+		.value = record + XATTR_RECORD + record[1],
+	};
+	*at += XATTR_RECORD + record[1] + ret_xattr->value_len;
+	return true;
 }

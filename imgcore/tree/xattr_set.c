@@ -10,7 +10,6 @@
 #include "base/math.h"
 #include "base/vec.h"
 #include "tree/acl.h"
-#include "tree/node.h"
 
 /* Source: the kernel's Documentation/filesystems/ext4/attributes.rst. */
 enum {
@@ -233,35 +232,4 @@ void xattr_sets_release(struct xattr_sets *sets)
 {
 	vec_free(&sets->bytes);
 	vec_free(&sets->starts);
-}
-
-/* ---- the public view ---- */
-
-uint32_t tree_xattr_sets(const struct tree *tree)
-{
-	return (uint32_t)tree->xattrs.starts.count;
-}
-
-bool tree_next_xattr(const struct tree *tree, uint32_t set, size_t *at,
-		     struct tree_xattr *ret_xattr)
-{
-	const uint8_t *bytes;
-	const uint8_t *record;
-	size_t len;
-
-	if (set == 0)
-		return false;
-	bytes = xattr_sets_get(&tree->xattrs, set, &len);
-	if (*at >= len)
-		return false;
-	record = bytes + *at;
-	*ret_xattr = (struct tree_xattr){
-		.index = record[0],
-		.name_len = record[1],
-		.value_len = get_le32(record + 2),
-		.name = (const char *)record + XATTR_RECORD,
-		.value = record + XATTR_RECORD + record[1],
-	};
-	*at += XATTR_RECORD + record[1] + ret_xattr->value_len;
-	return true;
 }
