@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ext2/plan.h"
+#include "ext2/render.h"
 
 /*
  * Both bitmaps of a group are a run of ones (what is in use stands at the

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 
 #include "base/le.h"
+#include "ext2/dirent.h"
 #include "ext2/plan.h"
+#include "ext2/render.h"
 
 /*
  * A directory of one block: "." and "..", then the children in the order of
@@ -15,35 +17,8 @@
  * Source: the kernel's Documentation/filesystems/ext4/directory.rst.
  */
 
-#define ENTRY_HEADER 8u /* inode, record length, name length, file type */
-#define DOT_LENGTH   12u /* of "." and ".." each */
-static_assert(offsetof(struct ext2_dir_entry_2, name) == ENTRY_HEADER,
+static_assert(offsetof(struct ext2_dir_entry_2, name) == DIRENT_HEADER,
 	      "a directory entry's header");
-
-uint32_t dir_entry_length(size_t name_len)
-{
-	return ENTRY_HEADER + ((uint32_t)name_len + 3) / 4 * 4;
-}
-
-static void add_length(void *context, tree_id id, const struct tree_info *child)
-{
-	uint32_t *used = context;
-
-	(void)id;
-	*used += dir_entry_length(child->name_len);
-}
-
-bool dir_fits_block(const struct tree *tree, const struct tree_info *dir)
-{
-	uint32_t used = 2 * DOT_LENGTH;
-
-	/* More do not fit, whatever their names. */
-	if (dir->n_children > EXT2_BLOCK / dir_entry_length(1))
-		return false;
-	tree_walk(tree, dir->first_child, dir->first_child + dir->n_children,
-		  add_length, &used);
-	return used <= EXT2_BLOCK;
-}
 
 static uint8_t file_type(uint32_t mode)
 {
@@ -73,7 +48,7 @@ static void put_entry(uint8_t *p, uint32_t inode, uint32_t length,
 	put_le16(p + 4, (uint16_t)length);
 	p[6] = (uint8_t)name_len;
 	p[7] = type;
-	memcpy(p + ENTRY_HEADER, name, name_len);
+	memcpy(p + DIRENT_HEADER, name, name_len);
 }
 
 /* The last entry of a block reaches to its end. */
@@ -85,8 +60,8 @@ static void stretch(uint8_t *buf, uint32_t last)
 static void put_dots(const struct ext2_demand *d, tree_id node,
 		     const struct tree_info *info, uint8_t *buf)
 {
-	put_entry(buf, demand_inode(d, node), DOT_LENGTH, ".", 1, EXT2_FT_DIR);
-	put_entry(buf + DOT_LENGTH, demand_inode(d, info->parent), DOT_LENGTH,
+	put_entry(buf, demand_inode(d, node), DIRENT_DOT, ".", 1, EXT2_FT_DIR);
+	put_entry(buf + DIRENT_DOT, demand_inode(d, info->parent), DIRENT_DOT,
 		  "..", 2, EXT2_FT_DIR);
 }
 
@@ -97,7 +72,7 @@ static uint32_t put_child(const struct ext2_demand *d, tree_id id, uint8_t *p)
 	uint32_t len;
 
 	tree_get(d->tree, id, &child);
-	len = dir_entry_length(child.name_len);
+	len = dirent_length(child.name_len);
 	put_entry(p, demand_inode(d, id), len, child.name, child.name_len,
 		  file_type(child.attr.mode));
 	return len;
@@ -108,8 +83,8 @@ static void render_linear(const struct ext2_demand *d, tree_id node,
 			  const struct tree_info *info, uint32_t index,
 			  uint8_t *buf)
 {
-	uint32_t last = DOT_LENGTH;
-	uint32_t at = 2 * DOT_LENGTH;
+	uint32_t last = DIRENT_DOT;
+	uint32_t at = 2 * DIRENT_DOT;
 
 	if (index > 0) {
 		/* One entry of inode 0. */
@@ -157,7 +132,7 @@ void render_directory(const struct ext2_plan *plan, tree_id node,
 	} else {
 		if (index == 0) {
 			put_dots(d, node, &info, buf);
-			stretch(buf, DOT_LENGTH);
+			stretch(buf, DIRENT_DOT);
 		}
 		htree_render(htree, index, buf);
 	}

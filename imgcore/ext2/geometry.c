@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ext2/geometry.h"
+
 #include <errno.h>
 #include <ext2fs/ext2fs.h>
 #include <stdlib.h>
@@ -6,8 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
-#include "ext2/plan.h"
 #include "imgcore/diag.h"
+#include "imgcore/ext2.h"
 
 /*
  * libext2fs lays the groups out, over a device that takes everything and keeps

@@ -11,7 +11,7 @@
 #include "base/le.h"
 #include "base/math.h"
 #include "base/vec.h"
-#include "ext2/plan.h"
+#include "ext2/dirent.h"
 
 #define ROOT_INFO    24u /* behind "." and ".." */
 #define ROOT_ENTRIES (ROOT_INFO + 8)
@@ -52,7 +52,8 @@ struct htree_name {
 };
 
 struct hashing {
-	const struct ext2_demand *demand;
+	const struct htree_rules *rules;
+	const uint8_t *seed;
 	tree_id first;
 	struct htree_name *names;
 };
@@ -63,10 +64,9 @@ static void hash_child(void *context, tree_id id, const struct tree_info *child)
 	uint32_t i = id - h->first;
 
 	h->names[i] = (struct htree_name){
-		h->demand->rules.hash(h->demand->seed, child->name,
-				      child->name_len),
+		h->rules->hash(h->seed, child->name, child->name_len),
 		i,
-		dir_entry_length(child->name_len),
+		dirent_length(child->name_len),
 	};
 }
 
@@ -130,39 +130,40 @@ static uint32_t pack_leaves(const struct htree_name *names, uint32_t n,
 }
 
 /* The names by hash; the caller frees them. */
-static int sorted_names(const struct ext2_demand *demand,
+static int sorted_names(const struct tree *tree,
+			const struct htree_rules *rules, const uint8_t *seed,
 			const struct tree_info *dir,
 			struct htree_name **ret_names)
 {
 	uint32_t n = dir->n_children;
 	_cleanup_free_ struct htree_name *names = calloc(n, sizeof(*names));
 	struct htree_name *sorted = calloc(n, sizeof(*sorted));
-	struct hashing h = { demand, dir->first_child, names };
+	struct hashing h = { rules, seed, dir->first_child, names };
 
 	if (!names || !sorted) {
 		free(sorted);
 		return -ENOMEM;
 	}
-	tree_walk(demand->tree, dir->first_child, dir->first_child + n,
-		  hash_child, &h);
+	tree_walk(tree, dir->first_child, dir->first_child + n, hash_child, &h);
 	sort_names(names, sorted, n);
 	*ret_names = sorted;
 	return 0;
 }
 
-int htree_new(struct htree **ret_htree, const struct ext2_demand *demand,
+int htree_new(struct htree **ret_htree, const struct tree *tree,
+	      const struct htree_rules *rules, const uint8_t seed[16],
 	      const struct tree_info *dir)
 {
 	_cleanup_free_ struct htree_name *names = NULL;
 	uint32_t n = dir->n_children;
 	uint32_t n_leaves;
 	struct htree *h;
-	int r = sorted_names(demand, dir, &names);
+	int r = sorted_names(tree, rules, seed, dir, &names);
 
 	if (r < 0)
 		return r;
 	n_leaves = pack_leaves(names, n, NULL);
-	if (n_leaves > demand->rules.max_leaves)
+	if (n_leaves > rules->max_leaves)
 		return -EFBIG;
 	h = malloc(sizeof(*h) + n * sizeof(h->order[0]));
 	if (!h)

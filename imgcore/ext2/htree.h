@@ -25,8 +25,6 @@
 
 #include "imgcore/ext2.h"
 
-struct ext2_demand;
-
 #define HTREE_ROOT_FANOUT 508u
 #define HTREE_NODE_FANOUT 511u
 /* Of two levels; a third takes a feature that ext2 does not have. */
@@ -62,8 +60,12 @@ struct htree {
 	uint32_t order[]; /* children by hash, as offsets from the first */
 };
 
-/* -EFBIG: more leaves than two levels hold; -ENOMEM. */
-int htree_new(struct htree **ret_htree, const struct ext2_demand *demand,
+/*
+ * The index of a directory of the tree; seed: of the hash. -EFBIG: more leaves
+ * than two levels hold; -ENOMEM.
+ */
+int htree_new(struct htree **ret_htree, const struct tree *tree,
+	      const struct htree_rules *rules, const uint8_t seed[16],
 	      const struct tree_info *dir);
 struct htree *htree_ref(struct htree *htree);
 void htree_unref(struct htree *htree);

@@ -8,6 +8,7 @@
 #include "base/le.h"
 #include "base/math.h"
 #include "ext2/plan.h"
+#include "ext2/render.h"
 
 /* Source: the kernel's Documentation/filesystems/ext4/inodes.rst. */
 

@@ -3,6 +3,7 @@
 
 #include "base/math.h"
 #include "ext2/plan.h"
+#include "ext2/render.h"
 
 /* ---- the overhead at a group's beginning ---- */
 

@@ -6,6 +6,7 @@
 
 #include "base/math.h"
 #include "ext2/plan.h"
+#include "ext2/render.h"
 
 static_assert(sizeof(struct ext2_super_block) == 1024, "a superblock");
 static_assert(sizeof(struct ext2_group_desc) == 32, "a group descriptor");

@@ -12,6 +12,8 @@
 #include "base/math.h"
 #include "base/vec.h"
 #include "ext2/plan.h"
+#include "ext2/render.h"
+#include "ext2/xattr.h"
 #include "imgcore/diag.h"
 
 /*
@@ -78,7 +80,7 @@ static int add_user(struct ext2_demand *d, tree_id node, uint32_t set,
 	return 0;
 }
 
-int demand_place_xattrs(struct ext2_demand *demand, struct diag *diag)
+int xattr_place(struct ext2_demand *demand, struct diag *diag)
 {
 	uint32_t sets = tree_xattr_sets(demand->tree);
 	_cleanup_free_ uint32_t *open = NULL;
@@ -104,15 +106,6 @@ int demand_place_xattrs(struct ext2_demand *demand, struct diag *diag)
 		demand->xattr_block[s] = open[info.xattrs];
 	}
 	return 0;
-}
-
-bool demand_xattr_ordinal(const struct ext2_demand *demand, uint32_t sequence,
-			  uint32_t *ret_ordinal)
-{
-	if (!demand->xattr_block || demand->xattr_block[sequence] == 0)
-		return false;
-	*ret_ordinal = demand_owned(demand) + demand->xattr_block[sequence] - 1;
-	return true;
 }
 
 /* ---- a block ---- */
