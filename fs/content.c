@@ -2,44 +2,17 @@
 #include "content.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/math.h"
+#include "buffer.h"
 #include "disk.h"
 #include "generations.h"
 #include "mount.h"
 
-#define BUFFER_ALIGN 4096
-
 static struct disk *disk_of(const struct fuse_file_info *fi)
 {
 	return served_disk((const struct served *)(uintptr_t)fi->fh);
-}
-
-static pthread_key_t buffer_key;
-static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
-
-static void make_buffer_key(void)
-{
-	if (pthread_key_create(&buffer_key, free) != 0)
-		abort();
-}
-
-void *content_buffer(void)
-{
-	void *buf;
-
-	pthread_once(&buffer_once, make_buffer_key);
-	buf = pthread_getspecific(buffer_key);
-	if (buf)
-		return buf;
-	buf = aligned_alloc(BUFFER_ALIGN, MOUNT_MAX_READ);
-	if (buf && pthread_setspecific(buffer_key, buf) != 0) {
-		free(buf);
-		return NULL;
-	}
-	return buf;
 }
 
 /* Below that, asking whether all is zero costs more than it saves. */
@@ -72,7 +45,7 @@ void content_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		reply_zeroes(req, size);
 		return;
 	}
-	buf = content_buffer();
+	buf = buffer_get();
 	if (!buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;

@@ -6,9 +6,6 @@
 
 #include <fuse_lowlevel.h>
 
-/* This thread's buffer of MOUNT_MAX_READ bytes. NULL: no memory. */
-void *content_buffer(void);
-
 void content_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		  struct fuse_file_info *fi);
 void content_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,

@@ -12,7 +12,7 @@
 
 #include "base/math.h"
 #include "base/vec.h"
-#include "content.h"
+#include "buffer.h"
 #include "imgcore/image.h"
 #include "imgcore/live.h"
 #include "layout_text.h"
@@ -320,7 +320,7 @@ static void read_near(struct info *info, fuse_req_t req, size_t size,
 		      uint64_t offset)
 {
 	struct layout_place cursor = info_cursor(info);
-	char *buf = content_buffer();
+	char *buf = buffer_get();
 	ssize_t n = -ENOMEM;
 
 	if (buf)
