@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "accel.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,10 +10,10 @@
 
 #include "base/cleanup.h"
 #include "child.h"
-#include "machine-internal.h"
 #include "options.h"
 #include "qemu.h"
 #include "say.h"
+#include "state.h"
 
 /* What answers later is no faster than the translator. */
 #define PROBE_MS 1000

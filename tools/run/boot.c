@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "boot.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,22 +10,14 @@
 
 #include "base/cleanup.h"
 #include "child.h"
+#include "console.h"
+#include "ending.h"
 #include "leash.h"
-#include "machine-internal.h"
 #include "options.h"
 #include "qemu.h"
 #include "say.h"
 #include "serial.h"
-
-void machine_stop_qemu(struct machine *machine, int signal)
-{
-	if (!machine->qemu_pid)
-		return;
-	kill(machine->qemu_pid, signal);
-	/* Stopped, it would not see it. */
-	kill(machine->qemu_pid, SIGCONT);
-	machine->kill_at = now_ms() + QEMU_PATIENCE_MS;
-}
+#include "state.h"
 
 static int start_qemu(struct machine *machine)
 {

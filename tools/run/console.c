@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "console.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,11 +10,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "ending.h"
 #include "imgcore/diag.h"
-#include "machine-internal.h"
 #include "options.h"
 #include "say.h"
 #include "serial.h"
+#include "state.h"
 
 /* A line without an end that stays as it is for so long is a prompt. */
 #define REST_MS 300

@@ -23,31 +23,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "accel.h"
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "boot.h"
 #include "child.h"
+#include "console.h"
 #include "disk.h"
+#include "ending.h"
 #include "imgcore/diag.h"
-#include "machine-internal.h"
 #include "options.h"
 #include "place.h"
 #include "say.h"
+#include "state.h"
 
 /* What dirdisk may take to end when asked to. */
 #define DISK_PATIENCE_MS 7000
 
 /* ---- the end ---- */
-
-void machine_end(struct machine *machine, int code, int signal)
-{
-	if (machine->ending)
-		return;
-	machine->ending = true;
-	machine->code = code;
-	if (machine->qemu_pid)
-		machine->flush_until = now_ms() + QEMU_PATIENCE_MS + FLUSH_MS;
-	machine_stop_qemu(machine, signal ? signal : SIGTERM);
-}
 
 static bool is_over(const struct machine *machine)
 {

@@ -8,6 +8,7 @@
 #include "imgcore/diag.h"
 #include "machine.h"
 #include "options.h"
+#include "run_code.h"
 #include "say.h"
 
 static int run(const struct run_options *options)
