@@ -54,3 +54,39 @@ def check(root):
                     where = source.relative_to(root)
                     faults.append(f"{where}: {name}: {why}")
     return faults
+
+
+def concept(path):
+    """A source and the headers of its name: boot/grub.c, boot/grub.h."""
+    name = path.with_suffix("")
+    return name.with_name(name.name.removesuffix("-internal"))
+
+
+def includes(root):
+    """{concept: the concepts that it includes} of the whole tree."""
+    graph = {}
+    for top in ("imgcore", "fs", "tools"):
+        for source in sorted((root / top).rglob("*.[ch]")):
+            used = graph.setdefault(concept(source.relative_to(root)), set())
+            for _, name in INCLUDE.findall(source.read_text(encoding="utf-8")):
+                header = resolve(root, source, name)
+                if header is not None:
+                    used.add(concept(header))
+    return {name: used - {name} for name, used in graph.items()}
+
+
+def circles(graph):
+    """The names that lead back to themselves."""
+    left = dict(graph)
+    while True:
+        ends = {name for name, used in left.items() if not used & left.keys()}
+        if not ends:
+            break
+        left = {name: used for name, used in left.items() if name not in ends}
+    # What only leads to a circle is none.
+    while True:
+        used = set().union(*left.values()) if left else set()
+        inside = {name: left[name] for name in left if name in used}
+        if len(inside) == len(left):
+            return sorted(map(str, left))
+        left = inside

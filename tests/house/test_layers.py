@@ -12,6 +12,29 @@ def test_there_is_something_to_check():
     assert len(list((ROOT / "imgcore").rglob("*.[ch]"))) > 10
 
 
+def test_no_circle():
+    assert layers.circles(layers.includes(ROOT)) == []
+
+
+def test_circle_is_found(tmp_path):
+    """Over a private header, and whatever leads there or away from it."""
+    make_tree(tmp_path)
+    boot = tmp_path / "imgcore/boot"
+    for name, text in (
+        ("first.c", "second.h"),
+        ("second.h", "third-internal.h"),
+        ("third-internal.h", "part.h"),
+        ("third.c", "first.h"),
+        ("first.h", "part.h"),
+        ("user.c", "first.h"),
+    ):
+        (boot / name).write_text(f'#include "{text}"\n')
+    found = layers.circles(layers.includes(tmp_path))
+    assert found == [f"imgcore/boot/{n}" for n in ("first", "second", "third")]
+    (boot / "third.c").write_text("")
+    assert layers.circles(layers.includes(tmp_path)) == []
+
+
 def make_tree(root):
     """One header a layer, public and private, and no fault."""
     for name in layers.RANK:
