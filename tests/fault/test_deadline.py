@@ -12,73 +12,6 @@ from support.runs import wait_until
 from support.sandbox import NOBODY
 
 
-class Stopped:
-    """A start whose worker is stopped when it comes to a file of the host."""
-
-    def __init__(self, box, program, src, *options):
-        self.box = box
-        self.mnt = box.dir("mnt")
-        self.process = box.start(
-            [os.fspath(w) for w in (program, *options, src, self.mnt)],
-            name="dirdisk",
-        )
-
-    @staticmethod
-    def worker():
-        return procs.roles().get("worker")
-
-    def said(self):
-        return self.process.log.read_text(errors="replace")
-
-
-def stop_at_once(start):
-    """Stops the worker as soon as it is there."""
-    pid = None
-    end = time.monotonic() + 20
-    while pid is None and time.monotonic() < end:
-        pid = start.worker()
-    procs.Process(pid).stop()
-    return pid
-
-
-def test_worker_that_reads_nothing(box, program, src):
-    """It is ended, the reason is told, and nothing is left."""
-    for number in range(3000):
-        sources.write(src, f"many/{number}", b"")
-    start = Stopped(box, program, src, "--start-timeout=1")
-    stop_at_once(start)
-    assert start.process.wait(40) == 3, start.said()
-    assert "for 1 s" in start.said() and "--start-timeout" in start.said()
-    box.assert_nothing_left()
-
-
-def test_start_that_is_killed(box, program, src):
-    """The launcher says so, and nothing is left."""
-    start = Stopped(box, program, src, "--no-grub")
-    stop_at_once(start)
-    os.kill(procs.roles()["supervisor"], signal.SIGKILL)
-    assert start.process.wait(40) == 7, start.said()
-    assert start.said().endswith(
-        f"{start.mnt}: the process that mounts was killed before the disk was"
-        " ready; see the kernel's log, where memory ran out, and mount again\n"
-    )
-    box.assert_nothing_left()
-
-
-@pytest.mark.parametrize("options", [[], ["-f"]], ids=["", "foreground"])
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"])
-def test_start_that_is_interrupted(box, program, src, options, name):
-    """It is told to those who may not have sent the signal."""
-    start = Stopped(box, program, src, "--no-grub", *options)
-    stop_at_once(start)
-    os.kill(procs.roles()["supervisor"], getattr(signal, name))
-    assert start.process.wait(40) == 6, start.said()
-    said = "dirdisk: ended by a signal before the disk was ready;"
-    said += " mount it again\n"
-    assert start.said() == ("" if options else said)
-    box.assert_nothing_left()
-
-
 @pytest.fixture
 def hanging_tool(box, program, src):
     """start(*options): dirdisk, at whose grub-mkimage the start hangs."""
@@ -98,6 +31,51 @@ def hanging_tool(box, program, src):
         return process
 
     return start
+
+
+def stop_worker():
+    procs.Process(procs.roles()["worker"]).stop()
+
+
+def said(process):
+    return process.log.read_text(errors="replace")
+
+
+def test_worker_that_does_nothing(box, hanging_tool):
+    """It is ended, the reason is told, and nothing is left."""
+    process = hanging_tool("--start-timeout=1")
+    stop_worker()
+    assert process.wait(40) == 3, said(process)
+    assert "for 1 s" in said(process) and "--start-timeout" in said(process)
+    box.assert_nothing_left()
+
+
+def test_start_that_is_killed(box, hanging_tool):
+    """The launcher says so, and nothing is left."""
+    process = hanging_tool()
+    stop_worker()
+    os.kill(procs.roles()["supervisor"], signal.SIGKILL)
+    assert process.wait(40) == 7, said(process)
+    assert said(process).endswith(
+        f"{box.root}/mnt: the process that mounts was killed before the disk"
+        " was ready; see the kernel's log, where memory ran out, and mount"
+        " again\n"
+    )
+    box.assert_nothing_left()
+
+
+@pytest.mark.parametrize("options", [[], ["-f"]], ids=["", "foreground"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"])
+def test_start_that_is_interrupted(box, hanging_tool, options, name):
+    """It is told to those who may not have sent the signal."""
+    process = hanging_tool(*options)
+    stop_worker()
+    os.kill(procs.roles()["supervisor"], getattr(signal, name))
+    assert process.wait(40) == 6, said(process)
+    text = "dirdisk: ended by a signal before the disk was ready;"
+    text += " mount it again\n"
+    assert said(process) == ("" if options else text)
+    box.assert_nothing_left()
 
 
 def test_tool_that_hangs(box, hanging_tool):
