@@ -7,6 +7,7 @@
 
 #include "base/le.h"
 #include "base/math.h"
+#include "base/units.h"
 #include "ext2/plan.h"
 #include "ext2/render.h"
 
@@ -14,7 +15,7 @@
 
 #define INODE_SIZE	  256u
 #define INODES_PER_BLOCK  (EXT2_BLOCK / INODE_SIZE)
-#define SECTORS_PER_BLOCK (EXT2_BLOCK / 512)
+#define SECTORS_PER_BLOCK (EXT2_BLOCK / SECTOR)
 #define EXTRA_ISIZE	  (sizeof(struct ext2_inode_large) - 128)
 static_assert(sizeof(struct ext2_inode) == 128, "an inode of revision 0");
 static_assert(sizeof(struct ext2_inode_large) <= INODE_SIZE, "an inode");

@@ -62,7 +62,7 @@ struct scan {
 	const struct tree_builder *grafts; /* or NULL */
 	uid_t euid;
 	struct xattr_reader xattrs; /* the root's */
-	struct mount_types mounts; /* with cross_mounts */
+	struct mount_types mounts;
 	int own_mountinfo; /* of mounts, if it was opened here, or -1 */
 
 	/* The lock holds for all that follows. */

@@ -298,12 +298,6 @@ static void note_time(struct dir_scan *s, const struct statx *stx)
 		s->youngest = ns;
 }
 
-/* Of the caller, if there is one. */
-static int mountinfo(const struct dir_scan *s)
-{
-	return s->options->mountinfo > 0 ? s->options->mountinfo : -1;
-}
-
 static bool may_follow(const struct dir_scan *s, const char *name,
 		       const struct statx *stx)
 {
@@ -311,7 +305,7 @@ static bool may_follow(const struct dir_scan *s, const char *name,
 	       strcmp(s->path, s->options->follow) == 0 &&
 	       stx->stx_uid == s->euid &&
 	       follow_leads_out(s->root_fd, s->path, name, s->options->own_dev,
-				mountinfo(s));
+				s->mounts->fd);
 }
 
 /*
@@ -323,7 +317,7 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
 	struct entry *e;
 	int r = follow_resolve(s->dirfd, name, s->options->own_dev,
-			       mountinfo(s), &target);
+			       s->mounts->fd, &target);
 
 	if (r < 0) {
 		note(s, name,

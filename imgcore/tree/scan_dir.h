@@ -34,7 +34,7 @@ struct dir_scan {
 	tree_id first;
 	const tree_id *changed;
 	size_t n_changed;
-	/* With cross_mounts: this directory, those above, all mounts. */
+	/* With cross_mounts: this directory, and those above. */
 	const struct tree_identity *above;
 	size_t n_above;
 	struct mount_types *mounts;
