@@ -122,7 +122,10 @@ def pages_in_cache(path, length):
 
 
 def test_pages_outlive_the_handle(box, dirdisk):
-    """Read once, closed, opened again: nothing is asked for twice."""
+    """
+    Read once, closed, opened again: the pages stay. Not all of them, as the
+    kernel may reclaim some at any time; a cache that was dropped has none.
+    """
     src = sources.small(box.dir("src"))
     sources.write(src, "data", random.Random(13).randbytes(20 * MIB))
     disk = dirdisk(src)
@@ -132,11 +135,11 @@ def test_pages_outlive_the_handle(box, dirdisk):
         assert pages_in_cache(disk.image, length) < length // 2 // BLOCK
         while file.read(MIB):
             pass
-    assert pages_in_cache(disk.image, length) == length // BLOCK
+    assert pages_in_cache(disk.image, length) > length // BLOCK * 9 // 10
     with open(disk.image, "rb") as file:
         file.seek(length // 2)
         assert len(file.read(MIB)) == MIB
-    assert pages_in_cache(disk.image, length) == length // BLOCK
+    assert pages_in_cache(disk.image, length) > length // BLOCK * 9 // 10
     disk.unmount()
 
 
