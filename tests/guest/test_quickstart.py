@@ -52,12 +52,12 @@ def assert_gone(box):
     assert list(box.tmp.iterdir()) == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_ordinary_user_on_a_terminal(box, guest, quickstart):
     src = guest.add(box.dir("src"))
     before = sorted(path for path in src.rglob("*"))
     with Machine(
-        box, quickstart(src, user=NOBODY), [], timeout=240
+        box, quickstart(src, user=NOBODY), [], timeout=840
     ) as terminal:
         terminal.expect("Ctrl-A, then X")
         terminal.ready()
@@ -68,32 +68,32 @@ def test_ordinary_user_on_a_terminal(box, guest, quickstart):
     assert sorted(path for path in src.rglob("*")) == before
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_root_without_a_terminal(box, quickstart):
     """Makes the tree by itself, boots it, and switches it off."""
-    done = box.run(quickstart(), timeout=240, cwd="/")
+    done = box.run(quickstart(), timeout=840, cwd="/")
     assert "DIRDISK-GUEST-READY" in done.text
     kernels = box.root / "home/dirdisk-demo/kernels"
     assert any(p.name.startswith("vmlinuz-") for p in kernels.iterdir())
     assert_gone(box)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_boot_leaves_a_filled_directory_alone(box, quickstart):
     src = box.dir("src")
     (src / "kernels").mkdir()
     (src / "kernels/mine").write_text("mine")
-    done = box.run(quickstart("--no-boot", src), timeout=240)
+    done = box.run(quickstart("--no-boot", src), timeout=840)
     assert f"using {src} as it is" in done.text
     assert [path.name for path in (src / "kernels").iterdir()] == ["mine"]
     assert_gone(box)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", [1, 2, 15])
 def test_signal_unmounts(box, guest, quickstart, number):
     src = guest.add(box.dir("src"))
-    with Machine(box, quickstart(src), [], timeout=240) as terminal:
+    with Machine(box, quickstart(src), [], timeout=840) as terminal:
         terminal.expect("GNU GRUB")
         os.kill(terminal.child.pid, number)
         assert terminal.end() == 128 + number
