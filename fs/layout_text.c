@@ -96,13 +96,13 @@ static int make_line(const struct image *image, struct line *line,
 		     struct layout_place *ret_next)
 {
 	static const char *const kinds[] = {
-		[IMAGE_ZERO] = "zero",
-		[IMAGE_BYTES] = "bytes",
-		[IMAGE_RENDER] = "render",
-		[IMAGE_FILE] = "file",
+		[REGION_ZERO] = "zero",
+		[REGION_BYTES] = "bytes",
+		[REGION_RENDER] = "render",
+		[REGION_FILE] = "file",
 	};
 	_cleanup_free_ char *path = NULL;
-	struct image_region region;
+	struct region region;
 	char fields[256];
 	int len, r = 0;
 
@@ -117,8 +117,8 @@ static int make_line(const struct image *image, struct line *line,
 	memcpy(line->items, fields, (size_t)len);
 	line->count = (size_t)len;
 	if (region.node != TREE_NONE) {
-		r = tree_path(image_tree(image, region.partition - 1),
-			      region.node, &path);
+		r = tree_path(image_tree(image, region.part), region.node,
+			      &path);
 		if (r == 0)
 			r = put_path(line, path);
 	}

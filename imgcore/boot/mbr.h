@@ -3,7 +3,7 @@
 #define BOOT_MBR_H
 
 /*
- * The first sector: GRUB's boot.img around the partition table.
+ * The first sectors: GRUB's boot.img around the partition table, core.img.
  * Source: GRUB's include/grub/i386/pc/boot.h, util/setup.c.
  */
 
@@ -44,5 +44,13 @@ static_assert(sizeof(struct core_sector) == 512, "one sector");
 
 /* GRUB_BOOT_MACHINE_KERNEL_SEG, behind the sector already loaded there. */
 #define CORE_SEGMENT 0x0820u
+
+struct boot_grub;
+
+/*
+ * Writes boot.img to the first sector of a disk, told where core.img is, and
+ * core.img from the second sector on. The table is left to be filled in.
+ */
+void boot_embed(const struct boot_grub *grub, uint8_t *head);
 
 #endif

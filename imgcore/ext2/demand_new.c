@@ -512,12 +512,13 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 }
 
 int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    const uint8_t seed[16], const struct ext2_plan *previous,
+		    const uint8_t seed[16], const struct volume *previous,
 		    struct diag *diag)
 {
 	static const struct htree_rules rules = { htree_half_md4,
 						  HTREE_MAX_LEAVES };
 
-	return demand_new_ruled(ret_demand, tree, seed, &rules,
-				previous ? previous->demand : NULL, diag);
+	return demand_new_ruled(
+		ret_demand, tree, seed, &rules,
+		previous ? ext2_plan_of(previous)->demand : NULL, diag);
 }

@@ -13,8 +13,6 @@
 
 /* Source: the kernel's Documentation/filesystems/ext4/inodes.rst. */
 
-#define INODE_SIZE	  256u
-#define INODES_PER_BLOCK  (EXT2_BLOCK / INODE_SIZE)
 #define SECTORS_PER_BLOCK (EXT2_BLOCK / SECTOR)
 #define EXTRA_ISIZE	  (sizeof(struct ext2_inode_large) - 128)
 static_assert(sizeof(struct ext2_inode) == 128, "an inode of revision 0");
@@ -195,11 +193,10 @@ static void render_inode(const struct ext2_plan *plan, uint32_t sequence,
 	memcpy(buf, &di, sizeof(di));
 }
 
-void render_inode_table(const struct ext2_plan *plan, uint32_t group,
-			uint32_t index, uint8_t *buf)
+void render_inode_table(const struct ext2_plan *plan, uint32_t index,
+			uint8_t *buf)
 {
-	uint32_t first = group * plan->geometry.inodes_per_group +
-			 index * INODES_PER_BLOCK + 1;
+	uint32_t first = index * INODES_PER_BLOCK + 1;
 
 	memset(buf, 0, EXT2_BLOCK);
 	for (uint32_t i = 0; i < INODES_PER_BLOCK; i++) {

@@ -142,8 +142,8 @@ static void count_dirs(struct ext2_plan *plan)
 	}
 }
 
-int ext2_plan_new(struct ext2_plan **ret_plan, struct ext2_demand *demand,
-		  const struct ext2_options *options, struct diag *diag)
+int plan_new(struct ext2_plan **ret_plan, struct ext2_demand *demand,
+	     const struct ext2_options *options, struct diag *diag)
 {
 	_cleanup_free_ struct ext2_plan *plan = calloc(1, sizeof(*plan));
 	struct geometry *geo;
@@ -173,31 +173,11 @@ int ext2_plan_new(struct ext2_plan **ret_plan, struct ext2_demand *demand,
 	return 0;
 }
 
-void ext2_plan_free(struct ext2_plan *plan)
+void plan_free(struct ext2_plan *plan)
 {
 	if (!plan)
 		return;
 	geometry_release(&plan->geometry);
 	ext2_demand_free(plan->demand);
 	free(plan);
-}
-
-uint32_t ext2_plan_blocks(const struct ext2_plan *plan)
-{
-	return plan->geometry.blocks;
-}
-
-uint32_t ext2_plan_data_blocks(const struct ext2_plan *plan)
-{
-	const struct geometry *geo = &plan->geometry;
-	uint32_t blocks = demand_used(plan->demand);
-
-	for (uint32_t g = 0; g < geo->n_groups; g++) {
-		if (geometry_has_super(g))
-			blocks += 1 + geo->desc_blocks;
-		blocks += 2;
-		blocks += (uint32_t)div_up(plan_group_inodes(plan, g),
-					   EXT2_BLOCK / 256);
-	}
-	return blocks;
 }

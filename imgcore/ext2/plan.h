@@ -23,6 +23,8 @@
  * of a directory have consecutive numbers.
  */
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ext2/demand.h"
@@ -30,6 +32,7 @@
 #include "imgcore/ext2.h"
 
 struct ext2_plan {
+	struct volume volume;
 	struct ext2_demand *demand;
 	struct geometry geometry;
 	uint32_t free_blocks;
@@ -37,6 +40,9 @@ struct ext2_plan {
 	uint8_t uuid[16];
 	char label[16];
 };
+
+#define INODE_SIZE	 256u
+#define INODES_PER_BLOCK (EXT2_BLOCK / INODE_SIZE)
 
 /* The number of inodes in use: 1 ... that. */
 static inline uint32_t plan_last_inode(const struct ext2_plan *plan)
@@ -49,33 +55,16 @@ uint32_t plan_group_inodes(const struct ext2_plan *plan, uint32_t group);
 /* Ordinals of a group in use. */
 uint32_t plan_group_used(const struct ext2_plan *plan, uint32_t group);
 
-enum place_kind {
-	PLACE_SUPER,
-	PLACE_DESCRIPTORS,
-	PLACE_BLOCK_BITMAP,
-	PLACE_INODE_BITMAP,
-	PLACE_INODE_TABLE,
-	PLACE_TABLE_REST, /* inodes that are not in use */
-	PLACE_FREE,
-	PLACE_DIRECTORY,
-	PLACE_SYMLINK,
-	PLACE_INDIRECT,
-	PLACE_FILE,
-	PLACE_XATTR,
-};
+static_assert(offsetof(struct ext2_plan, volume) == 0, "the first member");
 
-/* What stands at a block, and how far around it. */
-struct place {
-	enum place_kind kind;
-	uint32_t start; /* blocks [start, end), all of one kind and owner */
-	uint32_t end;
-	uint32_t group;
-	uint32_t index; /* of the block within its structure */
-	tree_id node; /* or TREE_NONE */
-	uint64_t file_offset; /* PLACE_FILE: of `start`, in bytes */
-};
+static inline const struct ext2_plan *ext2_plan_of(const struct volume *volume)
+{
+	return (const struct ext2_plan *)volume;
+}
 
-void plan_locate(const struct ext2_plan *plan, uint32_t block,
-		 struct place *ret_place);
+/* Takes demand over on success. The volume is left to be set. */
+int plan_new(struct ext2_plan **ret_plan, struct ext2_demand *demand,
+	     const struct ext2_options *options, struct diag *diag);
+void plan_free(struct ext2_plan *plan);
 
 #endif

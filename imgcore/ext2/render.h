@@ -17,8 +17,9 @@ void render_block_bitmap(const struct ext2_plan *plan, uint32_t group,
 			 uint8_t *buf);
 void render_inode_bitmap(const struct ext2_plan *plan, uint32_t group,
 			 uint8_t *buf);
-void render_inode_table(const struct ext2_plan *plan, uint32_t group,
-			uint32_t index, uint8_t *buf);
+/* index: of the block among those of all groups' tables. */
+void render_inode_table(const struct ext2_plan *plan, uint32_t index,
+			uint8_t *buf);
 void render_directory(const struct ext2_plan *plan, tree_id node,
 		      uint32_t index, uint8_t *buf);
 void render_symlink(const struct ext2_plan *plan, tree_id node, uint8_t *buf);

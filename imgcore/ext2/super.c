@@ -45,7 +45,7 @@ static void fill_super(const struct ext2_plan *plan, uint32_t group,
 	sb->s_errors = htole16(EXT2_ERRORS_CONTINUE);
 	sb->s_rev_level = htole32(EXT2_DYNAMIC_REV);
 	sb->s_first_ino = htole32(EXT2_GOOD_OLD_FIRST_INO);
-	sb->s_inode_size = htole16(256);
+	sb->s_inode_size = htole16(INODE_SIZE);
 	sb->s_block_group_nr = htole16((uint16_t)group);
 	sb->s_feature_compat = htole32(EXT2_FEATURE_COMPAT_EXT_ATTR |
 				       EXT2_FEATURE_COMPAT_DIR_INDEX);

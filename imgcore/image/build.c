@@ -10,16 +10,36 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/le.h"
 #include "base/math.h"
+#include "image/identity.h"
 #include "image/image-internal.h"
+#include "image/layout.h"
 #include "image/menu.h"
 #include "imgcore/diag.h"
+#include "imgcore/ext2.h"
 
 /* /boot keeps room for what grub-editenv or a guest's update writes. */
 #define BOOT_FREE MEBIBYTE
+#define SIGNATURE 5 /* a purpose, as those below */
 
-static const char *const labels[2] = { "boot", "system" };
+/* The partitions of a disk, in their order. */
+static const struct row {
+	enum image_part part;
+	enum partition_type type;
+	bool active;
+	const char *label;
+	const char *holds; /* for messages */
+	uint64_t usual; /* size */
+	/* What its numbers are derived for. */
+	uint64_t uuid;
+	uint64_t seed;
+} rows[] = {
+	{ IMAGE_PART_BOOT, PARTITION_LINUX, true, "boot", "/boot",
+	  LAYOUT_BOOT_SIZE, 1, 3 },
+	{ IMAGE_PART_SYSTEM, PARTITION_LINUX, false, "system", "the tree",
+	  LAYOUT_SYSTEM_SIZE, 2, 4 },
+};
+#define PARTITIONS ARRAY_SIZE(rows)
 
 DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
 
@@ -29,10 +49,8 @@ struct build {
 	const struct image *previous; /* or NULL */
 	struct image *image;
 	const struct boot_grub *grub; /* NULL: no boot loader */
-	struct ext2_demand *demand[2];
-	struct layout layout;
-	uint8_t tree_digest[2][16];
-	uint8_t digest[16]; /* of content and options */
+	struct ext2_demand *demand[PARTITIONS];
+	struct identity identity;
 	uint32_t signature; /* of the disk; in the MBR, and in PARTUUIDs */
 	struct diag *diag;
 };
@@ -40,13 +58,8 @@ struct build {
 static void build_release(struct build *b)
 {
 	image_free(b->image);
-	ext2_demand_free(b->demand[0]);
-	ext2_demand_free(b->demand[1]);
-}
-
-static int fail(struct build *b, int err)
-{
-	return diag_set(b->diag, err, b->options->src_path, NULL);
+	for (size_t i = 0; i < PARTITIONS; i++)
+		ext2_demand_free(b->demand[i]);
 }
 
 /*
@@ -87,60 +100,11 @@ int image_find_grub(const struct image_options *options,
 	return boot_grub_new(ret_grub, &boot, diag);
 }
 
-/* ---- places ---- */
+/* ---- a disk of trees ---- */
 
-/*
- * The same tree with the same options gives the same names to everything. With
- * a UUID that was asked for, they stay when the tree changes.
- */
-static void make_digest(struct build *b)
+static const struct tree *tree_of(const struct build *b, size_t i)
 {
-	const struct image_options *o = b->options;
-	XXH128_canonical_t canonical;
-	uint8_t record[56];
-
-	if (o->uuid) {
-		memcpy(b->digest, o->uuid, sizeof(b->digest));
-		return;
-	}
-	for (unsigned i = 0; i < 2; i++)
-		tree_digest(b->image->partition[i].tree, b->tree_digest[i]);
-	memcpy(record, b->tree_digest, sizeof(b->tree_digest));
-	put_le64(record + 32, o->size);
-	put_le64(record + 40, o->boot_size);
-	put_le64(record + 48, o->free);
-	XXH128_canonicalFromHash(&canonical,
-				 XXH3_128bits(record, sizeof(record)));
-	memcpy(b->digest, canonical.digest, sizeof(b->digest));
-}
-
-/* 16 bytes of their own for each purpose. */
-static void derive(const struct build *b, uint64_t purpose, uint8_t ret[16])
-{
-	XXH128_canonical_t canonical;
-
-	XXH128_canonicalFromHash(
-		&canonical,
-		XXH3_128bits_withSeed(b->digest, sizeof(b->digest), purpose));
-	memcpy(ret, canonical.digest, 16);
-}
-
-/* RFC 9562, version 8: made from what the vendor likes. */
-static void derive_uuid(const struct build *b, uint64_t purpose,
-			uint8_t ret[16])
-{
-	derive(b, purpose, ret);
-	ret[6] = (ret[6] & 0x0f) | 0x80;
-	ret[8] = (ret[8] & 0x3f) | 0x80;
-}
-
-/* 0 would be none. */
-static void make_signature(struct build *b)
-{
-	uint8_t signature[16];
-
-	derive(b, 5, signature);
-	b->signature = get_le32(signature) | 1;
+	return b->image->trees.tree[rows[i].part];
 }
 
 static void hash_name(void *context, tree_id id, const struct tree_info *info)
@@ -154,15 +118,15 @@ static void hash_name(void *context, tree_id id, const struct tree_info *info)
  * file changes somewhere below, the indexes of all other directories stay what
  * they are. Sizes that were asked for have no part in it.
  */
-static void make_seed(const struct build *b, unsigned i, uint8_t ret[16])
+static void make_seed(const struct build *b, size_t i, uint8_t ret[16])
 {
-	const struct tree *tree = b->image->partition[i].tree;
+	const struct tree *tree = tree_of(b, i);
 	XXH128_canonical_t canonical;
 	struct tree_info root;
 	XXH3_state_t state;
 
 	if (b->options->uuid) {
-		derive_uuid(b, 3 + i, ret);
+		identity_uuid(&b->identity, rows[i].seed, ret);
 		return;
 	}
 	tree_get(tree, TREE_ROOT, &root);
@@ -173,151 +137,139 @@ static void make_seed(const struct build *b, unsigned i, uint8_t ret[16])
 	memcpy(ret, canonical.digest, sizeof(canonical.digest));
 }
 
-/* The size that partition i must have at least. */
-static int measure_partition(struct build *b, unsigned i, uint64_t *ret_need)
+/* The option or path by which a disk is too large. */
+static const char *size_cause(const struct image_options *options)
 {
-	uint64_t spare = i == 0 ? BOOT_FREE : b->options->free;
-	const struct tree *tree = b->image->partition[i].tree;
-	const struct ext2_plan *plan = b->previous
-					       ? b->previous->partition[i].plan
-					       : NULL;
+	if (options->size)
+		return "--size";
+	if (options->boot_size > LAYOUT_BOOT_SIZE)
+		return "--boot-size";
+	if (options->free > LAYOUT_SYSTEM_SIZE)
+		return "--free";
+	return options->src_path;
+}
+
+/* The size that partition i must have at least. */
+static int measure(struct build *b, size_t i, uint64_t *ret_need)
+{
+	uint64_t spare = rows[i].part == IMAGE_PART_BOOT ? BOOT_FREE
+							 : b->options->free;
 	uint8_t seed[16];
 	int r;
 
 	make_seed(b, i, seed);
-	r = ext2_demand_new(&b->demand[i], tree, seed, plan, b->diag);
+	r = ext2_demand_new(&b->demand[i], tree_of(b, i), seed,
+			    b->previous ? b->previous->partitions[i].volume
+					: NULL,
+			    b->diag);
 	if (r < 0)
 		return r;
 	r = ext2_demand_size(b->demand[i], spare, ret_need, b->diag);
 	if (r < 0 && b->diag && !b->diag->path)
-		b->diag->path = strdup(layout_cause(b->options));
+		b->diag->path = strdup(size_cause(b->options));
 	return r;
 }
 
-static int choose_layout(struct build *b)
+/* Where the partitions are, and what each needs. */
+static int place_partitions(struct build *b)
 {
-	uint64_t need[2] = { 0 };
+	struct layout_entry entries[PARTITIONS] = { 0 };
+	struct image *image = b->image;
 	int r;
 
-	for (unsigned i = 0; i < 2; i++) {
-		r = diag_tell(b->diag, measure_partition(b, i, &need[i]));
+	for (size_t i = 0; i < PARTITIONS; i++) {
+		entries[i].usual = rows[i].usual;
+		entries[i].holds = rows[i].holds;
+		if (rows[i].part == IMAGE_PART_BOOT) {
+			entries[i].asked = b->options->boot_size;
+			entries[i].option = "--boot-size";
+		}
+		r = diag_tell(b->diag, measure(b, i, &entries[i].need));
 		if (r < 0)
 			return r;
 	}
-	r = layout_choose(b->options, need, &b->layout, b->diag);
+	r = layout_choose(entries, PARTITIONS, b->options->size,
+			  size_cause(b->options), &image->size, b->diag);
 	/* What was complained of is in none of these numbers. */
-	return r == 0 && b->diag ? b->diag->told : r;
+	if (r == 0 && b->diag)
+		r = b->diag->told;
+	for (size_t i = 0; i < PARTITIONS && r == 0; i++)
+		image->partitions[image->n_partitions++] = (struct partition){
+			.start = entries[i].start,
+			.size = entries[i].size,
+			.type = rows[i].type,
+			.active = rows[i].active,
+			.name = rows[i].label,
+			.part = rows[i].part,
+		};
+	return r;
 }
 
-static int make_plan(struct build *b, unsigned i)
+static int make_volume(struct build *b, size_t i)
 {
-	struct partition *p = &b->image->partition[i];
+	struct partition *p = &b->image->partitions[i];
+	bool system = p->part == IMAGE_PART_SYSTEM;
 	uint8_t uuid[16];
 	struct ext2_options options = {
-		.size = b->layout.partition[i].size,
-		.free = i == 0 ? 0 : b->options->free,
+		.size = p->size,
+		.free = system ? b->options->free : 0,
 		.uuid = uuid,
-		.label = labels[i],
+		.label = p->name,
 	};
 	int r;
 
-	derive_uuid(b, 1 + i, uuid);
-	if (i == 1 && b->options->uuid)
+	identity_uuid(&b->identity, rows[i].uuid, uuid);
+	if (system && b->options->uuid)
 		memcpy(uuid, b->options->uuid, sizeof(uuid));
-	p->start = b->layout.partition[i].start;
-	p->size = b->layout.partition[i].size;
-	r = ext2_plan_new(&p->plan, b->demand[i], &options, b->diag);
+	r = ext2_volume_new(&p->volume, b->demand[i], &options, b->diag);
 	if (r == 0)
 		b->demand[i] = NULL;
 	return r;
 }
 
-/* Holes begin and end with whole blocks: readers by blocks rely on that. */
-static int pad_head(struct build *b)
-{
-	struct image *image = b->image;
-	size_t len = round_up(image->head_len, EXT2_BLOCK);
-	uint8_t *head = realloc(image->head, len);
-
-	if (!head)
-		return fail(b, -ENOMEM);
-	memset(head + image->head_len, 0, len - image->head_len);
-	image->head = head;
-	image->head_len = len;
-	return 0;
-}
-
-/* Sector 0 of the previous disk, if its partitions are where ours are. */
-static const uint8_t *same_table(const struct build *b)
+/* The previous disk's table, if its partitions are where ours are. */
+static const struct table *same_table(const struct build *b)
 {
 	const struct image *previous = b->previous;
 
-	if (!previous || previous->size != b->layout.size)
+	if (!previous || previous->size != b->image->size)
 		return NULL;
-	for (unsigned i = 0; i < 2; i++)
-		if (previous->partition[i].start !=
-			    b->layout.partition[i].start ||
-		    previous->partition[i].size != b->layout.partition[i].size)
+	for (size_t i = 0; i < PARTITIONS; i++)
+		if (previous->partitions[i].start !=
+			    b->image->partitions[i].start ||
+		    previous->partitions[i].size !=
+			    b->image->partitions[i].size)
 			return NULL;
-	return previous->head;
+	return &previous->table;
 }
 
-static int make_head(struct build *b)
-{
-	struct boot_partition table[2];
-	int r;
-
-	for (unsigned i = 0; i < 2; i++) {
-		uint64_t start = b->layout.partition[i].start;
-		uint64_t end = start + b->layout.partition[i].size;
-
-		table[i].first_sector = start / SECTOR;
-		table[i].last_sector = end / SECTOR - 1;
-	}
-	r = boot_mbr(b->grub, table, b->layout.size / SECTOR, b->signature,
-		     same_table(b), &b->image->head, &b->image->head_len,
-		     b->diag);
-	return r < 0 ? r : pad_head(b);
-}
-
-/* From the trees on: numbers, places, table. */
+/* From the trees on: numbers, places, volumes, table. */
 static int make_disk(struct build *b)
 {
-	int r;
+	const struct tree *trees[PARTITIONS];
+	struct image *image = b->image;
+	int r = 0;
 
-	make_digest(b);
-	make_signature(b);
-	r = b->grub ? menu_sign(b->image->partition[0].tree, b->signature,
-				b->diag)
-		    : 0;
+	for (size_t i = 0; i < PARTITIONS; i++)
+		trees[i] = tree_of(b, i);
+	identity_init(&b->identity, b->options, trees, PARTITIONS);
+	b->signature = identity_signature(&b->identity, SIGNATURE);
+	if (b->grub)
+		r = menu_sign(image->trees.tree[IMAGE_PART_BOOT], b->signature,
+			      b->diag);
 	if (r == 0)
-		r = choose_layout(b);
-	if (r < 0)
-		return r;
-	b->image->size = b->layout.size;
-	for (unsigned i = 0; i < 2; i++) {
-		r = make_plan(b, i);
-		if (r < 0)
-			return r;
-	}
-	return make_head(b);
-}
-
-static void trees_to_image(struct image_trees *trees, struct image *image)
-{
-	image->partition[0].tree = take_ptr(trees->tree[IMAGE_PART_BOOT]);
-	image->partition[1].tree = take_ptr(trees->tree[IMAGE_PART_SYSTEM]);
-	image->archives = take_ptr(trees->tree[IMAGE_PART_ARCHIVES]);
-	image->kernels = take_ptr(trees->kernels);
-}
-
-/* They stay the caller's. */
-static void trees_from_image(struct image_trees *trees, struct image *image)
-{
-	trees->tree[IMAGE_PART_BOOT] = take_ptr(image->partition[0].tree);
-	trees->tree[IMAGE_PART_SYSTEM] = take_ptr(image->partition[1].tree);
-	trees->tree[IMAGE_PART_ARCHIVES] = take_ptr(image->archives);
-	trees->kernels = take_ptr(image->kernels);
+		r = place_partitions(b);
+	for (size_t i = 0; i < PARTITIONS && r == 0; i++)
+		r = make_volume(b, i);
+	if (r == 0)
+		r = table_init(&image->table, image->partitions, PARTITIONS,
+			       image->size, b->signature, b->grub,
+			       same_table(b), b->diag);
+	if (r == 0 &&
+	    regions_init(&image->regions, &image->table, image->partitions,
+			 PARTITIONS, image->size) < 0)
+		r = diag_set(b->diag, -ENOMEM, b->options->src_path, NULL);
+	return r;
 }
 
 int image_assemble(const struct image_options *options,
@@ -332,13 +284,19 @@ int image_assemble(const struct image_options *options,
 	int r;
 
 	b.image = calloc(1, sizeof(*b.image));
-	if (!b.image ||
+	if (b.image)
+		b.image->partitions = calloc(PARTITIONS,
+					     sizeof(*b.image->partitions));
+	if (!b.image || !b.image->partitions ||
 	    hostfiles_new(&b.image->hostfiles, options->serve_stale) < 0)
-		return fail(&b, -ENOMEM);
-	trees_to_image(trees, b.image);
+		return diag_set(diag, -ENOMEM, options->src_path, NULL);
+	b.image->trees = *trees;
+	*trees = (struct image_trees){ 0 };
 	r = make_disk(&b);
 	if (r < 0) {
-		trees_from_image(trees, b.image);
+		/* They stay the caller's. */
+		*trees = b.image->trees;
+		b.image->trees = (struct image_trees){ 0 };
 		return r;
 	}
 	*ret_image = take_ptr(b.image);
@@ -357,13 +315,4 @@ int image_build(const struct image_options *options, struct image **ret_image,
 	if (r < 0)
 		return r;
 	return image_assemble(options, grub, &trees, NULL, ret_image, diag);
-}
-
-int image_build_trees(const struct image_options *options,
-		      struct tree *const trees[2], struct image **ret_image,
-		      struct diag *diag)
-{
-	struct image_trees both = { .tree = { trees[0], trees[1] } };
-
-	return image_assemble(options, NULL, &both, NULL, ret_image, diag);
 }

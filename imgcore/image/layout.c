@@ -1,115 +1,98 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/layout.h"
+
 #include <errno.h>
 
 #include "base/math.h"
-#include "image/image-internal.h"
+#include "image/table.h"
 #include "imgcore/diag.h"
 
-/*
- * The disk that parted makes of 200 MiB with `mkpart 1 20, mkpart 21 200`:
- *
- *     0        2048            38912   40960             391168   409600
- *     | MBR, GRUB | partition 1 | 1 MiB | partition 2 ...... | 9 MiB |
- */
 #define FIRST_START (UINT64_C(2048) * SECTOR)
-#define FIRST_SIZE  (UINT64_C(36864) * SECTOR)
-#define SECOND_SIZE (UINT64_C(350208) * SECTOR)
 #define DISK_SIZE   (UINT64_C(409600) * SECTOR)
 #define GAP	    MEBIBYTE
-#define MAX_SECTORS UINT32_MAX
 
-/* Partition 1 as asked for, or as the article has it, or as it must be. */
-static int choose_first(const struct image_options *options, uint64_t need,
-			struct layout *l, struct diag *diag)
+/* A size that was asked for; the usual one with its reason if it cannot be. */
+static int size_asked(struct layout_entry *e, struct diag *diag)
 {
-	l->partition[0].start = FIRST_START;
-	l->partition[0].size = max_u64(FIRST_SIZE, round_up(need, MEBIBYTE));
-	if (!options->boot_size)
-		return 0;
-	if (options->boot_size / SECTOR > MAX_SECTORS)
+	if (e->asked / SECTOR > TABLE_MAX_SECTORS)
 		return diag_set(
-			diag, -EFBIG, "--boot-size",
+			diag, -EFBIG, e->option,
 			"a partition of %llu bytes; a disk with an MBR has less than 2 TiB",
-			(unsigned long long)options->boot_size);
-	if (options->boot_size < need)
+			(unsigned long long)e->asked);
+	if (e->asked < e->need)
 		return diag_set(
-			diag, -ENOSPC, "--boot-size",
-			"%llu bytes are too few for /boot; %llu are needed",
-			(unsigned long long)options->boot_size,
-			(unsigned long long)round_up(need, MEBIBYTE));
-	l->partition[0].size = round_up(options->boot_size, MEBIBYTE);
+			diag, -ENOSPC, e->option,
+			"%llu bytes are too few for %s; %llu are needed",
+			(unsigned long long)e->asked, e->holds,
+			(unsigned long long)round_up(e->need, MEBIBYTE));
+	e->size = round_up(e->asked, MEBIBYTE);
 	return 0;
 }
 
-static uint64_t second_start(const struct layout *l)
+/* Puts the partitions one after another; returns where the last one starts. */
+static uint64_t place(struct layout_entry *entries, size_t n)
 {
-	return l->partition[0].start + l->partition[0].size + GAP;
+	uint64_t start = FIRST_START;
+
+	for (size_t i = 0; i < n; i++) {
+		entries[i].start = start;
+		start += entries[i].size + GAP;
+	}
+	return entries[n - 1].start;
 }
 
-/* A disk of a size that was asked for: partition 2 takes the rest. */
-static int fill_size(const struct image_options *options,
-		     const uint64_t need[2], struct layout *l,
-		     struct diag *diag)
+/* A disk of a size that was asked for. */
+static int fill(struct layout_entry *entries, size_t n, uint64_t size,
+		struct diag *diag)
 {
-	uint64_t second = round_up(need[1], MEBIBYTE);
-	uint64_t end = round_down(options->size, MEBIBYTE);
+	struct layout_entry *last = &entries[n - 1];
+	uint64_t least = round_up(last->need, MEBIBYTE);
+	uint64_t end = round_down(size, MEBIBYTE);
 
-	if (second_start(l) + second > end && !options->boot_size)
-		l->partition[0].size = round_up(need[0], MEBIBYTE);
-	if (second_start(l) + second > end)
+	for (size_t i = 0; i + 1 < n && last->start + least > end; i++) {
+		if (entries[i].asked)
+			continue;
+		entries[i].size = round_up(entries[i].need, MEBIBYTE);
+		place(entries, n);
+	}
+	if (last->start + least > end)
 		return diag_set(
 			diag, -ENOSPC, "--size",
 			"%llu bytes are too few for the tree; at least %llu are needed",
-			(unsigned long long)options->size,
-			(unsigned long long)(second_start(l) + second));
-	l->partition[1].size = end - second_start(l);
-	l->size = options->size;
+			(unsigned long long)size,
+			(unsigned long long)(last->start + least));
+	last->size = end - last->start;
 	return 0;
 }
 
-static void grow_size(const uint64_t need[2], struct layout *l)
+int layout_choose(struct layout_entry *entries, size_t n, uint64_t asked,
+		  const char *cause, uint64_t *ret_size, struct diag *diag)
 {
-	uint64_t end;
+	const struct layout_entry *last = &entries[n - 1];
+	uint64_t size = asked;
+	int r = 0;
 
-	l->partition[1].size = max_u64(SECOND_SIZE,
-				       round_up(need[1], MEBIBYTE));
-	end = second_start(l) + l->partition[1].size;
-	l->size = max_u64(DISK_SIZE, end + GAP);
-}
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct layout_entry *e = &entries[i];
 
-const char *layout_cause(const struct image_options *options)
-{
-	if (options->size)
-		return "--size";
-	if (options->boot_size > FIRST_SIZE)
-		return "--boot-size";
-	if (options->free > SECOND_SIZE)
-		return "--free";
-	return options->src_path;
-}
-
-int layout_choose(const struct image_options *options, const uint64_t need[2],
-		  struct layout *ret_layout, struct diag *diag)
-{
-	struct layout l = { 0 };
-	int r = diag_tell(diag, choose_first(options, need[0], &l, diag));
-
+		e->size = max_u64(e->usual, round_up(e->need, MEBIBYTE));
+		if (e->asked)
+			r = diag_tell(diag, size_asked(e, diag));
+	}
 	if (r < 0)
 		return r;
-	if (options->size) {
-		r = diag_tell(diag, fill_size(options, need, &l, diag));
-		if (r < 0)
-			return r;
-	} else {
-		grow_size(need, &l);
-	}
-	l.partition[1].start = second_start(&l);
-	if (l.size / SECTOR > MAX_SECTORS)
+	place(entries, n);
+	if (asked)
+		r = diag_tell(diag, fill(entries, n, asked, diag));
+	else
+		size = max_u64(DISK_SIZE, last->start + last->size + GAP);
+	if (r < 0)
+		return r;
+	if (size / SECTOR > TABLE_MAX_SECTORS)
 		return diag_set(
-			diag, -EFBIG,
-			options->size ? "--size" : options->src_path,
+			diag, -EFBIG, asked ? "--size" : cause,
 			"a disk of %llu bytes; one with an MBR has less than 2 TiB",
-			(unsigned long long)l.size);
-	*ret_layout = l;
+			(unsigned long long)size);
+	*ret_size = size;
 	return 0;
 }

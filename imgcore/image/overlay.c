@@ -35,8 +35,8 @@
  * leaves a torn block in the file: the block as it was to become is kept in
  * memory then, until the file takes it.
  */
-#define BLOCK	  4096u
-#define PAGE_BITS (UINT64_C(8) * 4096)
+#define BLOCK	  IMAGE_BLOCK
+#define PAGE_BITS (UINT64_C(8) * BLOCK)
 
 typedef _Atomic uint64_t word;
 

@@ -179,7 +179,7 @@ static struct tree *make_tree(const char *kind, uint32_t n)
 	return tree;
 }
 
-static struct ext2_plan *make_plan(const struct tree *tree)
+static struct volume *make_volume(const struct tree *tree)
 {
 	struct ext2_options options = {
 		.free = FREE_BYTES,
@@ -187,31 +187,32 @@ static struct ext2_plan *make_plan(const struct tree *tree)
 		.label = "large",
 	};
 	struct ext2_demand *demand;
-	struct ext2_plan *plan;
+	struct volume *volume;
 
 	check(ext2_demand_new(&demand, tree, seed, NULL, NULL), "demand");
 	check(ext2_demand_size(demand, FREE_BYTES, &options.size, NULL),
 	      "size");
-	check(ext2_plan_new(&plan, demand, &options, NULL), "plan");
-	return plan;
+	check(ext2_volume_new(&volume, demand, &options, NULL), "volume");
+	return volume;
 }
 
 /* All files are empty: what is not rendered is zero. */
-static void dump(const struct ext2_plan *plan, int fd)
+static void dump(const struct volume *volume, int fd)
 {
-	struct ext2_run run;
+	struct region region;
 
-	for (uint32_t at = 0; at < ext2_plan_blocks(plan);
-	     at = run.start + run.count) {
-		ext2_run_at(plan, at, &run);
-		if (run.kind != EXT2_RENDER)
+	for (uint64_t at = 0; at < volume->blocks;
+	     at = region.end / EXT2_BLOCK) {
+		volume->ops->locate(volume, at, &region);
+		if (region.kind != REGION_RENDER)
 			continue;
-		for (uint32_t i = run.start; i < run.start + run.count; i++) {
+		for (; at * EXT2_BLOCK < region.end; at++) {
 			uint8_t buf[EXT2_BLOCK];
 
-			ext2_render(plan, i, buf);
-			check(io_pwrite(fd, buf, EXT2_BLOCK,
-					(uint64_t)i * EXT2_BLOCK),
+			volume->ops->render(volume, &region,
+					    at - region.start / EXT2_BLOCK,
+					    buf);
+			check(io_pwrite(fd, buf, EXT2_BLOCK, at * EXT2_BLOCK),
 			      "write");
 		}
 	}
@@ -219,7 +220,7 @@ static void dump(const struct ext2_plan *plan, int fd)
 
 int main(int argc, char **argv)
 {
-	struct ext2_plan *plan;
+	struct volume *volume;
 	struct tree *tree;
 	int fd;
 
@@ -228,15 +229,14 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	tree = make_tree(argv[1], (uint32_t)strtoul(argv[2], NULL, 10));
-	plan = make_plan(tree);
+	volume = make_volume(tree);
 	fd = open(argv[3], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0 ||
-	    ftruncate(fd, (off_t)ext2_plan_blocks(plan) * EXT2_BLOCK) < 0)
+	if (fd < 0 || ftruncate(fd, (off_t)(volume->blocks * EXT2_BLOCK)) < 0)
 		check(-errno, argv[3]);
-	dump(plan, fd);
+	dump(volume, fd);
 	if (close(fd) < 0)
 		check(-errno, argv[3]);
-	ext2_plan_free(plan);
+	volume_free(volume);
 	tree_free(tree);
 	return 0;
 }

@@ -181,10 +181,11 @@ static struct image *memory_image(void)
 		.src_path = "fixed tree",
 		.boot.no_grub = true,
 	};
-	struct tree *trees[2] = { make_tree(few), make_tree(all) };
+	struct image_trees trees = { .tree = { make_tree(few),
+					       make_tree(all) } };
 	struct diag diag = DIAG_INIT;
 	struct image *image;
-	int r = image_build_trees(&options, trees, &image, &diag);
+	int r = image_assemble(&options, NULL, &trees, NULL, &image, &diag);
 
 	if (r < 0)
 		give_up(&diag, r);

@@ -59,10 +59,11 @@ static struct image *make_image(const char *name)
 		.src_path = "made tree",
 		.boot.no_grub = true,
 	};
-	struct tree *trees[2] = { make_tree(name, 1), make_tree(name, 2) };
+	struct image_trees trees = { .tree = { make_tree(name, 1),
+					       make_tree(name, 2) } };
 	struct diag diag = DIAG_INIT;
 	struct image *image;
-	int r = image_build_trees(&options, trees, &image, &diag);
+	int r = image_assemble(&options, NULL, &trees, NULL, &image, &diag);
 
 	if (r < 0)
 		give_up(name, &diag, r);

@@ -40,13 +40,13 @@ static struct image *make_image(struct tree *boot, struct tree *system,
 		.free = free,
 		.boot.no_grub = true,
 	};
-	struct tree *trees[2] = { boot, system };
+	struct image_trees trees = { .tree = { boot, system } };
 	struct diag diag = DIAG_INIT;
 	struct image *image = NULL;
-	int r = image_build_trees(&options, trees, &image, &diag);
+	int r = image_assemble(&options, NULL, &trees, NULL, &image, &diag);
 
 	if (r < 0)
-		fail_with("image_build_trees", &diag, r);
+		fail_with("image_assemble", &diag, r);
 	return image;
 }
 
@@ -62,10 +62,10 @@ static void read_image(const struct image *image, void *buf, size_t len,
 
 /* ---- the properties, on one tree ---- */
 
-static void check_region(const struct image *image,
-			 const struct image_region *region, uint64_t at)
+static void check_region(const struct image *image, const struct region *region,
+			 uint64_t at)
 {
-	struct image_region again;
+	struct region again;
 
 	assert_int_equal(region->start, at);
 	assert_true(region->end > at);
@@ -80,8 +80,8 @@ static void check_region(const struct image *image,
 	assert_int_equal(again.node_offset, region->node_offset);
 }
 
-static void check_zero(const struct image *image,
-		       const struct image_region *region, struct random *r)
+static void check_zero(const struct image *image, const struct region *region,
+		       struct random *r)
 {
 	static const uint8_t zeroes[4096];
 	uint8_t buf[4096];
@@ -98,12 +98,12 @@ static void check_tiling(const struct image *image, struct random *r)
 	uint64_t at = 0;
 
 	while (at < image_size(image)) {
-		struct image_region region;
+		struct region region;
 		bool zero;
 
 		image_region_at(image, at, &region);
 		check_region(image, &region, at);
-		zero = region.kind == IMAGE_ZERO;
+		zero = region.kind == REGION_ZERO;
 		if (zero)
 			check_zero(image, &region, r);
 		assert_int_equal(image_next_data(image, at) == at, !zero);

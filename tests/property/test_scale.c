@@ -35,13 +35,11 @@ static int try_image(struct tree *tree, struct image **ret_image,
 		.src_path = "made tree",
 		.boot.no_grub = true,
 	};
-	struct tree *trees[2] = { random_tree(1, 1, 0), tree };
-	int r = image_build_trees(&options, trees, ret_image, diag);
+	struct image_trees trees = { .tree = { random_tree(1, 1, 0), tree } };
+	int r = image_assemble(&options, NULL, &trees, NULL, ret_image, diag);
 
-	if (r < 0) {
-		tree_free(trees[0]);
-		tree_free(trees[1]);
-	}
+	if (r < 0)
+		image_trees_release(&trees);
 	return r;
 }
 
@@ -104,14 +102,14 @@ static void assert_refused(struct tree *tree, int err, const char *path,
 static void dump_metadata(const struct image *image, int fd)
 {
 	static uint8_t buf[1 << 20];
-	struct image_region r;
+	struct region r;
 
 	assert_int_equal(ftruncate(fd, (off_t)image_size(image)), 0);
 	for (uint64_t at = 0; at < image_size(image); at = r.end) {
 		image_region_at(image, at, &r);
 		assert_int_equal(r.start, at);
 		assert_true(r.end > at);
-		if (r.kind != IMAGE_RENDER)
+		if (r.kind != REGION_RENDER)
 			continue;
 		for (uint64_t from = at; from < r.end; from += sizeof(buf)) {
 			size_t n = r.end - from < sizeof(buf) ? r.end - from
@@ -146,7 +144,7 @@ static void run_e2fsck(int fd, uint64_t offset)
 /* Where partition 2 starts. */
 static uint64_t second_start(const struct image *image)
 {
-	struct image_region r;
+	struct region r;
 
 	for (uint64_t at = 0;; at = r.end) {
 		image_region_at(image, at, &r);
@@ -159,7 +157,7 @@ static uint64_t second_start(const struct image *image)
 static void check_files(const struct image *image, uint32_t want)
 {
 	const struct tree *tree = image_tree(image, 1);
-	struct image_region r;
+	struct region r;
 	uint32_t seen = 0;
 
 	for (uint64_t at = 0; at < image_size(image); at = r.end) {
@@ -169,7 +167,7 @@ static void check_files(const struct image *image, uint32_t want)
 		struct content *content;
 
 		image_region_at(image, at, &r);
-		if (r.kind != IMAGE_FILE || seen++ % 50 != 0)
+		if (r.kind != REGION_FILE || seen++ % 50 != 0)
 			continue;
 		content = tree_content(tree, r.node);
 		content->pread(content, NULL, bytes, sizeof(bytes), 0);

@@ -9,12 +9,49 @@
 #include "base/le.h"
 #include "ext2/plan.h"
 
-DEFINE_CLEANUP(struct ext2_plan, ext2_plan_free)
-#define _cleanup_plan_ _cleanup_(ext2_plan_freep)
+DEFINE_CLEANUP(struct ext2_plan, plan_free)
+#define _cleanup_plan_ _cleanup_(plan_freep)
 
 #define MEBI (UINT64_C(1) << 20)
 
 static const uint8_t hash_seed[16] = { 4, 5, 6 };
+
+/* Takes demand over on success. */
+static inline int volume_plan(struct ext2_plan **ret_plan,
+			      struct ext2_demand *demand,
+			      const struct ext2_options *options,
+			      struct diag *diag)
+{
+	struct volume *volume;
+	int r = ext2_volume_new(&volume, demand, options, diag);
+
+	if (r == 0)
+		*ret_plan = (struct ext2_plan *)volume;
+	return r;
+}
+
+static inline void locate_block(const struct ext2_plan *plan, uint32_t block,
+				struct region *ret_region)
+{
+	plan->volume.ops->locate(&plan->volume, block, ret_region);
+	assert_true(ret_region->start / EXT2_BLOCK <= block);
+	assert_true(ret_region->end / EXT2_BLOCK > block);
+}
+
+/* A block that is computed; zeroes for one that is zero. */
+static inline void render_block(const struct ext2_plan *plan, uint32_t block,
+				uint8_t *buf)
+{
+	struct region region;
+
+	locate_block(plan, block, &region);
+	if (region.kind == REGION_RENDER)
+		plan->volume.ops->render(&plan->volume, &region,
+					 block - region.start / EXT2_BLOCK,
+					 buf);
+	else
+		memset(buf, 0, EXT2_BLOCK);
+}
 
 static inline int try_plan(const struct tree *tree, uint64_t size,
 			   uint64_t free, struct ext2_plan **ret_plan,
@@ -31,7 +68,7 @@ static inline int try_plan(const struct tree *tree, uint64_t size,
 	int r = ext2_demand_new(&demand, tree, hash_seed, NULL, diag);
 
 	if (r == 0)
-		r = ext2_plan_new(ret_plan, demand, &options, diag);
+		r = volume_plan(ret_plan, demand, &options, diag);
 	if (r == 0)
 		demand = NULL;
 	return r;
@@ -71,7 +108,7 @@ static inline void read_inode(const struct ext2_plan *plan, uint32_t ino,
 	uint32_t i = (ino - 1) % geo->inodes_per_group;
 	uint8_t buf[EXT2_BLOCK];
 
-	ext2_render(plan, geo->groups[g].inode_table + i / 16, buf);
+	render_block(plan, geo->groups[g].inode_table + i / 16, buf);
 	memcpy(ret, buf + i % 16 * 256, sizeof(*ret));
 }
 
@@ -109,7 +146,7 @@ static inline uint32_t walk_inode(const struct ext2_plan *plan,
 		uint8_t buf[EXT2_BLOCK];
 
 		covered /= 1024;
-		ext2_render(plan, block, buf);
+		render_block(plan, block, buf);
 		block = get_le32(buf + at / covered % 1024 * 4);
 	}
 	return block;

@@ -59,13 +59,12 @@ static inline int try_image(uint64_t size, uint64_t boot_size, uint64_t free,
 		.boot.no_grub = true,
 	};
 	_cleanup_builder_ struct tree_builder *b = builder_new();
-	struct tree *trees[2] = { builder_tree(b), pattern_tree() };
-	int r = image_build_trees(&options, trees, ret_image, diag);
+	struct image_trees trees = { .tree = { builder_tree(b),
+					       pattern_tree() } };
+	int r = image_assemble(&options, NULL, &trees, NULL, ret_image, diag);
 
-	if (r < 0) {
-		tree_free(trees[0]);
-		tree_free(trees[1]);
-	}
+	if (r < 0)
+		image_trees_release(&trees);
 	return r;
 }
 
@@ -100,11 +99,11 @@ static inline uint64_t find_on_disk(const struct image *image,
 				    unsigned partition, tree_id node,
 				    uint64_t offset)
 {
-	struct image_region r;
+	struct region r;
 
 	for (uint64_t at = 0; at < image_size(image); at = r.end) {
 		image_region_at(image, at, &r);
-		if (r.kind == IMAGE_FILE && r.partition == partition &&
+		if (r.kind == REGION_FILE && r.partition == partition &&
 		    r.node == node && r.node_offset <= offset &&
 		    offset - r.node_offset < r.end - r.start)
 			return r.start + (offset - r.node_offset);

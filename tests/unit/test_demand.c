@@ -39,7 +39,7 @@ static void check_fits(const struct tree *tree, uint64_t size, uint64_t free)
 			 (unsigned long long)size, diag.reason);
 	assert_true((uint64_t)plan->free_blocks * EXT2_BLOCK >= free);
 	assert_true(plan->free_inodes >= 16);
-	assert_true(ext2_plan_blocks(plan) <= size / EXT2_BLOCK);
+	assert_true(plan->volume.blocks <= size / EXT2_BLOCK);
 }
 
 static void check_sizes(const struct tree *tree, uint64_t free)

@@ -109,13 +109,13 @@ static struct listing check_directory(const struct ext2_plan *plan,
 	while (l.blocks < size / EXT2_BLOCK) {
 		uint32_t block = walk_inode(plan, &inode, l.blocks);
 		uint8_t buf[EXT2_BLOCK];
-		struct ext2_run run;
+		struct region region;
 
 		assert_int_not_equal(block, 0);
-		ext2_run_at(plan, block, &run);
-		assert_int_equal(run.kind, EXT2_RENDER);
-		assert_int_equal(run.node, node);
-		ext2_render(plan, block, buf);
+		locate_block(plan, block, &region);
+		assert_int_equal(region.kind, REGION_RENDER);
+		assert_int_equal(region.node, node);
+		render_block(plan, block, buf);
 		check_block(plan, node, &dir, &l, buf);
 	}
 	assert_int_equal(l.found, dir.n_children);

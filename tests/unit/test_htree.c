@@ -27,7 +27,7 @@ static struct opened open_dir(const struct ext2_plan *plan, const char *path)
 static void read_block(struct opened *dir, uint32_t index, uint8_t *buf)
 {
 	assert_true(index < dir->blocks);
-	ext2_render(dir->plan, walk_inode(dir->plan, &dir->inode, index), buf);
+	render_block(dir->plan, walk_inode(dir->plan, &dir->inode, index), buf);
 	dir->reads++;
 }
 
@@ -212,12 +212,12 @@ static struct ext2_plan *plan_hashed(const struct tree *tree, htree_hash hash)
 	static const uint8_t uuid[16] = { 1 };
 	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
 	struct ext2_options options = { .uuid = uuid, .label = "" };
-	struct ext2_plan *plan;
+	struct ext2_plan *plan = NULL;
 
 	assert_ok(
 		demand_new_ruled(&demand, tree, hash_seed, &rules, NULL, NULL));
 	assert_ok(ext2_demand_size(demand, 0, &options.size, NULL));
-	assert_ok(ext2_plan_new(&plan, demand, &options, NULL));
+	assert_ok(volume_plan(&plan, demand, &options, NULL));
 	demand = NULL;
 	return plan;
 }

@@ -8,14 +8,13 @@ static uint64_t seed;
 
 /* ---- the map ---- */
 
-static void check_region(const struct image *image,
-			 const struct image_region *r)
+static void check_region(const struct image *image, const struct region *r)
 {
 	assert_true(r->start < r->end);
 	assert_non_null(r->what);
-	if (r->kind == IMAGE_FILE || r->kind == IMAGE_RENDER)
+	if (r->kind == REGION_FILE || r->kind == REGION_RENDER)
 		assert_true(r->partition == 1 || r->partition == 2);
-	assert_true(r->kind != IMAGE_FILE || r->node != TREE_NONE);
+	assert_true(r->kind != REGION_FILE || r->node != TREE_NONE);
 	/* Each of its bytes finds it, and nothing else. */
 	for (int i = 0; i < 6; i++) {
 		uint64_t at =
@@ -23,7 +22,7 @@ static void check_region(const struct image *image,
 			: i == 1 ? r->end - 1
 				 : r->start + random_below(&seed,
 							   r->end - r->start);
-		struct image_region same;
+		struct region same;
 
 		image_region_at(image, at, &same);
 		assert_int_equal(same.start, r->start);
@@ -41,12 +40,12 @@ static void check_map(const struct image *image)
 	unsigned partition = 0;
 
 	while (end < image_size(image)) {
-		struct image_region r;
+		struct region r;
 
 		image_region_at(image, end, &r);
 		assert_int_equal(r.start, end);
 		check_region(image, &r);
-		if (r.kind != IMAGE_ZERO)
+		if (r.kind != REGION_ZERO)
 			data += r.end - r.start;
 		if (r.partition) {
 			assert_true(r.partition >= partition);
@@ -92,14 +91,14 @@ static void grown_disk(void **state)
 static void partitions_are_where_the_table_says(void **state)
 {
 	_cleanup_image_ struct image *image = image_of(0);
-	struct image_region r;
+	struct region r;
 
 	image_region_at(image, 0, &r);
-	assert_int_equal(r.kind, IMAGE_BYTES);
+	assert_int_equal(r.kind, REGION_BYTES);
 	assert_int_equal(r.partition, 0);
 	image_region_at(image, UINT64_C(2048) * 512 - 1, &r);
 	assert_int_equal(r.partition, 0);
-	assert_int_equal(r.kind, IMAGE_ZERO);
+	assert_int_equal(r.kind, REGION_ZERO);
 	image_region_at(image, UINT64_C(2048) * 512, &r);
 	assert_int_equal(r.partition, 1);
 	assert_string_equal(r.what, "superblock");
@@ -179,13 +178,13 @@ static void holes_are_zero(void **state)
 {
 	_cleanup_image_ struct image *image = image_of(MIB(8));
 	static uint8_t buf[1 << 20];
-	struct image_region r;
+	struct region r;
 
 	for (uint64_t at = 0; at < image_size(image); at = r.end) {
 		uint64_t len;
 
 		image_region_at(image, at, &r);
-		if (r.kind != IMAGE_ZERO)
+		if (r.kind != REGION_ZERO)
 			continue;
 		len = min_u64(r.end - r.start, sizeof(buf));
 		memset(buf, 'x', len);
@@ -204,23 +203,23 @@ static void data_and_holes(void **state)
 		uint64_t at = random_below(&seed, size);
 		uint64_t data = image_next_data(image, at);
 		uint64_t hole = image_next_hole(image, at);
-		struct image_region r;
+		struct region r;
 
 		image_region_at(image, at, &r);
 		assert_true(data == at || hole == at);
 		assert_true(data <= size && hole <= size);
-		assert_int_equal(data == at, r.kind != IMAGE_ZERO);
+		assert_int_equal(data == at, r.kind != REGION_ZERO);
 		if (data > at && data < size) {
 			image_region_at(image, data, &r);
-			assert_int_not_equal(r.kind, IMAGE_ZERO);
+			assert_int_not_equal(r.kind, REGION_ZERO);
 			image_region_at(image, data - 1, &r);
-			assert_int_equal(r.kind, IMAGE_ZERO);
+			assert_int_equal(r.kind, REGION_ZERO);
 		}
 		if (hole > at && hole < size) {
 			image_region_at(image, hole, &r);
-			assert_int_equal(r.kind, IMAGE_ZERO);
+			assert_int_equal(r.kind, REGION_ZERO);
 			image_region_at(image, hole - 1, &r);
-			assert_int_not_equal(r.kind, IMAGE_ZERO);
+			assert_int_not_equal(r.kind, REGION_ZERO);
 		}
 	}
 	assert_int_equal(image_next_data(image, size), size);
@@ -242,18 +241,18 @@ static void content_that_fails(void **state)
 	const struct image_options options = { .src_path = "/src",
 					       .boot.no_grub = true };
 	_cleanup_builder_ struct tree_builder *b = builder_new();
-	struct tree *trees[2];
+	struct image_trees trees = { 0 };
 	_cleanup_image_ struct image *image = NULL;
 	uint8_t buf[4096];
 	uint64_t at;
 
-	trees[0] = builder_tree(b);
-	assert_int_equal(tree_find(trees[0], "broken"), TREE_NONE);
+	trees.tree[0] = builder_tree(b);
+	assert_int_equal(tree_find(trees.tree[0], "broken"), TREE_NONE);
 	assert_ok(tree_builder_mkdirs(b, 0, "lost+found", &dir_attr,
 				      &(builder_id){ 0 }));
 	add_content(b, 0, "broken", &broken, 10);
-	trees[1] = builder_tree(b);
-	assert_ok(image_build_trees(&options, trees, &image, NULL));
+	trees.tree[1] = builder_tree(b);
+	assert_ok(image_assemble(&options, NULL, &trees, NULL, &image, NULL));
 	at = find_on_disk(image, 2, must_find(image_tree(image, 1), "broken"),
 			  0);
 	assert_int_equal(image_pread(image, buf, 10, at, NULL), -EREMOTEIO);

@@ -213,13 +213,13 @@ static void check_symlink(uint32_t len)
 	if (len < 60) {
 		memcpy(buf, inode.i_block, 60);
 	} else {
-		struct ext2_run run;
+		struct region region;
 
-		ext2_run_at(plan, le32toh(inode.i_block[0]), &run);
-		assert_int_equal(run.kind, EXT2_RENDER);
-		assert_int_equal(run.count, 1);
-		assert_int_equal(run.node, must_find(tree, "x"));
-		ext2_render(plan, le32toh(inode.i_block[0]), buf);
+		locate_block(plan, le32toh(inode.i_block[0]), &region);
+		assert_int_equal(region.kind, REGION_RENDER);
+		assert_int_equal(region.end - region.start, EXT2_BLOCK);
+		assert_int_equal(region.node, must_find(tree, "x"));
+		render_block(plan, le32toh(inode.i_block[0]), buf);
 	}
 	assert_memory_equal(buf, target, len);
 	/* A driver takes the target for a string. */
@@ -254,17 +254,15 @@ static void check_pointers(const struct ext2_plan *plan, const char *path,
 				       : first + random_below(&seed,
 							      last - first + 1);
 		uint32_t block = walk_inode(plan, &inode, at);
-		struct ext2_run run;
+		struct region region;
 
 		assert_int_not_equal(block, 0);
-		ext2_run_at(plan, block, &run);
-		assert_int_equal(run.kind, EXT2_FILE);
-		assert_int_equal(run.node, node);
-		assert_true(run.start <= block &&
-			    block < run.start + run.count);
-		assert_int_equal(run.file_offset +
-					 (uint64_t)(block - run.start) *
-						 EXT2_BLOCK,
+		locate_block(plan, block, &region);
+		assert_int_equal(region.kind, REGION_FILE);
+		assert_int_equal(region.node, node);
+		assert_int_equal(region.node_offset +
+					 (uint64_t)block * EXT2_BLOCK -
+					 region.start,
 				 at * EXT2_BLOCK);
 	}
 }
@@ -401,7 +399,7 @@ static void more_directories_than_links(void **state)
 		read_node(plan, "dir", &inode);
 		assert_int_equal(le16toh(inode.i_links_count),
 				 much ? 1 : 65000);
-		ext2_render(plan, 0, buf);
+		render_block(plan, 0, buf);
 		assert_int_equal((get_le32(buf + 1024 + 0x64) &
 				  EXT4_FEATURE_RO_COMPAT_DIR_NLINK) != 0,
 				 much);

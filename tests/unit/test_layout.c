@@ -2,7 +2,8 @@
 /* Where the partitions lie: the usual table, how it grows, where it ends. */
 #include "support.h"
 
-#include "image/image-internal.h"
+#include "base/math.h"
+#include "image/layout.h"
 
 #define MIB(n) ((n)*MEBIBYTE)
 
@@ -10,16 +11,28 @@ static uint64_t seed;
 
 static const uint64_t little[2] = { MIB(4), MIB(60) };
 
+struct layout {
+	struct layout_entry partition[2];
+	uint64_t size;
+};
+
 static int choose(uint64_t size, uint64_t boot_size, const uint64_t need[2],
 		  struct layout *ret, struct diag *diag)
 {
-	const struct image_options options = {
-		.src_path = "/src",
-		.size = size,
-		.boot_size = boot_size,
+	struct layout_entry entries[2] = {
+		{ .need = need[0],
+		  .usual = LAYOUT_BOOT_SIZE,
+		  .asked = boot_size,
+		  .option = "--boot-size",
+		  .holds = "/boot" },
+		{ .need = need[1],
+		  .usual = LAYOUT_SYSTEM_SIZE,
+		  .holds = "the tree" },
 	};
+	int r = layout_choose(entries, 2, size, "/src", &ret->size, diag);
 
-	return layout_choose(&options, need, ret, diag);
+	memcpy(ret->partition, entries, sizeof(entries));
+	return r;
 }
 
 static void assert_sectors(const struct layout *l, uint64_t first,

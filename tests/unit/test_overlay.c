@@ -28,7 +28,7 @@ static void model_release(struct model *m)
 
 static void model_init(struct model *m, uint64_t size, int tmp_fd)
 {
-	struct image_region r;
+	struct region r;
 
 	*m = (struct model){ .size = size };
 	disk_init(&m->disk, size, tmp_fd, NULL);
@@ -39,7 +39,7 @@ static void model_init(struct model *m, uint64_t size, int tmp_fd)
 	for (uint64_t at = 0; at < size; at = r.end) {
 		image_region_at(m->disk.image, at, &r);
 		for (uint64_t s = r.start / 512; s < r.end / 512; s++)
-			m->data[s] = r.kind != IMAGE_ZERO;
+			m->data[s] = r.kind != REGION_ZERO;
 	}
 }
 

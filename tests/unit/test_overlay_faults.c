@@ -93,14 +93,15 @@ static struct files slow_disk(struct disk *d, int tmp_fd)
 					       .boot.no_grub = true };
 	_cleanup_builder_ struct tree_builder *boot = builder_new();
 	_cleanup_builder_ struct tree_builder *b = builder_new();
-	struct tree *trees[2];
+	struct image_trees trees = { 0 };
 
 	add_pattern(b, 0, "fast", 200000);
 	add_content(b, 0, "slow", &slow_content, 200000);
-	trees[0] = builder_tree(boot);
-	trees[1] = builder_tree(b);
+	trees.tree[0] = builder_tree(boot);
+	trees.tree[1] = builder_tree(b);
 	*d = (struct disk){ 0 };
-	assert_ok(image_build_trees(&options, trees, &d->image, NULL));
+	assert_ok(
+		image_assemble(&options, NULL, &trees, NULL, &d->image, NULL));
 	assert_ok(overlay_new(&d->overlay, d->image, tmp_fd, NULL));
 	return (struct files){ start_on_disk(d->image, "slow"),
 			       start_on_disk(d->image, "fast") };

@@ -26,7 +26,7 @@ static void block_of(const char *name, const void *value, size_t len,
 	assert_ok(tree_builder_set_xattrs(b, add_file(b, 0, "x", 0), &x, 1));
 	tree = builder_tree(b);
 	plan = plan_of(tree, 0);
-	ext2_render(plan, acl_block(plan, "x"), block);
+	render_block(plan, acl_block(plan, "x"), block);
 }
 
 static void known_bytes(void **state)
@@ -104,7 +104,7 @@ static void hashes(void **state)
 						  n));
 		tree = builder_tree(b);
 		plan = plan_of(tree, 0);
-		ext2_render(plan, acl_block(plan, "x"), block);
+		render_block(plan, acl_block(plan, "x"), block);
 		assert_hashes(block);
 	}
 }
@@ -142,7 +142,7 @@ static void assert_shared(unsigned n, unsigned blocks)
 
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t block[EXT2_BLOCK];
-		struct ext2_run run;
+		struct region region;
 		uint32_t users;
 		char name[20];
 
@@ -150,12 +150,13 @@ static void assert_shared(unsigned n, unsigned blocks)
 		assert_int_equal(acl_block(plan, name), first + i / 1024);
 		if (i % 1024)
 			continue;
-		ext2_run_at(plan, first + i / 1024, &run);
-		assert_int_equal(run.kind, EXT2_RENDER);
-		assert_string_equal(run.what, "extended attributes");
-		assert_int_equal(run.start, first);
-		assert_int_equal(run.count, blocks + 1);
-		ext2_render(plan, first + i / 1024, block);
+		locate_block(plan, first + i / 1024, &region);
+		assert_int_equal(region.kind, REGION_RENDER);
+		assert_string_equal(region.what, "extended attributes");
+		assert_int_equal(region.start, (uint64_t)first * EXT2_BLOCK);
+		assert_int_equal(region.end - region.start,
+				 (uint64_t)(blocks + 1) * EXT2_BLOCK);
+		render_block(plan, first + i / 1024, block);
 		users = get_le32(block + 4);
 		assert_int_equal(users, min_u64(1024, n - i));
 		total += users;

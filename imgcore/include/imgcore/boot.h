@@ -3,12 +3,11 @@
 #define IMGCORE_BOOT_H
 
 /*
- * What makes the disk boot: the partition table, GRUB's boot sector and core
- * image, GRUB's files as grafts under /boot/grub, the kernels and their menu.
+ * What makes the disk boot: GRUB's boot sector and core image, GRUB's files as
+ * grafts under /boot/grub, the kernels and their menu.
  *
  * Errors: 0 or a negative errno with a diagnostic.
- * Threading: no shared state (libparted has globals: boot_mbr runs it in a
- * child process).
+ * Threading: no shared state.
  */
 
 #include <stdbool.h>
@@ -70,22 +69,6 @@ int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
  */
 int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,
 		    struct diag *diag);
-
-/*
- * Sector 0 and core.img, for a disk with these two partitions: `len` bytes that
- * start at the disk's first. grub may be NULL: a table and no loader.
- * Sectors are of 512 bytes; last_sector is inclusive. earlier: sector 0 of
- * another disk of as many sectors with these partitions, whose table is taken
- * over, or NULL. The caller frees bytes.
- */
-struct boot_partition {
-	uint64_t first_sector;
-	uint64_t last_sector;
-};
-int boot_mbr(const struct boot_grub *grub,
-	     const struct boot_partition partitions[2], uint64_t disk_sectors,
-	     uint32_t signature, const uint8_t *earlier, uint8_t **ret_bytes,
-	     size_t *ret_len, struct diag *diag);
 
 /*
  * Whether a directory of kernels/ or kernels/NAME/ that is called so is one

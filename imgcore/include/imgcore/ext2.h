@@ -3,11 +3,12 @@
 #define IMGCORE_EXT2_H
 
 /*
- * An ext2 file system as a function: (plan, block number) -> block.
+ * An ext2 file system as a volume (imgcore/volume.h): each block is computed
+ * from the tree and the file system's layout.
  *
- * The plan is compact: a few bytes per inode, a small table per block group,
- * four bytes per name of a directory that has an index (all beyond one block),
- * which plans of trees that share the directory share.
+ * It is compact: a few bytes per inode, a small table per block group, four
+ * bytes per name of a directory that has an index (all beyond one block), which
+ * volumes of trees that share the directory share.
  * Nothing that is as large as the file system's metadata is ever held.
  *
  * Block 4096 bytes, inode 256, revision 1; features filetype, sparse_super,
@@ -16,15 +17,15 @@
  *
  * Source: the kernel's Documentation/filesystems/ext4, e2fsprogs' ext2_fs.h.
  * Errors: 0 or a negative errno with a diagnostic that names the path.
- * Threading: a plan is immutable; any number of threads may render from it.
+ * Threading: see imgcore/volume.h.
  */
 
 #include <stdint.h>
 
 #include "imgcore/tree.h"
+#include "imgcore/volume.h"
 
 struct diag;
-struct ext2_plan;
 
 #define EXT2_BLOCK 4096u
 
@@ -39,50 +40,23 @@ struct ext2_options {
  * What a tree needs, whatever the size of the partition: checks every limit of
  * the format (a failure names the path). The seed is of the directories' hash,
  * which decides what stands where in them; the superblock tells it to drivers.
- * previous (may be NULL): the plan of an earlier tree with the same seed; what
- * it knows of directories that the trees share is not computed again.
+ * previous (may be NULL): the volume of an earlier tree with the same seed;
+ * what it knows of directories that the trees share is not computed again.
  * Where diag has a listener, it is told of all that the format cannot hold, and
- * a demand without that is good for its size alone: no plan can be made of it.
+ * a demand without that is good for its size alone: no volume can be made of
+ * it.
  */
 struct ext2_demand;
 int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    const uint8_t seed[16], const struct ext2_plan *previous,
+		    const uint8_t seed[16], const struct volume *previous,
 		    struct diag *diag);
 void ext2_demand_free(struct ext2_demand *demand);
 /* The smallest partition, in bytes, that holds it with `free` bytes left. */
 int ext2_demand_size(const struct ext2_demand *demand, uint64_t free,
 		     uint64_t *ret_size, struct diag *diag);
 
-/* Takes demand over on success; the tree must outlive the plan. */
-int ext2_plan_new(struct ext2_plan **ret_plan, struct ext2_demand *demand,
-		  const struct ext2_options *options, struct diag *diag);
-void ext2_plan_free(struct ext2_plan *plan);
-
-uint32_t ext2_plan_blocks(const struct ext2_plan *plan);
-/* Blocks that are neither free nor zero by construction. */
-uint32_t ext2_plan_data_blocks(const struct ext2_plan *plan);
-
-enum ext2_kind {
-	EXT2_ZERO, /* free, or a table's unused part */
-	EXT2_RENDER, /* ext2_render computes it */
-	EXT2_FILE, /* bytes of a regular file */
-};
-
-/* A run of blocks of one kind: [start, start + count). */
-struct ext2_run {
-	uint32_t start;
-	uint32_t count;
-	enum ext2_kind kind;
-	const char *what;
-	tree_id node; /* or TREE_NONE */
-	uint64_t file_offset; /* EXT2_FILE: of the run's first byte */
-};
-
-/* The run that a block lies in: from its first block to its last. */
-void ext2_run_at(const struct ext2_plan *plan, uint32_t block,
-		 struct ext2_run *ret_run);
-/* One block of a run of kind EXT2_RENDER. Pure: no I/O, cannot fail. */
-void ext2_render(const struct ext2_plan *plan, uint32_t block,
-		 uint8_t buf[EXT2_BLOCK]);
+/* Takes demand over on success; the tree must outlive the volume. */
+int ext2_volume_new(struct volume **ret_volume, struct ext2_demand *demand,
+		    const struct ext2_options *options, struct diag *diag);
 
 #endif

@@ -3,13 +3,14 @@
 #define IMGCORE_IMAGE_H
 
 /*
- * The disk: sector 0, GRUB in the gap, two ext2 partitions, as a map of
- * regions that tile [0, size) and are computed when they are read.
+ * The disk: a partition table, GRUB after it, and partitions, each of which
+ * holds a volume, as a map of regions that tile [0, size) and are computed when
+ * they are read.
  *
  *     sector 0          boot.img with the partition table
  *     1 ... 2047        core.img, then zeroes
- *     2048 ...          partition 1: /boot
- *     ...               partition 2: everything else
+ *     2048 ...          partition 1, ext2: /boot
+ *     ...               partition 2, ext2: everything else
  *
  * Errors: 0 or a negative errno with a diagnostic.
  * Ownership: image_build's result is freed by image_free.
@@ -22,10 +23,14 @@
 
 #include "imgcore/boot.h"
 #include "imgcore/tree.h"
+#include "imgcore/volume.h"
 
 struct diag;
 struct image;
 struct watch;
+
+/* Holes and data begin and end with whole blocks. */
+#define IMAGE_BLOCK 4096u
 
 /* The trees that a disk is made of. */
 enum image_part {
@@ -65,14 +70,6 @@ struct image_options {
 /* Scans, plans, and lays the disk out. Writes nothing to host storage. */
 int image_build(const struct image_options *options, struct image **ret_image,
 		struct diag *diag);
-/*
- * The same from trees that are there already, one a partition; each must have
- * lost+found below its root. src_fd and scan are not used; there is no menu
- * and no boot loader. Takes both trees over on success.
- */
-int image_build_trees(const struct image_options *options,
-		      struct tree *const trees[2], struct image **ret_image,
-		      struct diag *diag);
 void image_free(struct image *image);
 
 /*
@@ -104,10 +101,11 @@ int image_scan(const struct image_options *options,
 	       struct image_trees *ret_trees, struct diag *diag);
 void image_trees_release(struct image_trees *trees);
 /*
- * The disk of such trees, unless a listener of diag was told of an error, here
- * or before: then that error. Takes them over on success, and leaves *trees
- * empty. What an earlier disk (NULL: none) knows of directories that the trees
- * share is not computed again.
+ * The disk of such trees, which need no menu and may come from elsewhere; those
+ * on partitions must have lost+found below their roots. It is not made if a
+ * listener of diag was told of an error, here or before: then that error. Takes
+ * the trees over on success, and leaves *trees empty. What an earlier disk
+ * (NULL: none) knows of directories that the trees share is not computed again.
  */
 int image_assemble(const struct image_options *options,
 		   const struct boot_grub *grub, struct image_trees *trees,
@@ -148,7 +146,7 @@ typedef void image_watched_fn(void *context, enum image_part part, tree_id name,
 void image_watched(const struct image *image, image_watched_fn *found,
 		   void *context);
 
-/* What there is to boot; NULL: nobody looked (image_build_trees). */
+/* What there is to boot; NULL: nobody looked. */
 const struct boot_kernels *image_kernels(const struct image *image);
 /* One of the trees; NULL: there are no archives. */
 const struct tree *image_tree(const struct image *image, enum image_part part);
@@ -181,29 +179,12 @@ size_t image_take_stale(const struct image *image,
 			struct image_stale ret_stale[IMAGE_STALE_MAX],
 			bool *ret_more);
 
-enum image_kind {
-	IMAGE_ZERO, /* reads as zeroes */
-	IMAGE_BYTES, /* held in memory */
-	IMAGE_RENDER, /* computed */
-	IMAGE_FILE, /* a host file's bytes, zeroes behind its end */
-};
-
-struct image_region {
-	uint64_t start; /* bytes; [start, end) */
-	uint64_t end;
-	enum image_kind kind;
-	unsigned partition; /* 1 or 2; 0 outside of them */
-	const char *what; /* "superblock", "inode table", "file", ... */
-	tree_id node; /* whose block it is, or TREE_NONE */
-	uint64_t node_offset; /* IMAGE_FILE: where in the file it starts */
-};
-
 /*
  * The region that offset (below the size) lies in. The first starts at 0, each
  * next one at the end of the last: walking them visits every byte once.
  */
 void image_region_at(const struct image *image, uint64_t offset,
-		     struct image_region *ret_region);
+		     struct region *ret_region);
 
 /* The first data (hole) at or behind offset; the size where there is none. */
 uint64_t image_next_data(const struct image *image, uint64_t offset);
