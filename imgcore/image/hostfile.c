@@ -5,11 +5,8 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "image/descriptors.h"
 #include "image/kept.h"
 #include "image/kept_file.h"
@@ -186,138 +183,88 @@ void hostfiles_drop(struct hostfiles *files)
 
 /* One read of one file. */
 struct reading {
+	struct tree_check check;
 	struct hostfiles *files;
-	const struct tree *tree;
-	tree_id node;
-	uint8_t *buf;
-	size_t len;
-	uint64_t offset;
-	struct diag *diag;
+	struct kept_file *kept; /* NULL: it is not kept open */
 };
 
-static int open_file(const struct reading *rd, struct tree_dir *dir,
-		     int *ret_fd)
+static int open_file(struct hostfiles *files, const struct tree *tree,
+		     tree_id node, struct tree_dir *dir, int *ret_fd,
+		     struct diag *diag)
 {
-	int r = tree_open_host_in(rd->tree, rd->node, dir, ret_fd, rd->diag);
+	int r = tree_open_host_in(tree, node, dir, ret_fd, diag);
 
 	if (r == -EMFILE || r == -ENFILE) {
-		hostfiles_drop(rd->files);
-		diag_clear(rd->diag);
-		r = tree_open_host_in(rd->tree, rd->node, dir, ret_fd,
-				      rd->diag);
+		hostfiles_drop(files);
+		diag_clear(diag);
+		r = tree_open_host_in(tree, node, dir, ret_fd, diag);
 	}
 	if (r == -ESTALE)
-		stale_add(&rd->files->stale, rd->tree, rd->node);
+		stale_add(&files->stale, tree, node);
 	return r;
 }
 
-/*
- * 1: what there is of a file that is not the one scanned, or -ESTALE. The
- * diagnostic stays, either way.
- */
-static int serve(const struct reading *rd, int fd, ssize_t n)
+static int verify(const struct tree_check *check, const struct tree *tree,
+		  tree_id node, int fd, struct diag *diag)
 {
-	struct stat st;
-
-	if (n < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -ESTALE;
-	memset(rd->buf + n, 0, rd->len - (size_t)n);
-	return 1;
-}
-
-/* Whether a file is known to have the bytes that were scanned. */
-static bool is_unwritten(const struct reading *rd, int fd)
-{
+	const struct reading *rd = (const struct reading *)check;
 	const char *name;
 	int32_t watch;
 	size_t len;
 
-	return tree_same_but_ctime(rd->tree, rd->node, fd) &&
-	       tree_watched_name(rd->tree, rd->node, &watch, &name, &len) &&
-	       watch_unwritten(rd->files->watch, fd, watch, name, len,
-			       rd->files->since) == WATCH_UNWRITTEN;
-}
-
-static int verify(const struct reading *rd, int fd, struct kept_file *kept)
-{
-	if (kept)
-		return kept_file_verify(kept, rd->tree, rd->node, rd->diag);
-	if (tree_verify_host(rd->tree, rd->node, fd, NULL) == 0 ||
-	    is_unwritten(rd, fd))
+	if (rd->kept)
+		return kept_file_verify(rd->kept, tree, node, diag);
+	if (tree_verify_host(tree, node, fd, NULL) == 0)
 		return 0;
-	return tree_verify_host(rd->tree, rd->node, fd, rd->diag);
+	/* Only its change time differs, and events show why. */
+	if (tree_same_but_ctime(tree, node, fd) &&
+	    tree_watched_name(tree, node, &watch, &name, &len) &&
+	    watch_unwritten(rd->files->watch, fd, watch, name, len,
+			    rd->files->since) == WATCH_UNWRITTEN)
+		return 0;
+	return tree_verify_host(tree, node, fd, diag);
 }
 
-/*
- * Only what is unchanged behind the read was unchanged before it. Whatever went
- * wrong with another file is no news of this one. kept: NULL, or whose
- * descriptor fd is. 1: served although it is stale.
- */
-static int read_verified(const struct reading *rd, int fd,
-			 struct kept_file *kept)
+static int read_opened(const struct reading *rd, const struct tree *tree,
+		       tree_id node, int fd, void *buf, size_t len,
+		       uint64_t offset, struct diag *diag)
 {
-	ssize_t n = io_pread(fd, rd->buf, rd->len, rd->offset);
-	int r = verify(rd, fd, kept);
+	int r = tree_read_opened(tree, node, fd, &rd->check, buf, len, offset,
+				 diag);
 
-	if (r == -ESTALE)
-		stale_add(&rd->files->stale, rd->tree, rd->node);
-	if (r == -ESTALE && rd->files->serve_stale)
-		return serve(rd, fd, n);
-	if (r < 0)
-		return r;
-	return tree_judge_read(rd->tree, rd->node, n, rd->len, rd->diag);
-}
-
-/* Through the cache. */
-static int read_part(const struct reading *rd)
-{
-	struct slot *slot = slot_of(rd->files, rd->tree, rd->node);
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (slot_pin(slot, rd->tree, rd->node)) {
-		r = read_verified(rd, slot->fd, NULL);
-		slot_unpin(slot);
-		return r;
-	}
-	r = open_file(rd, NULL, &fd);
-	if (r < 0)
-		return r;
-	r = read_verified(rd, fd, NULL);
-	/* Not cached: a mount below the tree would stay busy. */
-	if (r == 0 && !tree_across(rd->tree, rd->node))
-		fd = slot_exchange(slot, rd->tree, rd->node, fd);
+	if (r == -ESTALE || r == 1)
+		stale_add(&rd->files->stale, tree, node);
 	return r;
 }
 
-static int read_whole(const struct reading *rd, struct tree_dir *dir)
-{
-	_cleanup_close_ int fd = -1;
-	int r = open_file(rd, dir, &fd);
-
-	return r < 0 ? r : read_verified(rd, fd, NULL);
-}
-
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
-		   tree_id node, void *buf, size_t len, uint64_t offset,
-		   struct diag *diag)
+		   tree_id node, struct tree_dir *dir, void *buf, size_t len,
+		   uint64_t offset, struct diag *diag)
 {
-	struct kept_file *kept = kept_find(files->kept, tree, node);
-	const struct reading rd = { files, tree, node, buf, len, offset, diag };
-	int r = kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
-		     : read_part(&rd);
+	const struct reading rd = {
+		.check = { verify, files->serve_stale },
+		.files = files,
+		.kept = kept_find(files->kept, tree, node),
+	};
+	struct slot *slot = slot_of(files, tree, node);
+	_cleanup_close_ int fd = -1;
+	int r;
 
-	return r < 0 ? r : 0;
-}
-
-int hostfiles_read_whole(struct hostfiles *files, const struct tree *tree,
-			 tree_id node, struct tree_dir *dir, void *buf,
-			 size_t len, struct diag *diag)
-{
-	struct kept_file *kept = kept_find(files->kept, tree, node);
-	const struct reading rd = { files, tree, node, buf, len, 0, diag };
-	int r = kept ? read_verified(&rd, kept_file_descriptor(kept), kept)
-		     : read_whole(&rd, dir);
-
+	if (rd.kept) {
+		r = read_opened(&rd, tree, node, kept_file_descriptor(rd.kept),
+				buf, len, offset, diag);
+	} else if (!dir && slot_pin(slot, tree, node)) {
+		r = read_opened(&rd, tree, node, slot->fd, buf, len, offset,
+				diag);
+		slot_unpin(slot);
+	} else {
+		r = open_file(files, tree, node, dir, &fd, diag);
+		if (r < 0)
+			return r;
+		r = read_opened(&rd, tree, node, fd, buf, len, offset, diag);
+		/* Not cached if it is across a mount, which would stay busy. */
+		if (r == 0 && !dir && !tree_across(tree, node))
+			fd = slot_exchange(slot, tree, node, fd);
+	}
 	return r < 0 ? r : 0;
 }

@@ -54,16 +54,12 @@ struct stale_list *hostfiles_stale(struct hostfiles *files);
  * it. -ESTALE with a diagnostic if the file is no longer the one scanned, and
  * is not to be served. If only the change time differs, it is the one scanned
  * if it is known that no byte was written.
+ * dir: NULL, or the directory that one request keeps from a file to the next;
+ * then the file is not kept open, as one that is read whole will hardly be read
+ * again.
  */
 int hostfiles_read(struct hostfiles *files, const struct tree *tree,
-		   tree_id node, void *buf, size_t len, uint64_t offset,
-		   struct diag *diag);
-/*
- * The same for all of a file, which is not kept open: who has read it all will
- * hardly come back. dir is from one file to the next of one request.
- */
-int hostfiles_read_whole(struct hostfiles *files, const struct tree *tree,
-			 tree_id node, struct tree_dir *dir, void *buf,
-			 size_t len, struct diag *diag);
+		   tree_id node, struct tree_dir *dir, void *buf, size_t len,
+		   uint64_t offset, struct diag *diag);
 
 #endif

@@ -182,29 +182,12 @@ static int read_host(const struct content_reader *reader,
 		     size_t len, uint64_t offset)
 {
 	struct request *req = (struct request *)reader;
-	struct hostfiles *files = req->image->hostfiles;
 	struct tree_info info;
 
 	tree_get(tree, file, &info);
-	if (len == info.size)
-		return hostfiles_read_whole(files, tree, file, &req->dir, buf,
-					    len, req->diag);
-	return hostfiles_read(files, tree, file, buf, len, offset, req->diag);
-}
-
-static int read_content(struct request *req, const struct tree *tree,
-			tree_id node, uint8_t *buf, size_t len, uint64_t offset)
-{
-	struct content *content = tree_content(tree, node);
-	int r;
-
-	if (!content)
-		return read_host(&req->reader, tree, node, buf, len, offset);
-	r = content->pread(content, &req->reader, buf, len, offset);
-	/* What a host file has said stays. */
-	if (r < 0 && req->diag && !req->diag->reason)
-		diag_set(req->diag, r, NULL, NULL);
-	return r;
+	return hostfiles_read(req->image->hostfiles, tree, file,
+			      len == info.size ? &req->dir : NULL, buf, len,
+			      offset, req->diag);
 }
 
 /* A file's bytes, and zeroes after its end in its last block. */
@@ -219,7 +202,9 @@ static int read_file(struct request *req, const struct region *r, uint8_t *buf,
 	tree_get(tree, r->node, &info);
 	n = at < info.size ? min_u64(len, info.size - at) : 0;
 	memset(buf + n, 0, len - n);
-	return n == 0 ? 0 : read_content(req, tree, r->node, buf, n, at);
+	return n == 0 ? 0
+		      : tree_read_through(tree, r->node, &req->reader, buf, n,
+					  at, req->diag);
 }
 
 int image_pread(const struct image *image, void *buf, size_t len,

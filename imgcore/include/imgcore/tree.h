@@ -393,12 +393,26 @@ void tree_dir_release(struct tree_dir *dir);
  */
 int tree_read(const struct tree *tree, tree_id id, void *buf, size_t len,
 	      uint64_t offset, struct diag *diag);
+/* The same, but host files are read by reader. */
+int tree_read_through(const struct tree *tree, tree_id id,
+		      const struct content_reader *reader, void *buf,
+		      size_t len, uint64_t offset, struct diag *diag);
+/* How a read of a host file is checked; the first member of such a thing. */
+struct tree_check {
+	/* 0, -ESTALE or another negative errno, as tree_verify_host. */
+	int (*verify)(const struct tree_check *check, const struct tree *tree,
+		      tree_id id, int fd, struct diag *diag);
+	/* A file that is stale gives what it has, and zeroes after its end. */
+	bool serve_stale;
+};
 /*
- * What a read of len bytes of a host file, which gave n or a negative errno,
- * amounts to: 0 if that was all of them.
+ * Fills buf from the open host file of a regular file, and checks it after
+ * that: by check, or, if it is NULL, by tree_verify_host. 1: the bytes are
+ * those of a stale file. -EIO: it has fewer bytes than it should.
  */
-int tree_judge_read(const struct tree *tree, tree_id id, ssize_t n, size_t len,
-		    struct diag *diag);
+int tree_read_opened(const struct tree *tree, tree_id id, int fd,
+		     const struct tree_check *check, void *buf, size_t len,
+		     uint64_t offset, struct diag *diag);
 /* The check alone, on an open descriptor: 0 or -ESTALE. */
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag);
