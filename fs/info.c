@@ -15,7 +15,7 @@
 #include "buffer.h"
 #include "imgcore/image.h"
 #include "imgcore/live.h"
-#include "layout_text.h"
+#include "imgcore/map.h"
 #include "log.h"
 #include "mount.h"
 
@@ -62,7 +62,7 @@ static const struct {
 } files[] = {
 	{ "generation", true, make_generation },
 	{ "kernels", true, make_kernels },
-	{ "layout", true, NULL }, /* read through layout_text */
+	{ "layout", true, NULL }, /* read through image_map */
 	{ "log", false, make_log },
 	{ "menu", true, make_menu },
 };
@@ -149,7 +149,7 @@ struct info_set {
 	atomic_uint refs;
 	struct generation *generation;
 	struct shared_text texts[ARRAY_SIZE(files)];
-	struct layout_text *layout;
+	struct image_map *layout;
 	pthread_mutex_t lock; /* of what follows */
 	bool exploring; /* a thread extends the index for the queue */
 	struct {
@@ -165,7 +165,7 @@ int info_set_new(struct info_set **ret_set, struct generation *generation)
 
 	if (!set)
 		return -ENOMEM;
-	r = layout_text_new(&set->layout, generation_image(generation));
+	r = image_map_new(&set->layout, generation_image(generation));
 	if (r < 0) {
 		free(set);
 		return r;
@@ -196,7 +196,7 @@ void info_set_unref(struct info_set *set)
 	}
 	vec_free(&set->far);
 	pthread_mutex_destroy(&set->lock);
-	layout_text_free(set->layout);
+	image_map_free(set->layout);
 	generation_unref(set->generation);
 	free(set);
 }
@@ -213,7 +213,7 @@ struct info {
 	struct info_set *set; /* NULL: it is about no generation */
 	pthread_mutex_t lock; /* of what follows */
 	struct text *text; /* NULL: not made yet, or the layout */
-	struct layout_place cursor;
+	struct image_map_place cursor;
 };
 
 int info_open(struct info **ret_info, size_t file, struct info_set *set)
@@ -306,9 +306,9 @@ static void read_text(struct info *info, fuse_req_t req, size_t size,
 			       min_u64(size, info->text->len - offset));
 }
 
-static struct layout_place info_cursor(struct info *info)
+static struct image_map_place info_cursor(struct info *info)
 {
-	struct layout_place cursor;
+	struct image_map_place cursor;
 
 	pthread_mutex_lock(&info->lock);
 	cursor = info->cursor;
@@ -319,13 +319,13 @@ static struct layout_place info_cursor(struct info *info)
 static void read_near(struct info *info, fuse_req_t req, size_t size,
 		      uint64_t offset)
 {
-	struct layout_place cursor = info_cursor(info);
+	struct image_map_place cursor = info_cursor(info);
 	char *buf = buffer_get();
 	ssize_t n = -ENOMEM;
 
 	if (buf)
-		n = layout_text_read(info->set->layout, &cursor, buf,
-				     min_u64(size, MOUNT_MAX_READ), offset);
+		n = image_map_read(info->set->layout, &cursor, buf,
+				   min_u64(size, MOUNT_MAX_READ), offset);
 	if (n < 0) {
 		fuse_reply_err(req, (int)-n);
 		return;
@@ -341,10 +341,10 @@ static bool take_ready(struct info_set *set, bool all, struct far_read *ret)
 {
 	for (size_t i = 0; i < set->far.count; i++) {
 		struct far_read *far = &set->far.items[i];
-		struct layout_place cursor = info_cursor(far->info);
+		struct image_map_place cursor = info_cursor(far->info);
 
 		if (!all && !fuse_req_interrupted(far->req) &&
-		    !layout_text_is_near(set->layout, &cursor, far->offset))
+		    !image_map_is_near(set->layout, &cursor, far->offset))
 			continue;
 		*ret = *far;
 		*far = set->far.items[--set->far.count];
@@ -364,7 +364,7 @@ static void explore(struct info_set *set)
 
 		pthread_mutex_unlock(&set->lock);
 		if (!taken)
-			r = layout_text_explore(set->layout);
+			r = image_map_explore(set->layout);
 		else if (r < 0)
 			fuse_reply_err(far.req, -r);
 		else if (fuse_req_interrupted(far.req))
@@ -406,14 +406,14 @@ static void read_far(struct info *info, fuse_req_t req, size_t size,
 
 void info_read(struct info *info, fuse_req_t req, size_t size, uint64_t offset)
 {
-	struct layout_place cursor;
+	struct image_map_place cursor;
 
 	/* After the answer the file may be closed at any time. */
 	info_ref(info);
 	cursor = info_cursor(info);
 	if (info->text || files[info->file].make)
 		read_text(info, req, size, offset);
-	else if (layout_text_is_near(info->set->layout, &cursor, offset))
+	else if (image_map_is_near(info->set->layout, &cursor, offset))
 		read_near(info, req, size, offset);
 	else
 		read_far(info, req, size, offset);

@@ -127,23 +127,27 @@ LINKS = 200_000
 HANDLES = 50
 
 
-@pytest.fixture
-def large(box):
+def many_links(box, count):
     """A block for each of many symbolic links, in forty directories.
 
     They are the cheapest entries with a block of their own; in a tmpfs, for
     that is gone at once.
     """
-    src = box.tmpfs("large", "size=64m,nr_inodes=300k")
+    src = box.tmpfs("large", f"size=1g,nr_inodes={count + 1000}")
     for d in range(40):
         where = src / f"directory\t{d:02}"
         where.mkdir()
         parent = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
-        for n in range(LINKS // 40):
+        for n in range(count // 40):
             name = f"a link {n}\\" + "x" * (n % 40)
             os.symlink("t" * 80, name, dir_fd=parent)
         os.close(parent)
     return src
+
+
+@pytest.fixture
+def large(box):
+    return many_links(box, LINKS)
 
 
 # KiB; AddressSanitizer keeps what was freed for a while.
@@ -163,19 +167,23 @@ def reset_peak(disk):
         file.write("5")
 
 
+def fill_buffers(disk):
+    """Each thread of the worker gets its buffer, before a measure."""
+    with open(disk.image, "rb") as file:
+        with concurrent.futures.ThreadPoolExecutor(HANDLES) as pool:
+            for at in range(0, 100 * (1 << 18), 1 << 18):
+                pool.submit(
+                    layout.read_past_cache, file.fileno(), at, 1 << 18
+                )
+
+
 @pytest.mark.timeout(600)
 def test_layout_of_a_large_tree(dirdisk, large):
     """Many handles, each read anywhere: the same bytes, and little memory."""
     dice = random.Random(200)
     disk = dirdisk(large, None, "--no-grub")
     path = disk.mnt / "info/layout"
-    with open(disk.image, "rb") as file:
-        with concurrent.futures.ThreadPoolExecutor(HANDLES) as pool:
-            # Each thread of the worker gets its buffer, before the measure.
-            for at in range(0, 100 * (1 << 18), 1 << 18):
-                pool.submit(
-                    layout.read_past_cache, file.fileno(), at, 1 << 18
-                )
+    fill_buffers(disk)
     before = memory(disk, "VmRSS")
     reset_peak(disk)
     handles = [os.open(path, os.O_RDONLY) for _ in range(HANDLES)]
@@ -206,6 +214,25 @@ def test_layout_of_a_large_tree(dirdisk, large):
     assert grown < GROWN, f"{grown} KiB more"
     for fd in handles:
         os.close(fd)
+    disk.unmount()
+
+
+@pytest.mark.timeout(900)
+def test_layout_of_a_million_entries(box, dirdisk):
+    """Read from its start to its end by one reader: next to no memory."""
+    count = 1_000_000
+    disk = dirdisk(many_links(box, count), None, "--no-grub")
+    path = disk.mnt / "info/layout"
+    fill_buffers(disk)
+    before = memory(disk, "VmRSS")
+    reset_peak(disk)
+    lines = 0
+    with open(path, "rb", buffering=0) as file:
+        while part := file.read(1 << 20):
+            lines += part.count(b"symbolic link")
+    assert lines == pytest.approx(count, rel=0.001)  # some are cut by a read
+    grown = memory(disk, "VmHWM") - before
+    assert grown < GROWN // 2, f"{grown} KiB more"
     disk.unmount()
 
 

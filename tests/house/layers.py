@@ -7,7 +7,7 @@ RANK = {"base": 0, "tree": 1, "boot": 2, "ext2": 2, "image": 3, "live": 4,
         "fs": 5, "tools": 6}
 # A public header belongs to the layer of its name, but for these.
 PUBLIC = {"diag": "base", "opener": "tree", "overlay": "image",
-          "overlay_budget": "image", "volume": "tree"}
+          "overlay_budget": "image", "map": "image", "volume": "tree"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "layout_text.h"
+#include "imgcore/map.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,20 +18,21 @@
 /* Text that a read may skip, and that one step adds to the index. */
 #define NEAR (1u << 20)
 
-struct layout_text {
+struct image_map {
 	const struct image *image;
 	pthread_mutex_t lock; /* of the index */
 	struct {
-		struct layout_place *items; /* ascending; the first is 0, 0 */
+		struct image_map_place
+			*items; /* ascending; the first is 0, 0 */
 		size_t count, size;
 	} index;
 	_Atomic uint64_t known; /* text offset of the last index entry */
 	_Atomic uint64_t end; /* of the text; UINT64_MAX: not known yet */
 };
 
-int layout_text_new(struct layout_text **ret_text, const struct image *image)
+int image_map_new(struct image_map **ret_map, const struct image *image)
 {
-	struct layout_text *t = calloc(1, sizeof(*t));
+	struct image_map *t = calloc(1, sizeof(*t));
 
 	if (!t || !vec_push(&t->index)) {
 		free(t);
@@ -41,17 +42,17 @@ int layout_text_new(struct layout_text **ret_text, const struct image *image)
 	pthread_mutex_init(&t->lock, NULL);
 	atomic_init(&t->known, 0);
 	atomic_init(&t->end, UINT64_MAX);
-	*ret_text = t;
+	*ret_map = t;
 	return 0;
 }
 
-void layout_text_free(struct layout_text *text)
+void image_map_free(struct image_map *map)
 {
-	if (!text)
+	if (!map)
 		return;
-	vec_free(&text->index);
-	pthread_mutex_destroy(&text->lock);
-	free(text);
+	vec_free(&map->index);
+	pthread_mutex_destroy(&map->lock);
+	free(map);
 }
 
 /* ---- a line ---- */
@@ -92,8 +93,8 @@ static int put_path(struct line *line, const char *path)
 
 /* The line at a place, and the place of the next one. */
 static int make_line(const struct image *image, struct line *line,
-		     const struct layout_place *at,
-		     struct layout_place *ret_next)
+		     const struct image_map_place *at,
+		     struct image_map_place *ret_next)
 {
 	static const char *const kinds[] = {
 		[REGION_ZERO] = "zero",
@@ -133,9 +134,9 @@ static int make_line(const struct image *image, struct line *line,
 /* ---- the index ---- */
 
 /* Adds the start of a line to the index, if the last entry is far away. */
-static void note_place(struct layout_text *t, const struct layout_place *at)
+static void note_place(struct image_map *t, const struct image_map_place *at)
 {
-	struct layout_place *place;
+	struct image_map_place *place;
 
 	if (at->disk == image_size(t->image))
 		atomic_store(&t->end, at->text);
@@ -151,11 +152,11 @@ static void note_place(struct layout_text *t, const struct layout_place *at)
 }
 
 /* The last index entry that is not after the offset. */
-static struct layout_place nearest_place(struct layout_text *t,
-					 const struct layout_place *cursor,
-					 uint64_t offset)
+static struct image_map_place nearest_place(
+	struct image_map *t, const struct image_map_place *cursor,
+	uint64_t offset)
 {
-	struct layout_place place;
+	struct image_map_place place;
 	size_t low = 0, high;
 
 	pthread_mutex_lock(&t->lock);
@@ -174,48 +175,48 @@ static struct layout_place nearest_place(struct layout_text *t,
 								   : place;
 }
 
-int layout_text_explore(struct layout_text *text)
+int image_map_explore(struct image_map *map)
 {
 	_cleanup_(line_release) struct line line = { 0 };
-	uint64_t known = atomic_load(&text->known);
-	struct layout_place at =
-		nearest_place(text, &(struct layout_place){ 0 }, UINT64_MAX);
+	uint64_t known = atomic_load(&map->known);
+	struct image_map_place at =
+		nearest_place(map, &(struct image_map_place){ 0 }, UINT64_MAX);
 	uint64_t stop = at.text + NEAR;
 	int r = 0;
 
-	while (r == 0 && at.text < stop && at.disk < image_size(text->image)) {
-		r = make_line(text->image, &line, &at, &at);
+	while (r == 0 && at.text < stop && at.disk < image_size(map->image)) {
+		r = make_line(map->image, &line, &at, &at);
 		if (r == 0)
-			note_place(text, &at);
+			note_place(map, &at);
 	}
 	/* Without memory for an entry, the index does not advance. */
-	if (r == 0 && at.text >= stop && atomic_load(&text->known) == known)
+	if (r == 0 && at.text >= stop && atomic_load(&map->known) == known)
 		r = -ENOMEM;
 	return r;
 }
 
 /* ---- reading ---- */
 
-bool layout_text_is_near(struct layout_text *text,
-			 const struct layout_place *cursor, uint64_t offset)
+bool image_map_is_near(struct image_map *map,
+		       const struct image_map_place *cursor, uint64_t offset)
 {
-	return offset >= atomic_load(&text->end) ||
-	       offset < atomic_load(&text->known) + NEAR ||
+	return offset >= atomic_load(&map->end) ||
+	       offset < atomic_load(&map->known) + NEAR ||
 	       (cursor->text <= offset && offset < cursor->text + NEAR);
 }
 
-ssize_t layout_text_read(struct layout_text *text, struct layout_place *cursor,
-			 char *buf, size_t size, uint64_t offset)
+ssize_t image_map_read(struct image_map *map, struct image_map_place *cursor,
+		       char *buf, size_t size, uint64_t offset)
 {
 	_cleanup_(line_release) struct line line = { 0 };
-	struct layout_place at, next;
+	struct image_map_place at, next;
 	size_t done = 0;
 
-	if (offset >= atomic_load(&text->end))
+	if (offset >= atomic_load(&map->end))
 		return 0;
-	at = nearest_place(text, cursor, offset);
-	while (done < size && at.disk < image_size(text->image)) {
-		int r = make_line(text->image, &line, &at, &next);
+	at = nearest_place(map, cursor, offset);
+	while (done < size && at.disk < image_size(map->image)) {
+		int r = make_line(map->image, &line, &at, &next);
 
 		if (r < 0)
 			return r;
@@ -230,7 +231,7 @@ ssize_t layout_text_read(struct layout_text *text, struct layout_place *cursor,
 				break;
 		}
 		at = next;
-		note_place(text, &at);
+		note_place(map, &at);
 	}
 	*cursor = at;
 	return (ssize_t)done;
