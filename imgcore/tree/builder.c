@@ -47,7 +47,7 @@ int content_new_bytes(struct content **ret_content, const void *bytes,
 
 static void node_release(struct builder_node *node)
 {
-	origin_unref(node->origin);
+	content_source_unref(node->source);
 	free(node->name);
 	free(node->target);
 	free(node->extents);
@@ -159,17 +159,18 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 			     struct content *content, uint64_t size,
 			     builder_id *ret_id)
 {
-	_cleanup_(origin_unrefp) struct origin *origin = origin_new();
+	_cleanup_(content_source_unrefp) struct content_source *source =
+		content_source_new();
 	builder_id id;
 	int r;
 
-	if (!origin)
+	if (!source)
 		return -ENOMEM;
 	r = tree_builder_add(builder, parent, name, strlen(name), attr, &id);
 	if (r < 0)
 		return r;
-	origin->content = content;
-	builder->items[id].origin = take_ptr(origin);
+	source->content = content;
+	builder->items[id].source = take_ptr(source);
 	builder->items[id].size = size;
 	if (ret_id)
 		*ret_id = id;

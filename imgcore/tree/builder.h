@@ -23,7 +23,7 @@ struct builder_node {
 	size_t n_extents;
 	uint8_t *xattrs; /* the set, as tree/xattr_set.h has it */
 	size_t xattrs_len;
-	struct origin *origin; /* NULL: no bytes behind it */
+	struct content_source *source; /* NULL: no bytes behind it */
 	uint64_t size; /* file: bytes; link: length of the target */
 	builder_id first_child;
 	builder_id last_child;

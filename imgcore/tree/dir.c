@@ -17,9 +17,9 @@ static void more_free(struct dir_more *more)
 {
 	if (!more)
 		return;
-	for (size_t i = 0; i < more->origins.count; i++)
-		origin_unref(more->origins.items[i]);
-	vec_free(&more->origins);
+	for (size_t i = 0; i < more->sources.count; i++)
+		content_source_unref(more->sources.items[i]);
+	vec_free(&more->sources);
 	vec_free(&more->extents);
 	vec_free(&more->runs);
 	vec_free(&more->devices);
@@ -43,12 +43,12 @@ void dir_unref(struct dir *dir)
 
 DEFINE_CLEANUP(struct dir, dir_unref)
 
-/* ---- from a batch ---- */
+/* ---- from a builder ---- */
 
 /* A directory while it is filled. */
 struct filling {
 	struct dir *dir;
-	const struct batch *batch;
+	const struct dir_builder *builder;
 	size_t names_len;
 	struct xattr_index xattrs;
 	struct links devices; /* their numbers */
@@ -105,7 +105,7 @@ static int put_xattrs(struct filling *f, const struct entry *e,
 	if (!more)
 		return -ENOMEM;
 	return xattr_sets_intern(&more->xattrs, &f->xattrs,
-				 f->batch->xattrs.items + e->first_xattr,
+				 f->builder->xattrs.items + e->first_xattr,
 				 e->xattrs_len, &node->xattrs);
 }
 
@@ -122,7 +122,7 @@ static int put_runs(struct filling *f, const struct entry *e, struct node *node)
 	*runs = (struct runs){ more->extents.count, e->n_extents };
 	if (e->n_extents > 0)
 		memcpy(more->extents.items + more->extents.count,
-		       f->batch->extents.items + e->first_extent,
+		       f->builder->extents.items + e->first_extent,
 		       e->n_extents * sizeof(*more->extents.items));
 	more->extents.count += e->n_extents;
 	node->file.runs = (uint32_t)more->runs.count;
@@ -130,31 +130,31 @@ static int put_runs(struct filling *f, const struct entry *e, struct node *node)
 	return 0;
 }
 
-static int put_origin(struct filling *f, const struct entry *e,
+static int put_source(struct filling *f, const struct entry *e,
 		      struct node *node)
 {
 	struct dir_more *more = get_more(f->dir);
-	struct origin **origin = more ? vec_push(&more->origins) : NULL;
+	struct content_source **source = more ? vec_push(&more->sources) : NULL;
 
-	if (!origin)
+	if (!source)
 		return -ENOMEM;
-	*origin = e->origin;
-	atomic_fetch_add(&e->origin->users, 1);
-	node->file.origin = (uint32_t)more->origins.count;
+	*source = e->source;
+	atomic_fetch_add(&e->source->users, 1);
+	node->file.source = (uint32_t)more->sources.count;
 	return 0;
 }
 
 static int put_file(struct filling *f, const struct entry *e, struct node *node)
 {
-	node->file.origin = node->file.runs = 0;
+	node->file.source = node->file.runs = 0;
 	if (e->sparse && put_runs(f, e, node) < 0)
 		return -ENOMEM;
-	return e->origin ? put_origin(f, e, node) : 0;
+	return e->source ? put_source(f, e, node) : 0;
 }
 
 static int put_entry(struct filling *f, const struct entry *e)
 {
-	const char *names = f->batch->names.items;
+	const char *names = f->builder->names.items;
 	struct node *n = &f->dir->nodes[f->dir->count++];
 
 	*n = e->node;
@@ -177,14 +177,14 @@ static int put_entry(struct filling *f, const struct entry *e)
 	return 0;
 }
 
-static struct dir *dir_alloc(const struct batch *batch)
+static struct dir *dir_alloc(const struct dir_builder *builder)
 {
-	size_t n = batch->order.count;
+	size_t n = builder->order.count;
 	size_t size;
 	struct dir *dir;
 
 	if (__builtin_mul_overflow(n, sizeof(struct node), &size) ||
-	    __builtin_add_overflow(size, sizeof(*dir) + batch->names.count,
+	    __builtin_add_overflow(size, sizeof(*dir) + builder->names.count,
 				   &size))
 		return NULL;
 	dir = malloc(size);
@@ -195,19 +195,19 @@ static struct dir *dir_alloc(const struct batch *batch)
 	dir->watch = TREE_NOT_HOST;
 	dir->names = (char *)(dir->nodes + n);
 	if (n > 0)
-		dir->dev = batch_at(batch, 0)->dev;
+		dir->dev = dir_builder_at(builder, 0)->dev;
 	return dir;
 }
 
-int dir_new(struct dir **ret_dir, const struct batch *batch,
+int dir_new(struct dir **ret_dir, const struct dir_builder *builder,
 	    const struct tree_clock *clock)
 {
-	_cleanup_(dir_unrefp) struct dir *dir = dir_alloc(batch);
-	struct filling f = { .dir = dir, .batch = batch };
+	_cleanup_(dir_unrefp) struct dir *dir = dir_alloc(builder);
+	struct filling f = { .dir = dir, .builder = builder };
 	int r = dir ? 0 : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < batch->order.count; i++)
-		r = put_entry(&f, batch_at(batch, i));
+	for (size_t i = 0; r == 0 && i < builder->order.count; i++)
+		r = put_entry(&f, dir_builder_at(builder, i));
 	xattr_index_release(&f.xattrs);
 	links_release(&f.devices);
 	if (r < 0)

@@ -7,11 +7,11 @@
  * content of a graft before anyone else sees it; counted.
  */
 
-#include "tree/batch.h"
+#include "tree/dir_builder.h"
 #include "tree/node.h"
 
-/* The directory of a sorted batch. */
-int dir_new(struct dir **ret_dir, const struct batch *batch,
+/* The directory of a sorted builder. */
+int dir_new(struct dir **ret_dir, const struct dir_builder *builder,
 	    const struct tree_clock *clock);
 struct dir *dir_ref(struct dir *dir);
 void dir_unref(struct dir *dir);

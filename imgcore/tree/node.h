@@ -47,7 +47,7 @@ struct node {
 	uint64_t name_len : 8;
 	union {
 		struct {
-			uint32_t origin; /* a graft's: 1 + index, or 0 */
+			uint32_t source; /* a graft's: 1 + index, or 0 */
 			uint32_t runs; /* 1 + index, 0: dense */
 		} file;
 		struct {
@@ -68,7 +68,7 @@ struct node {
 };
 static_assert(sizeof(struct node) <= 96, "a node stays compact");
 
-struct origin; /* tree/origin.h */
+struct content_source; /* tree/origin.h */
 
 /* The data runs of one sparse file: extents[first ... first + n - 1]. */
 struct runs {
@@ -79,9 +79,9 @@ struct runs {
 /* What few directories have. */
 struct dir_more {
 	struct {
-		struct origin **items;
+		struct content_source **items;
 		size_t count, size;
-	} origins;
+	} sources;
 	struct {
 		struct tree_extent *items;
 		size_t count, size;

@@ -3,20 +3,20 @@
 
 #include <stdlib.h>
 
-struct origin *origin_new(void)
+struct content_source *content_source_new(void)
 {
-	struct origin *origin = calloc(1, sizeof(*origin));
+	struct content_source *source = calloc(1, sizeof(*source));
 
-	if (origin)
-		atomic_init(&origin->users, 1);
-	return origin;
+	if (source)
+		atomic_init(&source->users, 1);
+	return source;
 }
 
-void origin_unref(struct origin *origin)
+void content_source_unref(struct content_source *source)
 {
-	if (!origin || atomic_fetch_sub(&origin->users, 1) > 1)
+	if (!source || atomic_fetch_sub(&source->users, 1) > 1)
 		return;
-	if (origin->content)
-		origin->content->release(origin->content);
-	free(origin);
+	if (source->content)
+		source->content->release(source->content);
+	free(source);
 }

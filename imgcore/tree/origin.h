@@ -12,15 +12,15 @@
 #include "base/cleanup.h"
 #include "imgcore/tree.h"
 
-struct origin {
+struct content_source {
 	atomic_uint users;
 	struct content *content; /* NULL: not there yet */
 };
 
 /* An empty one, or NULL. */
-struct origin *origin_new(void);
-void origin_unref(struct origin *origin);
+struct content_source *content_source_new(void);
+void content_source_unref(struct content_source *source);
 
-DEFINE_CLEANUP(struct origin, origin_unref)
+DEFINE_CLEANUP(struct content_source, content_source_unref)
 
 #endif

@@ -12,10 +12,10 @@
 #include "base/threads.h"
 #include "base/vec.h"
 #include "imgcore/opener.h"
-#include "tree/assembly.h"
+#include "tree/link_rescan.h"
 #include "tree/mount_type.h"
-#include "tree/relink.h"
 #include "tree/scan_dir.h"
+#include "tree/tree_writer.h"
 
 /*
  * The queue of directories is the tree itself: a thread claims the next
@@ -68,11 +68,11 @@ struct scan {
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	struct assembly assembly;
+	struct tree_writer writer;
 	struct {
-		struct past *items;
+		struct previous_dir *items;
 		size_t count, size;
-	} past; /* of each place */
+	} previous_dirs; /* of each place */
 	struct diag *diag; /* of error */
 	int error; /* the scan's: no more is put in */
 	bool stop; /* a directory failed: no more are claimed */
@@ -160,11 +160,11 @@ static size_t changed_in(const struct tree_scan_options *options,
 	return first;
 }
 
-static const struct place *past_place(const struct scan *s, size_t place)
+static const struct place *previous_place(const struct scan *s, size_t place)
 {
-	uint32_t past = s->past.items[place].place;
+	uint32_t previous = s->previous_dirs.items[place].place;
 
-	return past ? &s->options->previous->places.items[past] : NULL;
+	return previous ? &s->options->previous->places.items[previous] : NULL;
 }
 
 static bool same_times(const struct node *a, const struct node *b)
@@ -174,21 +174,23 @@ static bool same_times(const struct node *a, const struct node *b)
 }
 
 /* What was of a subdirectory before; its parent was at `was`. */
-static struct past find_past(const struct scan *s, const struct place *was,
-			     const struct dir *dir, const struct node *node)
+static struct previous_dir find_previous(const struct scan *s,
+					 const struct place *was,
+					 const struct dir *dir,
+					 const struct node *node)
 {
 	const struct node *old;
 
 	if (node->flags & (NODE_GRAFT | NODE_UNSCANNED))
-		return (struct past){ 0 };
+		return (struct previous_dir){ 0 };
 	old = was->dir == dir ? node
 			      : dir_find(was->dir, node_name(dir, node),
 					 node->name_len);
 	if (!old || !S_ISDIR(old->mode) || old->ino != node->ino ||
 	    (old->flags & (NODE_GRAFT | NODE_UNSCANNED)) ||
 	    node_device(was->dir, old) != node_device(dir, node))
-		return (struct past){ 0 };
-	return (struct past){
+		return (struct previous_dir){ 0 };
+	return (struct previous_dir){
 		.place = tree_place_of(was, old),
 		.read = !same_times(old, node) ||
 			has_changed(s->options,
@@ -198,23 +200,23 @@ static struct past find_past(const struct scan *s, const struct place *was,
 }
 
 /* Notes what was of the subdirectories of the directory just put in. */
-static int note_past(struct scan *s, size_t place)
+static int note_previous(struct scan *s, size_t place)
 {
-	const struct place *was = past_place(s, place);
-	const struct dir *dir = s->assembly.tree->places.items[place].dir;
+	const struct place *was = previous_place(s, place);
+	const struct dir *dir = s->writer.tree->places.items[place].dir;
 
 	if (dir->subdirs == 0)
 		return 0;
 	for (uint32_t i = 0; i < dir->count; i++) {
-		struct past *past;
+		struct previous_dir *previous;
 
 		if (!S_ISDIR(dir->nodes[i].mode))
 			continue;
-		past = vec_push(&s->past);
-		if (!past)
+		previous = vec_push(&s->previous_dirs);
+		if (!previous)
 			return -ENOMEM;
 		if (was)
-			*past = find_past(s, was, dir, &dir->nodes[i]);
+			*previous = find_previous(s, was, dir, &dir->nodes[i]);
 	}
 	return 0;
 }
@@ -229,7 +231,7 @@ static struct slot *scan_slot(struct scan *s, uint64_t claim)
 /* Whether there is a directory to claim. */
 static bool scan_has_next(const struct scan *s)
 {
-	return s->next < s->assembly.tree->places.count;
+	return s->next < s->writer.tree->places.count;
 }
 
 static bool scan_has_room(const struct scan *s)
@@ -241,11 +243,11 @@ static bool scan_has_room(const struct scan *s)
 /* The earlier directory, where it can stay what it was. */
 static struct dir *shareable(const struct scan *s, size_t place)
 {
-	const struct place *was = past_place(s, place);
+	const struct place *was = previous_place(s, place);
 	size_t n;
 
-	if (!was || s->past.items[place].read || was->dir->grafted ||
-	    s->assembly.grafts.items[place] != BUILDER_NONE)
+	if (!was || s->previous_dirs.items[place].read || was->dir->grafted ||
+	    s->writer.grafts.items[place] != BUILDER_NONE)
 		return NULL;
 	changed_in(s->options, was, &n);
 	return n == 0 ? was->dir : NULL;
@@ -272,8 +274,8 @@ static int note_above(const struct tree *t, tree_id id, struct slot *slot)
 /* What the scan of a directory must know, since places move. */
 static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 {
-	const struct tree *t = s->assembly.tree;
-	const struct place *was = past_place(s, place);
+	const struct tree *t = s->writer.tree;
+	const struct place *was = previous_place(s, place);
 	tree_id id = t->places.items[place].node;
 	const struct place *parent;
 	const struct node *n = tree_node(t, id, &parent);
@@ -286,7 +288,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 		dir_ref(slot->dir);
 		return;
 	}
-	slot->graft = s->assembly.grafts.items[place];
+	slot->graft = s->writer.grafts.items[place];
 	slot->on_host = !(n->flags & (NODE_GRAFT | NODE_UNSCANNED));
 	if (!slot->on_host)
 		return;
@@ -306,7 +308,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	scan->count = s->options->progress ? report : NULL;
 	scan->context = s;
 	scan->listening = diag_has_listener(s->diag);
-	if (!was || s->past.items[place].read)
+	if (!was || s->previous_dirs.items[place].read)
 		return;
 	scan->before = was->dir;
 	scan->first = was->first;
@@ -337,10 +339,10 @@ static void scan_share(struct scan *s)
 		if (!dir)
 			return;
 		s->next++;
-		s->error = assembly_put(&s->assembly, dir_ref(dir), NULL,
-					s->diag);
+		s->error = tree_writer_put(&s->writer, dir_ref(dir), NULL,
+					   s->diag);
 		if (s->error == 0)
-			s->error = note_past(s, place);
+			s->error = note_previous(s, place);
 		s->stop = s->error != 0;
 	}
 }
@@ -386,13 +388,14 @@ static int slot_make(struct scan *s, struct slot *slot)
 	int r = 0;
 
 	if (slot->graft != BUILDER_NONE)
-		r = batch_add_grafts(&scan->batch, s->grafts, slot->graft);
+		r = dir_builder_add_grafts(&scan->builder, s->grafts,
+					   slot->graft);
 	if (r < 0)
 		return slot_fail(slot, r);
-	r = batch_sort(&scan->batch, &scan->diag);
+	r = dir_builder_sort(&scan->builder, &scan->diag);
 	if (r < 0)
 		return r;
-	r = dir_new(&slot->dir, &scan->batch, &s->assembly.tree->clock);
+	r = dir_new(&slot->dir, &scan->builder, &s->writer.tree->clock);
 	if (r < 0)
 		return slot_fail(slot, r);
 	slot->dir->watch = slot->on_host ? scan->watch : TREE_NOT_HOST;
@@ -413,7 +416,7 @@ static void slot_run(struct scan *s, struct slot *slot)
 /* Puts in the slot whose turn it is. */
 static int scan_put(struct scan *s, struct slot *slot)
 {
-	struct tree *t = s->assembly.tree;
+	struct tree *t = s->writer.tree;
 	int r;
 
 	if (slot->error < 0) {
@@ -423,13 +426,13 @@ static int scan_put(struct scan *s, struct slot *slot)
 	dir_scan_tell(&slot->scan, s->diag);
 	if (slot->scan.youngest > t->youngest)
 		t->youngest = slot->scan.youngest;
-	r = assembly_put(&s->assembly, take_ptr(slot->dir),
-			 slot->scan.batch.order.count ? &slot->scan.batch
-						      : NULL,
-			 s->diag);
+	r = tree_writer_put(&s->writer, take_ptr(slot->dir),
+			    slot->scan.builder.order.count ? &slot->scan.builder
+							   : NULL,
+			    s->diag);
 	if (r < 0)
 		return r;
-	r = note_past(s, slot->place);
+	r = note_previous(s, slot->place);
 	return r < 0 ? diag_set(s->diag, r, NULL, NULL) : 0;
 }
 
@@ -438,12 +441,12 @@ static void scan_hand_in(struct scan *s, struct slot *slot)
 {
 	pthread_mutex_lock(&s->mutex);
 	slot->done = true;
-	s->waiting += slot->scan.batch.entries.count;
+	s->waiting += slot->scan.builder.entries.count;
 	if (slot->error < 0)
 		s->stop = true;
 	while (!s->error && s->turn < s->claims &&
 	       (slot = scan_slot(s, s->turn))->done) {
-		s->waiting -= slot->scan.batch.entries.count;
+		s->waiting -= slot->scan.builder.entries.count;
 		s->error = scan_put(s, slot);
 		slot_clear(slot);
 		s->turn++;
@@ -470,8 +473,8 @@ static void *scan_work(void *context)
 
 static void scan_release(struct scan *s)
 {
-	assembly_release(&s->assembly);
-	vec_free(&s->past);
+	tree_writer_release(&s->writer);
+	vec_free(&s->previous_dirs);
 	for (size_t i = 0; i < WINDOW; i++) {
 		slot_clear(&s->slots[i]);
 		dir_scan_release(&s->slots[i].scan);
@@ -517,14 +520,14 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	return s;
 }
 
-static int scan_root_xattrs(struct scan *s, struct batch *batch,
+static int scan_root_xattrs(struct scan *s, struct dir_builder *builder,
 			    struct entry *root, int root_fd,
 			    const char *root_path)
 {
 	int r = xattr_reader_init(&s->xattrs, s->options->xattrs, root_fd);
 
 	if (r == 0)
-		r = xattrs_scan(&s->xattrs, batch, root, root_fd, ".");
+		r = xattrs_scan(&s->xattrs, builder, root, root_fd, ".");
 	else if (diag_has_listener(s->diag)) /* told once, not of each entry */
 		s->xattrs.which = TREE_XATTRS_NONE;
 	if (r < 0)
@@ -545,8 +548,8 @@ static int scan_root(struct scan *s, int root_fd, const char *root_path,
 {
 	const struct tree_scan_options *o = s->options;
 	const struct tree_clock clock = { o->clamp_time, o->latest_time };
-	_cleanup_(batch_release) struct batch batch = { 0 };
-	struct entry *root = batch_add(&batch, "", 0);
+	_cleanup_(dir_builder_release) struct dir_builder builder = { 0 };
+	struct entry *root = dir_builder_add(&builder, "", 0);
 	int r;
 
 	if (!root)
@@ -554,18 +557,19 @@ static int scan_root(struct scan *s, int root_fd, const char *root_path,
 	root->dev = scan_device(stx);
 	root->graft = s->grafts ? 0 : BUILDER_NONE;
 	scan_fill_node(o, stx, &root->node);
-	r = scan_root_xattrs(s, &batch, root, root_fd, root_path);
+	r = scan_root_xattrs(s, &builder, root, root_fd, root_path);
 	if (r < 0)
 		return r;
-	r = assembly_begin(&s->assembly, &batch, &clock);
-	if (r == 0 && (!vec_push(&s->past) || !vec_push(&s->past)))
+	r = tree_writer_begin(&s->writer, &builder, &clock);
+	if (r == 0 &&
+	    (!vec_push(&s->previous_dirs) || !vec_push(&s->previous_dirs)))
 		r = -ENOMEM;
 	if (r < 0)
 		return diag_set(s->diag, r, root_path, NULL);
 	s->next = 1;
 	if (o->previous)
-		s->past.items[1] = (struct past){ 1,
-						  has_changed(o, TREE_ROOT) };
+		s->previous_dirs.items[1] =
+			(struct previous_dir){ 1, has_changed(o, TREE_ROOT) };
 	return 0;
 }
 
@@ -583,7 +587,7 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path)
 	r = scan_root(s, root_fd, root_path, &stx);
 	if (r < 0)
 		return r;
-	t = s->assembly.tree;
+	t = s->writer.tree;
 	t->cross_mounts = s->options->cross_mounts;
 	atomic_store(&t->own_dev, s->options->own_dev);
 	t->root_path = strdup(root_path);
@@ -599,7 +603,7 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path)
 static int scan_once(int root_fd, const char *root_path,
 		     const struct tree_scan_options *options,
 		     const struct tree_builder *grafts, struct tree **ret_tree,
-		     struct relink *relink, struct diag *diag)
+		     struct link_rescan *rescan, struct diag *diag)
 {
 	_cleanup_(scan_releasep) struct scan *s = scan_new(options, grafts,
 							   diag);
@@ -615,10 +619,10 @@ static int scan_once(int root_fd, const char *root_path,
 	if (s->error)
 		return s->error;
 	if (options->previous &&
-	    relink_find(relink, s->assembly.tree, options->previous,
-			s->past.items) < 0)
+	    link_rescan_find(rescan, s->writer.tree, options->previous,
+			     s->previous_dirs.items) < 0)
 		return diag_set(diag, -ENOMEM, root_path, NULL);
-	*ret_tree = assembly_end(&s->assembly);
+	*ret_tree = tree_writer_end(&s->writer);
 	return 0;
 }
 
@@ -632,17 +636,17 @@ static int by_number(const void *a, const void *b)
 
 /* What changed, and the directories that changed with it. */
 static int add_changed(const struct tree_scan_options *options,
-		       struct relink *relink)
+		       struct link_rescan *rescan)
 {
 	size_t n = options->n_changed;
 
-	if (vec_reserve(&relink->dirs, n) < 0)
+	if (vec_reserve(&rescan->dirs, n) < 0)
 		return -ENOMEM;
 	if (n > 0)
-		memcpy(relink->dirs.items + relink->dirs.count,
+		memcpy(rescan->dirs.items + rescan->dirs.count,
 		       options->changed, n * sizeof(tree_id));
-	relink->dirs.count += n;
-	qsort(relink->dirs.items, relink->dirs.count, sizeof(tree_id),
+	rescan->dirs.count += n;
+	qsort(rescan->dirs.items, rescan->dirs.count, sizeof(tree_id),
 	      by_number);
 	return 0;
 }
@@ -653,21 +657,21 @@ static int scan_linked(int root_fd, const char *root_path,
 		       const struct tree_builder *grafts,
 		       struct tree **ret_tree, struct diag *diag)
 {
-	_cleanup_(relink_release) struct relink relink = { 0 };
+	_cleanup_(link_rescan_release) struct link_rescan rescan = { 0 };
 	struct tree_scan_options more = *options;
 	struct tree *tree = NULL;
-	int r = scan_once(root_fd, root_path, options, grafts, &tree, &relink,
+	int r = scan_once(root_fd, root_path, options, grafts, &tree, &rescan,
 			  diag);
 
-	if (r == 0 && relink.dirs.count == 0)
+	if (r == 0 && rescan.dirs.count == 0)
 		*ret_tree = tree;
-	if (r < 0 || relink.dirs.count == 0)
+	if (r < 0 || rescan.dirs.count == 0)
 		return r;
 	tree_free(tree);
-	if (add_changed(options, &relink) < 0)
+	if (add_changed(options, &rescan) < 0)
 		return diag_set(diag, -ENOMEM, root_path, NULL);
-	more.changed = relink.dirs.items;
-	more.n_changed = relink.dirs.count;
+	more.changed = rescan.dirs.items;
+	more.n_changed = rescan.dirs.count;
 	return scan_linked(root_fd, root_path, &more, grafts, ret_tree, diag);
 }
 

@@ -174,10 +174,10 @@ static bool readable(const struct dir_scan *s, const char *name,
 }
 
 /* Adds the data runs of an open file; none where it is all data. */
-static int scan_extents(struct batch *batch, struct entry *e, int fd,
+static int scan_extents(struct dir_builder *builder, struct entry *e, int fd,
 			uint64_t size)
 {
-	size_t first = batch->extents.count;
+	size_t first = builder->extents.count;
 	off_t at = 0;
 
 	while ((uint64_t)at < size) {
@@ -192,7 +192,7 @@ static int scan_extents(struct batch *batch, struct entry *e, int fd,
 			return 0;
 		if ((uint64_t)start >= size)
 			break;
-		x = vec_push(&batch->extents);
+		x = vec_push(&builder->extents);
 		if (!x)
 			return -ENOMEM;
 		x->start = (uint64_t)start;
@@ -200,7 +200,7 @@ static int scan_extents(struct batch *batch, struct entry *e, int fd,
 		at = end;
 	}
 	e->first_extent = first;
-	e->n_extents = batch->extents.count - first;
+	e->n_extents = builder->extents.count - first;
 	e->sparse = true;
 	return 0;
 }
@@ -255,7 +255,7 @@ static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 	fd = open_beneath(s, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fail_if_changed(s, name, fd);
-	r = scan_extents(&s->batch, e, fd, stx->stx_size);
+	r = scan_extents(&s->builder, e, fd, stx->stx_size);
 	return r < 0 ? fail(s, name, r, NULL) : 0;
 }
 
@@ -269,7 +269,7 @@ static int scan_symlink(struct dir_scan *s, const char *name, struct entry *e)
 		return fail_if_changed(s, name, -errno);
 	if ((size_t)len == sizeof(target))
 		return fail(s, name, -ENAMETOOLONG, NULL);
-	if (batch_put(&s->batch, target, (size_t)len, &offset) < 0)
+	if (dir_builder_put(&s->builder, target, (size_t)len, &offset) < 0)
 		return fail(s, name, -ENOMEM, NULL);
 	e->node.target = offset;
 	e->node.size = (uint64_t)len;
@@ -328,7 +328,7 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 	}
 	if (faccessat(target.dirfd, target.name, R_OK, AT_EACCESS) < 0)
 		return scan_unreadable(s, name);
-	e = batch_add(&s->batch, name, strlen(name));
+	e = dir_builder_add(&s->builder, name, strlen(name));
 	if (!e)
 		return fail(s, name, -ENOMEM, NULL);
 	note_time(s, &target.stx);
@@ -441,7 +441,7 @@ static bool is_other_part(const struct dir_scan *s, const char *name)
 
 static int scan_xattrs(struct dir_scan *s, const char *name, struct entry *e)
 {
-	int r = xattrs_scan(&s->xattrs, &s->batch, e, s->dirfd, name);
+	int r = xattrs_scan(&s->xattrs, &s->builder, e, s->dirfd, name);
 
 	return r < 0 ? fail(s, name, r, s->xattrs.reason) : 0;
 }
@@ -492,7 +492,7 @@ static int scan_data(struct dir_scan *s, const char *name, struct entry *e,
 	if (S_ISLNK(stx->stx_mode))
 		r = scan_symlink(s, name, e);
 	if (r < 0)
-		s->batch.entries.count--;
+		s->builder.entries.count--;
 	return r;
 }
 
@@ -505,7 +505,7 @@ static int add_entry(struct dir_scan *s, const char *name,
 
 	if (r != 1)
 		return r;
-	e = batch_add(&s->batch, name, strlen(name));
+	e = dir_builder_add(&s->builder, name, strlen(name));
 	if (!e)
 		return fail(s, name, -ENOMEM, NULL);
 	if (leads_out)
@@ -662,14 +662,14 @@ static int read_directory(struct dir_scan *s)
 
 static int look_again(struct dir_scan *s, const struct node *node)
 {
-	size_t before = s->batch.entries.count + s->skipped;
+	size_t before = s->builder.entries.count + s->skipped;
 	char name[NAME_MAX + 1];
 	int r;
 
 	memcpy(name, node_name(s->before, node), node->name_len);
 	name[node->name_len] = '\0';
 	r = scan_entry(s, name, DT_DIR);
-	if (r == 0 && s->batch.entries.count + s->skipped == before)
+	if (r == 0 && s->builder.entries.count + s->skipped == before)
 		return fail_if_changed(s, name, -ENOENT);
 	return r;
 }
@@ -688,7 +688,7 @@ static int take_entries(struct dir_scan *s)
 			continue;
 		if (changed)
 			(void)look_again(s, n);
-		else if (batch_add_node(&s->batch, s->before, n) < 0)
+		else if (dir_builder_add_node(&s->builder, s->before, n) < 0)
 			return fail(s, NULL, -ENOMEM, NULL);
 	}
 	return s->error;
@@ -721,13 +721,13 @@ int dir_scan_run(struct dir_scan *scan)
 
 void dir_scan_clear(struct dir_scan *scan)
 {
-	if (scan->batch.entries.size > KEEP_ENTRIES)
-		batch_release(&scan->batch);
-	batch_clear(&scan->batch);
+	if (scan->builder.entries.size > KEEP_ENTRIES)
+		dir_builder_release(&scan->builder);
+	dir_builder_clear(&scan->builder);
 	diag_clear(&scan->diag);
 	told_clear(scan);
 	*scan = (struct dir_scan){
-		.batch = scan->batch,
+		.builder = scan->builder,
 		.xattrs = scan->xattrs,
 		.watch = TREE_NOT_HOST,
 		.youngest = INT64_MIN,
@@ -737,7 +737,7 @@ void dir_scan_clear(struct dir_scan *scan)
 
 void dir_scan_release(struct dir_scan *scan)
 {
-	batch_release(&scan->batch);
+	dir_builder_release(&scan->builder);
 	xattr_reader_release(&scan->xattrs);
 	diag_clear(&scan->diag);
 	told_clear(scan);

@@ -3,7 +3,7 @@
 #define TREE_SCAN_DIR_H
 
 /*
- * The entries of one host directory, as a batch. Touches no tree, so any
+ * The entries of one host directory, as a builder. Touches no tree, so any
  * number of threads may each scan a directory of its own.
  */
 
@@ -14,8 +14,8 @@
 #include <sys/types.h>
 
 #include "imgcore/diag.h"
-#include "tree/batch.h"
 #include "tree/dir.h"
+#include "tree/dir_builder.h"
 #include "tree/xattr.h"
 
 struct dir_scan {
@@ -46,7 +46,7 @@ struct dir_scan {
 	struct xattr_reader xattrs; /* stays from one to the next */
 
 	/* What is found. */
-	struct batch batch;
+	struct dir_builder builder;
 	uint32_t skipped;
 	/* Told by whoever puts the directory in, in its turn. */
 	struct {

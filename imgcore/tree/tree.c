@@ -408,20 +408,20 @@ void tree_set_own_dev(struct tree *tree, uint64_t own_dev)
 
 /* ---- content ---- */
 
-/* The origin of a grafted regular file, or NULL. */
-static struct origin *node_origin(const struct tree *tree, tree_id id)
+/* The source of a grafted regular file, or NULL. */
+static struct content_source *node_source(const struct tree *tree, tree_id id)
 {
 	const struct place *place;
 	const struct node *n = tree_inode_node(tree, id, &place);
 
-	if (!S_ISREG(n->mode) || !n->file.origin)
+	if (!S_ISREG(n->mode) || !n->file.source)
 		return NULL;
-	return place->dir->more->origins.items[n->file.origin - 1];
+	return place->dir->more->sources.items[n->file.source - 1];
 }
 
 struct content *tree_content(const struct tree *tree, tree_id id)
 {
-	const struct origin *o = node_origin(tree, id);
+	const struct content_source *o = node_source(tree, id);
 
 	return o ? o->content : NULL;
 }
@@ -429,7 +429,7 @@ struct content *tree_content(const struct tree *tree, tree_id id)
 int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 		     uint64_t size)
 {
-	struct origin *o = node_origin(tree, id);
+	struct content_source *o = node_source(tree, id);
 	const struct place *place;
 	struct node *n;
 

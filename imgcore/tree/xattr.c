@@ -184,7 +184,7 @@ static int read_all(struct xattr_reader *reader, int dirfd, const char *name,
 	return 0;
 }
 
-int xattrs_scan(struct xattr_reader *reader, struct batch *batch,
+int xattrs_scan(struct xattr_reader *reader, struct dir_builder *builder,
 		struct entry *e, int dirfd, const char *name)
 {
 	size_t size;
@@ -209,15 +209,15 @@ int xattrs_scan(struct xattr_reader *reader, struct batch *batch,
 	size = xattr_list_size(&reader->list);
 	if (size == 0)
 		return 0;
-	if (vec_reserve(&batch->xattrs, size) < 0)
+	if (vec_reserve(&builder->xattrs, size) < 0)
 		return -ENOMEM;
 	r = xattr_list_finish(&reader->list,
-			      batch->xattrs.items + batch->xattrs.count);
+			      builder->xattrs.items + builder->xattrs.count);
 	if (r < 0)
 		return fail(reader, r, NULL, "one is listed twice");
-	e->first_xattr = batch->xattrs.count;
+	e->first_xattr = builder->xattrs.count;
 	e->xattrs_len = size;
-	batch->xattrs.count += size;
+	builder->xattrs.count += size;
 	return 0;
 }
 

@@ -13,7 +13,7 @@
  * Threading: a reader for each thread.
  */
 
-#include "tree/batch.h"
+#include "tree/dir_builder.h"
 #include "tree/xattr_set.h"
 
 struct xattr_reader {
@@ -38,11 +38,11 @@ struct xattr_reader xattr_reader_like(const struct xattr_reader *reader);
 void xattr_reader_release(struct xattr_reader *reader);
 
 /*
- * Reads those of an entry that e stands for (e->dev is set) into the batch;
+ * Reads those of an entry that e stands for (e->dev is set) into the builder;
  * "." is the directory itself. 0 or a negative errno, with reader->reason. What
  * its owner alone may see, or went away meanwhile, counts as not there.
  */
-int xattrs_scan(struct xattr_reader *reader, struct batch *batch,
+int xattrs_scan(struct xattr_reader *reader, struct dir_builder *builder,
 		struct entry *e, int dirfd, const char *name);
 
 #endif

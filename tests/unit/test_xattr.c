@@ -25,20 +25,22 @@ static struct xattr_reader reader_of(enum tree_xattrs which, int dir,
 	return xattr_reader_like(&reader);
 }
 
-/* The set of one entry as the batch gets it, records one behind the other. */
+/* The set of one entry as the builder gets it, records one behind the other. */
 static void assert_set(int dir, const char *name, enum tree_xattrs which,
 		       const char *bytes, size_t len)
 {
 	for (int by_proc = 0; by_proc < 2; by_proc++) {
 		_cleanup_(xattr_reader_release) struct xattr_reader reader =
 			reader_of(which, dir, by_proc);
-		_cleanup_(batch_release) struct batch batch = { 0 };
+		_cleanup_(
+			dir_builder_release) struct dir_builder builder = { 0 };
 		struct entry e = { .dev = 1 };
 
-		assert_ok(xattrs_scan(&reader, &batch, &e, dir, name));
+		assert_ok(xattrs_scan(&reader, &builder, &e, dir, name));
 		assert_int_equal(e.xattrs_len, len);
 		if (len > 0)
-			assert_memory_equal(batch.xattrs.items + e.first_xattr,
+			assert_memory_equal(builder.xattrs.items +
+						    e.first_xattr,
 					    bytes, len);
 	}
 }
@@ -98,14 +100,15 @@ static void many_and_large(void **state)
 	for (int by_proc = 0; by_proc < 2; by_proc++) {
 		_cleanup_(xattr_reader_release) struct xattr_reader reader =
 			reader_of(TREE_XATTRS_KEEP, t->fd, by_proc);
-		_cleanup_(batch_release) struct batch batch = { 0 };
+		_cleanup_(
+			dir_builder_release) struct dir_builder builder = { 0 };
 		struct entry e = { .dev = 1 };
 
 		/* As if less had been asked for. */
-		assert_ok(xattrs_scan(&reader, &batch, &e, t->fd, "."));
+		assert_ok(xattrs_scan(&reader, &builder, &e, t->fd, "."));
 		reader.names.size = 3;
 		reader.value.size = 100;
-		assert_ok(xattrs_scan(&reader, &batch, &e, t->fd, "file"));
+		assert_ok(xattrs_scan(&reader, &builder, &e, t->fd, "file"));
 		assert_int_equal(e.xattrs_len, 6 + 1 + sizeof(value) - 1);
 		names += reader.names.size;
 	}
@@ -135,7 +138,7 @@ static void listed_twice(void **state)
 	const struct temp *t = *state;
 	_cleanup_(xattr_reader_release) struct xattr_reader reader =
 		reader_of(TREE_XATTRS_KEEP, t->fd, true);
-	_cleanup_(batch_release) struct batch batch = { 0 };
+	_cleanup_(dir_builder_release) struct dir_builder builder = { 0 };
 	struct entry e = { .dev = 1 };
 
 	put_text(t->fd, "file", "");
@@ -143,13 +146,13 @@ static void listed_twice(void **state)
 	set(t->fd, "file", "user.b", "2");
 	listed = twice;
 	listed_len = sizeof(twice);
-	assert_int_equal(xattrs_scan(&reader, &batch, &e, t->fd, "file"),
+	assert_int_equal(xattrs_scan(&reader, &builder, &e, t->fd, "file"),
 			 -EEXIST);
 	listed = NULL;
 	assert_contains(reader.reason, "listed twice");
 	assert_int_equal(e.xattrs_len, 0);
-	assert_int_equal(batch.xattrs.count, 0);
-	assert_ok(xattrs_scan(&reader, &batch, &e, t->fd, "file"));
+	assert_int_equal(builder.xattrs.count, 0);
+	assert_ok(xattrs_scan(&reader, &builder, &e, t->fd, "file"));
 	assert_int_equal(e.xattrs_len, 2 * (6 + 1 + 1));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "tree/assembly.h"
+#include "tree/tree_writer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,24 +21,25 @@ static int put_in_list(struct tree *tree, enum tree_list list, tree_id id)
 	return 0;
 }
 
-static int device_number(struct assembly *a, uint64_t dev, uint32_t *ret_number)
+static int device_number(struct tree_writer *w, uint64_t dev,
+			 uint32_t *ret_number)
 {
-	return links_intern(&a->devices, 0, dev, (uint32_t)a->devices.count,
+	return links_intern(&w->devices, 0, dev, (uint32_t)w->devices.count,
 			    ret_number);
 }
 
 /* The first name stands for the inode, all others point at it. */
-static int put_linked(struct assembly *a, const struct dir *dir,
+static int put_linked(struct tree_writer *w, const struct dir *dir,
 		      const struct node *node, tree_id id)
 {
-	struct tree *t = a->tree;
+	struct tree *t = w->tree;
 	uint32_t next = (uint32_t)t->named.count;
 	struct further *further;
 	uint32_t named;
 	uint32_t dev;
 
-	if (device_number(a, node_device(dir, node), &dev) < 0 ||
-	    links_intern(&a->links, dev, node->ino, next, &named) < 0)
+	if (device_number(w, node_device(dir, node), &dev) < 0 ||
+	    links_intern(&w->links, dev, node->ino, next, &named) < 0)
 		return -ENOMEM;
 	if (named == next) {
 		struct named *n = vec_push(&t->named);
@@ -56,11 +57,12 @@ static int put_linked(struct assembly *a, const struct dir *dir,
 	return put_in_list(t, TREE_LIST_LINKS, id);
 }
 
-static int put_links(struct assembly *a, const struct dir *dir, tree_id first)
+static int put_links(struct tree_writer *w, const struct dir *dir,
+		     tree_id first)
 {
 	for (uint32_t i = 0; dir->linked > 0 && i < dir->count; i++)
 		if ((dir->nodes[i].flags & NODE_LINKED) &&
-		    put_linked(a, dir, &dir->nodes[i], first + i) < 0)
+		    put_linked(w, dir, &dir->nodes[i], first + i) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -80,11 +82,11 @@ static int put_sparse(struct tree *t, const struct dir *dir, tree_id first)
 }
 
 /* The tree's numbers of the directory's sets of extended attributes. */
-static int put_xattrs(struct assembly *a, const struct dir *dir,
+static int put_xattrs(struct tree_writer *w, const struct dir *dir,
 		      uint32_t *ret_first)
 {
 	const struct xattr_sets *sets = dir->more ? &dir->more->xattrs : NULL;
-	struct tree *t = a->tree;
+	struct tree *t = w->tree;
 
 	*ret_first = (uint32_t)t->xattr_numbers.count;
 	for (uint32_t n = 1; sets && n <= sets->starts.count; n++) {
@@ -92,7 +94,7 @@ static int put_xattrs(struct assembly *a, const struct dir *dir,
 		size_t len;
 		const uint8_t *set = xattr_sets_get(sets, n, &len);
 
-		if (!number || xattr_sets_intern(&t->xattrs, &a->xattrs, set,
+		if (!number || xattr_sets_intern(&t->xattrs, &w->xattrs, set,
 						 len, number) < 0)
 			return -ENOMEM;
 	}
@@ -102,10 +104,10 @@ static int put_xattrs(struct assembly *a, const struct dir *dir,
 /* ---- places ---- */
 
 /* A place for the directory of a node; its entries will follow. */
-static int add_place(struct assembly *a, tree_id node, builder_id graft)
+static int add_place(struct tree_writer *w, tree_id node, builder_id graft)
 {
-	struct place *place = vec_push(&a->tree->places);
-	builder_id *g = vec_push(&a->grafts);
+	struct place *place = vec_push(&w->tree->places);
+	builder_id *g = vec_push(&w->grafts);
 
 	if (!place || !g)
 		return -ENOMEM;
@@ -114,28 +116,29 @@ static int add_place(struct assembly *a, tree_id node, builder_id graft)
 	return 0;
 }
 
-static int add_subdirs(struct assembly *a, const struct dir *dir, tree_id first,
-		       const struct batch *batch)
+static int add_subdirs(struct tree_writer *w, const struct dir *dir,
+		       tree_id first, const struct dir_builder *dir_builder)
 {
 	if (dir->subdirs == 0)
 		return 0;
 	for (uint32_t i = 0; i < dir->count; i++) {
 		if (!S_ISDIR(dir->nodes[i].mode))
 			continue;
-		if (put_in_list(a->tree, TREE_LIST_DIRS, first + i) < 0 ||
-		    add_place(a, first + i,
-			      batch ? batch_at(batch, i)->graft
-				    : BUILDER_NONE) < 0)
+		if (put_in_list(w->tree, TREE_LIST_DIRS, first + i) < 0 ||
+		    add_place(w, first + i,
+			      dir_builder
+				      ? dir_builder_at(dir_builder, i)->graft
+				      : BUILDER_NONE) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-int assembly_put(struct assembly *assembly, struct dir *dir,
-		 const struct batch *batch, struct diag *diag)
+int tree_writer_put(struct tree_writer *writer, struct dir *dir,
+		    const struct dir_builder *dir_builder, struct diag *diag)
 {
-	struct tree *t = assembly->tree;
-	size_t at = assembly->next++;
+	struct tree *t = writer->tree;
+	size_t at = writer->next++;
 	struct place *place = &t->places.items[at];
 	tree_id first = t->count;
 
@@ -148,18 +151,18 @@ int assembly_put(struct assembly *assembly, struct dir *dir,
 	place->first = first;
 	place->first_subdir = (uint32_t)t->places.count;
 	t->count += dir->count;
-	if (put_xattrs(assembly, dir, &place->xattrs) < 0 ||
-	    put_links(assembly, dir, first) < 0 ||
+	if (put_xattrs(writer, dir, &place->xattrs) < 0 ||
+	    put_links(writer, dir, first) < 0 ||
 	    put_sparse(t, dir, first) < 0 ||
-	    add_subdirs(assembly, dir, first, batch) < 0)
+	    add_subdirs(writer, dir, first, dir_builder) < 0)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	return 0;
 }
 
 /* ---- the whole ---- */
 
-int assembly_begin(struct assembly *assembly, struct batch *root,
-		   const struct tree_clock *clock)
+int tree_writer_begin(struct tree_writer *writer, struct dir_builder *root,
+		      const struct tree_clock *clock)
 {
 	struct tree *t = calloc(1, sizeof(*t));
 	struct dir *dir;
@@ -170,24 +173,24 @@ int assembly_begin(struct assembly *assembly, struct batch *root,
 	t->root_fd = -1;
 	t->clock = *clock;
 	t->youngest = INT64_MIN;
-	*assembly = (struct assembly){ .tree = t };
-	r = batch_sort(root, NULL);
+	*writer = (struct tree_writer){ .tree = t };
+	r = dir_builder_sort(root, NULL);
 	if (r < 0)
 		return r;
 	r = dir_new(&dir, root, clock);
 	if (r < 0)
 		return r;
-	r = add_place(assembly, TREE_ROOT, BUILDER_NONE);
+	r = add_place(writer, TREE_ROOT, BUILDER_NONE);
 	if (r < 0) {
 		dir_unref(dir);
 		return r;
 	}
-	return assembly_put(assembly, dir, root, NULL);
+	return tree_writer_put(writer, dir, root, NULL);
 }
 
-struct tree *assembly_end(struct assembly *assembly)
+struct tree *tree_writer_end(struct tree_writer *writer)
 {
-	struct tree *t = take_ptr(assembly->tree);
+	struct tree *t = take_ptr(writer->tree);
 
 	vec_shrink(&t->places);
 	vec_shrink(&t->further);
@@ -199,42 +202,42 @@ struct tree *assembly_end(struct assembly *assembly)
 	return t;
 }
 
-void assembly_release(struct assembly *assembly)
+void tree_writer_release(struct tree_writer *writer)
 {
-	tree_free(assembly->tree);
-	links_release(&assembly->links);
-	links_release(&assembly->devices);
-	xattr_index_release(&assembly->xattrs);
-	vec_free(&assembly->grafts);
-	*assembly = (struct assembly){ 0 };
+	tree_free(writer->tree);
+	links_release(&writer->links);
+	links_release(&writer->devices);
+	xattr_index_release(&writer->xattrs);
+	vec_free(&writer->grafts);
+	*writer = (struct tree_writer){ 0 };
 }
 
 /* ---- a builder alone ---- */
 
-static int put_builder_dir(struct assembly *a,
+static int put_builder_dir(struct tree_writer *w,
 			   const struct tree_builder *builder,
-			   struct batch *batch, struct diag *diag)
+			   struct dir_builder *dir_builder, struct diag *diag)
 {
-	builder_id graft = a->grafts.items[a->next];
+	builder_id graft = w->grafts.items[w->next];
 	struct dir *dir;
-	int r = batch_add_grafts(batch, builder, graft);
+	int r = dir_builder_add_grafts(dir_builder, builder, graft);
 
 	if (r < 0)
 		return diag_set(diag, r, NULL, NULL);
-	r = batch_sort(batch, diag);
+	r = dir_builder_sort(dir_builder, diag);
 	if (r < 0)
 		return r;
-	r = dir_new(&dir, batch, &a->tree->clock);
+	r = dir_new(&dir, dir_builder, &w->tree->clock);
 	if (r < 0)
 		return diag_set(diag, r, NULL, NULL);
-	return assembly_put(a, dir, batch, diag);
+	return tree_writer_put(w, dir, dir_builder, diag);
 }
 
 /* The root that a builder was made with. */
-static int add_builder_root(struct batch *batch,
+static int add_builder_root(struct dir_builder *dir_builder,
 			    const struct builder_node *root)
 {
-	struct entry *e = batch_add(batch, "", 0);
+	struct entry *e = dir_builder_add(dir_builder, "", 0);
 
 	if (!e)
 		return -ENOMEM;
@@ -246,28 +249,29 @@ static int add_builder_root(struct batch *batch,
 	e->node.mtime = root->attr.mtime;
 	e->node.mtime_ns = root->attr.mtime_ns;
 	e->node.flags = NODE_GRAFT;
-	return batch_put_xattrs(batch, e, root->xattrs, root->xattrs_len);
+	return dir_builder_put_xattrs(dir_builder, e, root->xattrs,
+				      root->xattrs_len);
 }
 
 int tree_build(struct tree_builder *builder, struct tree **ret_tree,
 	       struct diag *diag)
 {
 	static const struct tree_clock clock;
-	_cleanup_(assembly_release) struct assembly a = { 0 };
-	_cleanup_(batch_release) struct batch batch = { 0 };
-	int r = add_builder_root(&batch, &builder->items[0]);
+	_cleanup_(tree_writer_release) struct tree_writer w = { 0 };
+	_cleanup_(dir_builder_release) struct dir_builder dir_builder = { 0 };
+	int r = add_builder_root(&dir_builder, &builder->items[0]);
 
 	if (r == 0)
-		r = assembly_begin(&a, &batch, &clock);
+		r = tree_writer_begin(&w, &dir_builder, &clock);
 	if (r < 0)
 		return diag_set(diag, r, NULL, NULL);
-	while (a.next < a.tree->places.count) {
-		batch_clear(&batch);
-		r = put_builder_dir(&a, builder, &batch, diag);
+	while (w.next < w.tree->places.count) {
+		dir_builder_clear(&dir_builder);
+		r = put_builder_dir(&w, builder, &dir_builder, diag);
 		if (r < 0)
 			return r;
 	}
 	tree_builder_clear(builder);
-	*ret_tree = assembly_end(&a);
+	*ret_tree = tree_writer_end(&w);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "tree/relink.h"
+#include "tree/link_rescan.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,14 +16,14 @@ struct suspect {
 };
 
 struct finding {
-	struct relink *relink;
+	struct link_rescan *rescan;
 	struct links devices; /* device -> a number */
 	struct links files; /* (device, inode) -> index in suspects */
 	struct {
 		struct suspect *items;
 		size_t count, size;
 	} suspects;
-	const struct past *past;
+	const struct previous_dir *dirs;
 	bool *taken; /* of the earlier tree's places: unread */
 };
 
@@ -70,7 +70,7 @@ static int add_suspects(struct finding *f, const struct tree *tree,
 		    add_linked(f, previous->places.items[i].dir, false) < 0)
 			return -ENOMEM;
 	for (size_t i = 1; i < tree->places.count; i++)
-		if ((f->past[i].read || f->past[i].place == 0) &&
+		if ((f->dirs[i].read || f->dirs[i].place == 0) &&
 		    add_linked(f, tree->places.items[i].dir, true) < 0)
 			return -ENOMEM;
 	return 0;
@@ -107,7 +107,7 @@ static int check_taken(struct finding *f, const struct tree *previous)
 			k++;
 		if (k == dir->count)
 			continue;
-		id = vec_push(&f->relink->dirs);
+		id = vec_push(&f->rescan->dirs);
 		if (!id)
 			return -ENOMEM;
 		*id = place->node;
@@ -122,17 +122,18 @@ static int find_all(struct finding *f, const struct tree *tree,
 	if (!f->taken)
 		return -ENOMEM;
 	for (size_t i = 1; i < tree->places.count; i++)
-		if (!f->past[i].read)
-			f->taken[f->past[i].place] = true;
+		if (!f->dirs[i].read)
+			f->taken[f->dirs[i].place] = true;
 	if (add_suspects(f, tree, previous) < 0)
 		return -ENOMEM;
 	return f->suspects.count > 0 ? check_taken(f, previous) : 0;
 }
 
-int relink_find(struct relink *relink, const struct tree *tree,
-		const struct tree *previous, const struct past *past)
+int link_rescan_find(struct link_rescan *rescan, const struct tree *tree,
+		     const struct tree *previous,
+		     const struct previous_dir *dirs)
 {
-	struct finding f = { .relink = relink, .past = past };
+	struct finding f = { .rescan = rescan, .dirs = dirs };
 	int r = find_all(&f, tree, previous);
 
 	links_release(&f.devices);
@@ -142,7 +143,7 @@ int relink_find(struct relink *relink, const struct tree *tree,
 	return r;
 }
 
-void relink_release(struct relink *relink)
+void link_rescan_release(struct link_rescan *rescan)
 {
-	vec_free(&relink->dirs);
+	vec_free(&rescan->dirs);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef TREE_BATCH_H
-#define TREE_BATCH_H
+#ifndef TREE_DIR_BUILDER_H
+#define TREE_DIR_BUILDER_H
 
 /*
  * The entries of one directory on their way into a tree, in the order they
@@ -14,28 +14,28 @@
 
 struct diag;
 
-/* An entry on its way: name and target are offsets in the batch's names. */
+/* An entry on its way: name and target are offsets in the builder's names. */
 struct entry {
 	struct node node;
 	uint64_t dev;
-	size_t first_extent; /* in the batch's extents */
+	size_t first_extent; /* in the builder's extents */
 	size_t n_extents;
-	size_t first_xattr; /* its set, in the batch's xattrs */
+	size_t first_xattr; /* its set, in the builder's xattrs */
 	size_t xattrs_len;
-	struct origin *origin; /* the graft's; NULL: none */
+	struct content_source *source; /* the graft's; NULL: none */
 	/* The graft it is, or a directory whose grafts it takes in. */
 	builder_id graft;
 	bool sparse;
 };
 
-struct batch {
+struct dir_builder {
 	struct {
 		struct entry *items;
 		size_t count, size;
 	} entries;
 	/* The entries by name, once sorted: as many, or none. */
 	struct {
-		struct batch_key {
+		struct dir_key {
 			uint64_t key; /* what the names differ in first */
 			uint32_t entry;
 		} * items;
@@ -55,32 +55,34 @@ struct batch {
 	} xattrs;
 };
 
-void batch_clear(struct batch *batch);
-void batch_release(struct batch *batch);
+void dir_builder_clear(struct dir_builder *builder);
+void dir_builder_release(struct dir_builder *builder);
 /* A new entry of that name, zeroed; NULL when out of memory. */
-struct entry *batch_add(struct batch *batch, const char *name, size_t len);
+struct entry *dir_builder_add(struct dir_builder *builder, const char *name,
+			      size_t len);
 /* Copies bytes into names. */
-int batch_put(struct batch *batch, const char *bytes, size_t len,
-	      uint64_t *ret_offset);
+int dir_builder_put(struct dir_builder *builder, const char *bytes, size_t len,
+		    uint64_t *ret_offset);
 /* The set of extended attributes of an entry. */
-int batch_put_xattrs(struct batch *batch, struct entry *e, const uint8_t *set,
-		     size_t len);
+int dir_builder_put_xattrs(struct dir_builder *builder, struct entry *e,
+			   const uint8_t *set, size_t len);
 /* Adds what the host showed of an entry of a directory of an earlier tree. */
-int batch_add_node(struct batch *batch, const struct dir *dir,
-		   const struct node *node);
+int dir_builder_add_node(struct dir_builder *builder, const struct dir *dir,
+			 const struct node *node);
 /* Adds a builder's entries below one of its directories. */
-int batch_add_grafts(struct batch *batch, const struct tree_builder *grafts,
-		     builder_id dir);
+int dir_builder_add_grafts(struct dir_builder *builder,
+			   const struct tree_builder *grafts, builder_id dir);
 
 /*
  * Puts the entries in order, with one of each name: the host's, where there is
  * one, and a directory of the host takes in the grafts of another. -EEXIST: two
  * grafts of one name.
  */
-int batch_sort(struct batch *batch, struct diag *diag);
-static inline struct entry *batch_at(const struct batch *batch, size_t i)
+int dir_builder_sort(struct dir_builder *builder, struct diag *diag);
+static inline struct entry *dir_builder_at(const struct dir_builder *builder,
+					   size_t i)
 {
-	return &batch->entries.items[batch->order.items[i].entry];
+	return &builder->entries.items[builder->order.items[i].entry];
 }
 
 #endif
