@@ -8,7 +8,6 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "tree/origin.h"
 #include "tree/xattr_set.h"
 
 struct bytes_content {
@@ -45,16 +44,15 @@ int content_new_bytes(struct content **ret_content, const void *bytes,
 	return 0;
 }
 
-static void node_release(struct builder_node *node)
+void content_source_unref(struct content_source *source)
 {
-	content_source_unref(node->source);
-	free(node->name);
-	free(node->target);
-	free(node->extents);
-	free(node->xattrs);
+	if (!source || atomic_fetch_sub(&source->users, 1) > 1)
+		return;
+	source->content->release(source->content);
+	free(source);
 }
 
-/* An empty node behind the others; its id is the old count. */
+/* An empty node after the others; its id is the old count. */
 static struct builder_node *node_push(struct tree_builder *builder)
 {
 	struct builder_node *n;
@@ -85,8 +83,15 @@ int tree_builder_new(struct tree_builder **ret_builder,
 
 void tree_builder_clear(struct tree_builder *builder)
 {
-	for (size_t i = 0; i < builder->count; i++)
-		node_release(&builder->items[i]);
+	for (size_t i = 0; i < builder->count; i++) {
+		struct builder_node *n = &builder->items[i];
+
+		content_source_unref(n->source);
+		free(n->name);
+		free(n->target);
+		free(n->extents);
+		free(n->xattrs);
+	}
 	builder->count = 1;
 	builder->items[0] = (struct builder_node){
 		.attr = builder->items[0].attr,
@@ -106,35 +111,19 @@ void tree_builder_free(struct tree_builder *builder)
 	free(builder);
 }
 
-static bool name_is_valid(const char *name, size_t len)
-{
-	if (len == 0 || len > 255 || memchr(name, '/', len) ||
-	    memchr(name, '\0', len))
-		return false;
-	return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
-}
-
-static void add_child(struct tree_builder *builder, builder_id parent,
-		      builder_id child)
-{
-	struct builder_node *p = &builder->items[parent];
-
-	if (p->last_child == BUILDER_NONE)
-		p->first_child = child;
-	else
-		builder->items[p->last_child].next = child;
-	p->last_child = child;
-}
-
 int tree_builder_add(struct tree_builder *builder, builder_id parent,
 		     const char *name, size_t name_len,
 		     const struct tree_attr *attr, builder_id *ret_id)
 {
 	builder_id id = (builder_id)builder->count;
+	struct builder_node *p;
 	struct builder_node *n;
 	char *copy;
 
-	if (!name_is_valid(name, name_len) ||
+	if (name_len == 0 || name_len > 255 || memchr(name, '/', name_len) ||
+	    memchr(name, '\0', name_len) ||
+	    (name[0] == '.' &&
+	     (name_len == 1 || (name_len == 2 && name[1] == '.'))) ||
 	    !S_ISDIR(builder->items[parent].attr.mode))
 		return -EINVAL;
 	copy = strndup(name, name_len);
@@ -148,7 +137,12 @@ int tree_builder_add(struct tree_builder *builder, builder_id parent,
 	n->attr = *attr;
 	n->name = copy;
 	n->name_len = (uint8_t)name_len;
-	add_child(builder, parent, id);
+	p = &builder->items[parent];
+	if (p->last_child == BUILDER_NONE)
+		p->first_child = id;
+	else
+		builder->items[p->last_child].next = id;
+	p->last_child = id;
 	if (ret_id)
 		*ret_id = id;
 	return 0;
@@ -159,8 +153,7 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 			     struct content *content, uint64_t size,
 			     builder_id *ret_id)
 {
-	_cleanup_(content_source_unrefp) struct content_source *source =
-		content_source_new();
+	_cleanup_free_ struct content_source *source = malloc(sizeof(*source));
 	builder_id id;
 	int r;
 
@@ -169,6 +162,7 @@ int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 	r = tree_builder_add(builder, parent, name, strlen(name), attr, &id);
 	if (r < 0)
 		return r;
+	atomic_init(&source->users, 1);
 	source->content = content;
 	builder->items[id].source = take_ptr(source);
 	builder->items[id].size = size;
@@ -222,21 +216,6 @@ int tree_builder_add_link(struct tree_builder *builder, builder_id parent,
 	return 0;
 }
 
-static builder_id find_child(const struct tree_builder *builder,
-			     builder_id parent, const char *name, size_t len)
-{
-	builder_id id = builder->items[parent].first_child;
-
-	while (id != BUILDER_NONE) {
-		const struct builder_node *n = &builder->items[id];
-
-		if (name_compare(n->name, n->name_len, name, len) == 0)
-			break;
-		id = n->next;
-	}
-	return id;
-}
-
 int tree_builder_mkdirs(struct tree_builder *builder, builder_id parent,
 			const char *path, const struct tree_attr *attr,
 			builder_id *ret_id)
@@ -246,8 +225,12 @@ int tree_builder_mkdirs(struct tree_builder *builder, builder_id parent,
 	dir_attr.mode = S_IFDIR | (attr->mode & 07777);
 	while (*path) {
 		size_t len = strcspn(path, "/");
-		builder_id id = find_child(builder, parent, path, len);
+		builder_id id = builder->items[parent].first_child;
 
+		while (id != BUILDER_NONE &&
+		       (builder->items[id].name_len != len ||
+			memcmp(builder->items[id].name, path, len) != 0))
+			id = builder->items[id].next;
 		if (len > 0 && id == BUILDER_NONE) {
 			int r = tree_builder_add(builder, parent, path, len,
 						 &dir_attr, &id);
@@ -285,34 +268,25 @@ int tree_builder_set_extents(struct tree_builder *builder, builder_id file,
 	return 0;
 }
 
-static int list_host_xattrs(struct xattr_list *list,
-			    const struct tree_host_xattr *xattrs, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const char *rest;
-		uint8_t index;
-		int r;
-
-		if (xattr_classify(xattrs[i].name, TREE_XATTRS_KEEP, &index,
-				   &rest) != XATTR_TAKEN)
-			return -EINVAL;
-		r = xattr_list_add(list, index, rest, xattrs[i].value,
-				   xattrs[i].value_len);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int tree_builder_set_xattrs(struct tree_builder *builder, builder_id id,
 			    const struct tree_host_xattr *xattrs, size_t n)
 {
 	_cleanup_(xattr_list_release) struct xattr_list list = { 0 };
 	_cleanup_free_ uint8_t *set = NULL;
-	int r = list_host_xattrs(&list, xattrs, n);
+	int r;
 
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < n; i++) {
+		const char *rest;
+		uint8_t index;
+
+		if (xattr_classify(xattrs[i].name, TREE_XATTRS_KEEP, &index,
+				   &rest) != XATTR_TAKEN)
+			return -EINVAL;
+		r = xattr_list_add(&list, index, rest, xattrs[i].value,
+				   xattrs[i].value_len);
+		if (r < 0)
+			return r;
+	}
 	set = malloc(xattr_list_size(&list) + 1);
 	if (!set)
 		return -ENOMEM;

@@ -2,18 +2,24 @@
 #ifndef TREE_BUILDER_H
 #define TREE_BUILDER_H
 
-/* The inside of a builder: nodes that point at each other, made for ease. */
+/* The inside of a tree builder: nodes that point at each other. */
 
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
+#include <stdatomic.h>
 
 #include "imgcore/tree.h"
-#include "tree/node.h"
 
 #define BUILDER_NONE UINT32_MAX
 /* The device of inodes that no host has; their numbers are builder_ids. */
 #define BUILDER_DEV UINT64_MAX
+
+/*
+ * The content of a grafted file, counted: the builder, the directories made
+ * from it and all names of the file share it.
+ */
+struct content_source {
+	atomic_uint users;
+	struct content *content;
+};
 
 struct builder_node {
 	struct tree_attr attr;
@@ -23,7 +29,7 @@ struct builder_node {
 	size_t n_extents;
 	uint8_t *xattrs; /* the set, as tree/xattr_set.h has it */
 	size_t xattrs_len;
-	struct content_source *source; /* NULL: no bytes behind it */
+	struct content_source *source; /* NULL: the file has no bytes */
 	uint64_t size; /* file: bytes; link: length of the target */
 	builder_id first_child;
 	builder_id last_child;
@@ -42,5 +48,6 @@ struct tree_builder {
 
 /* Frees all but the root's attributes. */
 void tree_builder_clear(struct tree_builder *builder);
+void content_source_unref(struct content_source *source);
 
 #endif

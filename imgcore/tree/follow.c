@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "imgcore/opener.h"
@@ -52,10 +51,7 @@ int follow_look(int fd, uint64_t own_dev, struct statx *ret_stx)
 
 	if (statx(fd, "", flags, STATX_BASIC_STATS | STATX_MNT_ID, ret_stx) < 0)
 		return -errno;
-	return own_dev && makedev(ret_stx->stx_dev_major,
-				  ret_stx->stx_dev_minor) == own_dev
-		       ? -EXDEV
-		       : 0;
+	return own_dev && statx_device(ret_stx) == own_dev ? -EXDEV : 0;
 }
 
 /* Takes fd, the directory to go on from. */

@@ -17,6 +17,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* st_dev of what statx found. */
+static inline uint64_t statx_device(const struct statx *stx)
+{
+	return makedev(stx->stx_dev_major, stx->stx_dev_minor);
+}
 
 /*
  * The identity of an O_PATH descriptor (STATX_BASIC_STATS and STATX_MNT_ID),

@@ -3,20 +3,21 @@
 #define TREE_LINK_RESCAN_H
 
 /*
- * Hard links between what was read anew and what was taken from an earlier
- * tree: a file that changed through one of its names changed in the directories
- * of all of them, and nobody is told of the others.
+ * Hard links between directories that were read and directories that were taken
+ * from the previous tree: a file that changed through one of its names changed
+ * in the directories of all of them, but no event reports the other names.
  */
 
-#include "tree/node.h"
+#include "tree/tree-internal.h"
 
-/* Where a directory of a tree was in the earlier one, if it is the same. */
+/* Where a directory of a tree was in the previous tree, if it is the same. */
 struct previous_dir {
-	uint32_t place; /* there; 0: it was not, for that is no directory's */
+	uint32_t
+		place; /* there; 0: nowhere, since place 0 is of no directory */
 	bool read; /* its entries were read anew */
 };
 
-/* Directories of the earlier tree that must be read too, sorted. */
+/* Directories of the previous tree that have to be read too, sorted. */
 struct link_rescan {
 	struct {
 		tree_id *items;
@@ -24,7 +25,7 @@ struct link_rescan {
 	} dirs;
 };
 
-/* Fills rescan->dirs; dirs: of each place of the tree. 0 or -ENOMEM. */
+/* Fills rescan->dirs; dirs: for each place of the tree. 0 or -ENOMEM. */
 int link_rescan_find(struct link_rescan *rescan, const struct tree *tree,
 		     const struct tree *previous,
 		     const struct previous_dir *dirs);

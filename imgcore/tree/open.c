@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The host's files that a scanned tree is made of: opened, and verified. */
-#include "tree/open.h"
-
+/* The host files that a tree was scanned from: opens and verifies them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,10 +10,14 @@
 #include "imgcore/diag.h"
 #include "imgcore/opener.h"
 #include "imgcore/tree.h"
-#include "tree/host.h"
-#include "tree/node.h"
+#include "tree/follow.h"
+#include "tree/tree-internal.h"
 
-int tree_open_path(const struct tree *tree, const char *path, int flags)
+/* Should a fifo have taken the file's place, no open waits for a writer. */
+#define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+
+/* Opens a path; on other file systems only if the tree crosses mounts. */
+static int open_path(const struct tree *tree, const char *path, int flags)
 {
 	/* With O_PATH the process opens it itself: that is not restricted. */
 	return opener_open(flags & O_PATH ? NULL : tree->opener, tree->root_fd,
@@ -83,9 +85,6 @@ bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
 	return true;
 }
 
-/* Should a fifo have taken its place, do not wait for a writer. */
-#define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
-
 static int open_scanned(const struct tree *tree, tree_id id)
 {
 	const struct node *n = tree_node(tree, id, NULL);
@@ -101,7 +100,7 @@ static int open_scanned(const struct tree *tree, tree_id id)
 		return opener_open_link(tree->opener, tree->root_fd, path,
 					atomic_load(&tree->own_dev),
 					OPEN_FLAGS);
-	return tree_open_path(tree, path, OPEN_FLAGS);
+	return open_path(tree, path, OPEN_FLAGS);
 }
 
 /* ---- beneath a directory that stays open ---- */
@@ -112,29 +111,8 @@ void tree_dir_release(struct tree_dir *dir)
 	*dir = (struct tree_dir)TREE_DIR_INIT;
 }
 
-/* Goes to a directory; opens it only when it is the second time. */
-static int dir_enter(struct tree_dir *dir, const struct tree *tree,
-		     tree_id node)
-{
-	_cleanup_free_ char *path = NULL;
-	int r;
-
-	if (dir->tree != tree || dir->node != node) {
-		tree_dir_release(dir);
-		dir->tree = tree;
-		dir->node = node;
-		return -1;
-	}
-	if (dir->fd >= 0)
-		return dir->fd;
-	r = tree_path(tree, node, &path);
-	if (r < 0)
-		return r;
-	dir->fd = tree_open_path(tree, path, O_PATH | O_DIRECTORY);
-	return dir->fd;
-}
-
-static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
+static int open_in_dir(const struct tree *tree, tree_id id,
+		       struct tree_dir *dir)
 {
 	const struct place *place;
 	const struct node *n = tree_node(tree, id, &place);
@@ -145,18 +123,26 @@ static int open_named(const struct tree *tree, tree_id id, struct tree_dir *dir)
 	if (n->flags & (NODE_GRAFT | NODE_LEADS_OUT) ||
 	    (tree->opener && tree->opener->open))
 		return open_scanned(tree, id);
-	fd = dir_enter(dir, tree, place->node);
-	/* What is wrong with the directory, the whole path will show. */
-	if (fd < 0)
+	if (dir->tree != tree || dir->node != place->node) {
+		/* The directory is opened for its second file. */
+		tree_dir_release(dir);
+		dir->tree = tree;
+		dir->node = place->node;
+	} else if (dir->fd < 0) {
+		_cleanup_free_ char *path = NULL;
+
+		if (tree_path(tree, place->node, &path) == 0)
+			dir->fd = open_path(tree, path, O_PATH | O_DIRECTORY);
+	}
+	/* If the directory cannot be opened, the whole path will show why. */
+	if (dir->fd < 0)
 		return open_scanned(tree, id);
 	memcpy(name, node_name(place->dir, n), n->name_len);
 	name[n->name_len] = '\0';
-	fd = host_open_beneath(fd, name, OPEN_FLAGS);
+	fd = opener_open(NULL, dir->fd, name, false, 0, OPEN_FLAGS);
 	/* Something is mounted on the file itself. */
 	return fd == -EXDEV ? open_scanned(tree, id) : fd;
 }
-
-/* ---- and in general ---- */
 
 int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		      int *ret_fd, struct diag *diag)
@@ -164,7 +150,7 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 	int fd;
 
 	id = tree_inode(tree, id);
-	fd = dir ? open_named(tree, id, dir) : open_scanned(tree, id);
+	fd = dir ? open_in_dir(tree, id, dir) : open_scanned(tree, id);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return stale(tree, id, diag, "was removed");
 	/* A socket, a device without a driver, a link to no regular file. */
@@ -174,4 +160,69 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		return tree_fail(tree, id, fd, NULL, diag);
 	*ret_fd = fd;
 	return 0;
+}
+
+/* ---- links that lead out ---- */
+
+static bool link_changed(int dirfd, const struct dir *dir, const struct node *n,
+			 uint64_t own_dev, int mountinfo)
+{
+	_cleanup_(followed_release) struct followed target = FOLLOWED_INIT;
+	const struct statx *stx = &target.stx;
+	char name[NAME_MAX + 1];
+	int r;
+
+	memcpy(name, node_name(dir, n), n->name_len);
+	name[n->name_len] = '\0';
+	r = follow_resolve(dirfd, name, own_dev, mountinfo, &target);
+	if (S_ISLNK(n->mode))
+		return r == 0;
+	return r < 0 || stx->stx_ino != n->ino ||
+	       statx_device(stx) != node_device(dir, n) ||
+	       stx->stx_size != n->size || stx->stx_mtime.tv_sec != n->mtime ||
+	       stx->stx_mtime.tv_nsec != n->mtime_ns ||
+	       stx->stx_ctime.tv_sec != n->ctime ||
+	       stx->stx_ctime.tv_nsec != n->ctime_ns;
+}
+
+static bool any_link_changed(const struct tree *tree, const struct place *place,
+			     uint64_t own_dev, int mountinfo)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *path = NULL;
+
+	/* If something is wrong with the directory, its scan will report it. */
+	if (tree_path(tree, place->node, &path) < 0)
+		return true;
+	/* With O_PATH, which Landlock does not restrict. */
+	fd = open_path(tree, path, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return true;
+	for (uint32_t i = 0; i < place->dir->count; i++) {
+		const struct node *n = &place->dir->nodes[i];
+
+		if ((n->flags & NODE_LEADS_OUT) &&
+		    link_changed(fd, place->dir, n, own_dev, mountinfo))
+			return true;
+	}
+	return false;
+}
+
+/* Only directories of the root have such links. */
+bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
+			   int mountinfo, tree_id *ret_dir)
+{
+	const struct place *root = &tree->places.items[1];
+
+	for (uint32_t i = 0; i < root->dir->subdirs; i++) {
+		const struct place *place =
+			&tree->places.items[root->first_subdir + i];
+
+		if (!place->dir->leads_out ||
+		    !any_link_changed(tree, place, own_dev, mountinfo))
+			continue;
+		*ret_dir = place->node;
+		return true;
+	}
+	return false;
 }

@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "base/vec.h"
 #include "imgcore/opener.h"
+#include "tree/follow.h"
 #include "tree/link_rescan.h"
 #include "tree/mount_type.h"
 #include "tree/scan_dir.h"
@@ -395,7 +396,8 @@ static int slot_make(struct scan *s, struct slot *slot)
 	r = dir_builder_sort(&scan->builder, &scan->diag);
 	if (r < 0)
 		return r;
-	r = dir_new(&slot->dir, &scan->builder, &s->writer.tree->clock);
+	r = dir_builder_finish(&scan->builder, &s->writer.tree->clock,
+			       &slot->dir);
 	if (r < 0)
 		return slot_fail(slot, r);
 	slot->dir->watch = slot->on_host ? scan->watch : TREE_NOT_HOST;
@@ -554,7 +556,7 @@ static int scan_root(struct scan *s, int root_fd, const char *root_path,
 
 	if (!root)
 		return diag_set(s->diag, -ENOMEM, root_path, NULL);
-	root->dev = scan_device(stx);
+	root->dev = statx_device(stx);
 	root->graft = s->grafts ? 0 : BUILDER_NONE;
 	scan_fill_node(o, stx, &root->node);
 	r = scan_root_xattrs(s, &builder, root, root_fd, root_path);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "base/math.h"
@@ -14,8 +13,8 @@
 #include "base/vec.h"
 #include "imgcore/opener.h"
 #include "tree/follow.h"
-#include "tree/host.h"
 #include "tree/mount_type.h"
+#include "tree/tree-internal.h"
 
 #define COUNT_EVERY  1024u
 #define KEEP_ENTRIES 4096u
@@ -130,11 +129,6 @@ static void told_clear(struct dir_scan *scan)
 }
 
 /* ---- one entry ---- */
-
-uint64_t scan_device(const struct statx *stx)
-{
-	return makedev(stx->stx_dev_major, stx->stx_dev_minor);
-}
 
 void scan_fill_node(const struct tree_scan_options *options,
 		    const struct statx *stx, struct node *n)
@@ -332,7 +326,7 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 	if (!e)
 		return fail(s, name, -ENOMEM, NULL);
 	note_time(s, &target.stx);
-	e->dev = scan_device(&target.stx);
+	e->dev = statx_device(&target.stx);
 	scan_fill_node(s->options, &target.stx, &e->node);
 	e->node.flags |= NODE_LEADS_OUT;
 	return 0;
@@ -342,7 +336,7 @@ static bool is_one_of(const struct tree_identity *items, size_t n,
 		      const struct statx *stx)
 {
 	for (size_t i = 0; i < n; i++)
-		if (items[i].dev == scan_device(stx) &&
+		if (items[i].dev == statx_device(stx) &&
 		    items[i].ino == stx->stx_ino)
 			return true;
 	return false;
@@ -363,7 +357,7 @@ static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 
 	if (!S_ISDIR(stx->stx_mode) && !S_ISREG(stx->stx_mode))
 		return NULL;
-	if ((o->own_dev && scan_device(stx) == o->own_dev) ||
+	if ((o->own_dev && statx_device(stx) == o->own_dev) ||
 	    is_one_of(o->prune, o->n_prune, stx))
 		return "";
 	if (S_ISDIR(stx->stx_mode) && is_one_of(s->above, s->n_above, stx))
@@ -510,7 +504,7 @@ static int add_entry(struct dir_scan *s, const char *name,
 		return fail(s, name, -ENOMEM, NULL);
 	if (leads_out)
 		e->node.flags |= NODE_LEADS_OUT;
-	e->dev = scan_device(stx);
+	e->dev = statx_device(stx);
 	scan_fill_node(s->options, stx, &e->node);
 	if (closed) {
 		e->node.flags |= NODE_UNSCANNED;

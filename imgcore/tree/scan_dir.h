@@ -14,7 +14,6 @@
 #include <sys/types.h>
 
 #include "imgcore/diag.h"
-#include "tree/dir.h"
 #include "tree/dir_builder.h"
 #include "tree/xattr.h"
 
@@ -81,9 +80,8 @@ void dir_scan_release(struct dir_scan *scan);
 /* What there is to tell, in the order of names. */
 void dir_scan_tell(struct dir_scan *scan, struct diag *diag);
 
-/* The node of what statx found, but for its name and its place. */
+/* Fills a node from what statx found, except for its name and its place. */
 void scan_fill_node(const struct tree_scan_options *options,
 		    const struct statx *stx, struct node *node);
-uint64_t scan_device(const struct statx *stx);
 
 #endif

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/tree-internal.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define XXH_STATIC_LINKING_ONLY /* the size of a state */
+#include <xxhash.h>
 
 #include "base/cleanup.h"
 #include "base/le.h"
@@ -11,8 +16,7 @@
 #include "base/vec.h"
 #include "imgcore/diag.h"
 #include "imgcore/opener.h"
-#include "tree/dir.h"
-#include "tree/origin.h"
+#include "tree/builder.h"
 
 void tree_free(struct tree *tree)
 {
@@ -65,8 +69,8 @@ int64_t tree_youngest(const struct tree *tree)
 /* ---- from an id to a node ---- */
 
 /*
- * The last place that begins at it or before: of several that begin there, all
- * but that one are empty.
+ * Returns the last place that begins at the id or before. If several begin
+ * there, all but the last are empty.
  */
 static const struct place *find_place(const struct tree *tree, tree_id id)
 {
@@ -125,12 +129,6 @@ tree_id tree_next_linked(const struct tree *tree, tree_id id)
 	return TREE_NONE;
 }
 
-/* How many names an inode has whose node is NODE_LINKED. */
-static uint32_t linked_names(const struct tree *tree, tree_id inode)
-{
-	return tree->named.items[vec_search(&tree->named, inode)].nlink;
-}
-
 const struct node *tree_inode_node(const struct tree *tree, tree_id id,
 				   const struct place **ret_place)
 {
@@ -150,40 +148,17 @@ uint32_t tree_place_of(const struct place *place, const struct node *node)
 
 /* ---- all about a node ---- */
 
-static void get_attr(const struct tree *tree, const struct node *node,
-		     struct tree_attr *attr)
-{
-	*attr = (struct tree_attr){
-		.mode = node->mode,
-		.uid = node->uid,
-		.gid = node->gid,
-	};
-	node_mtime(&tree->clock, node, &attr->mtime, &attr->mtime_ns);
-	if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
-		attr->major = node->device.major;
-		attr->minor = node->device.minor;
-	}
-}
-
-static void get_file(const struct dir *dir, const struct node *node,
-		     struct tree_info *info)
-{
-	info->size = node->size;
-	if (node->file.runs) {
-		const struct runs *r =
-			&dir->more->runs.items[node->file.runs - 1];
-
-		info->sparse = true;
-		info->extents = runs_extents(dir, r);
-		info->n_extents = r->n;
-	}
-}
-
-/* What the inode's own node says, which stands at `place`. */
+/* Takes what the inode's own node says, which stands at `place`. */
 static void get_inode(const struct tree *tree, const struct place *place,
 		      const struct node *node, struct tree_info *info)
 {
-	get_attr(tree, node, &info->attr);
+	struct tree_attr *attr = &info->attr;
+	const struct dir_more *more = place->dir->more;
+
+	attr->mode = node->mode;
+	attr->uid = node->uid;
+	attr->gid = node->gid;
+	node_mtime(&tree->clock, node, &attr->mtime, &attr->mtime_ns);
 	info->reserved = node->flags & NODE_RESERVED;
 	if (node->xattrs)
 		info->xattrs = tree->xattr_numbers
@@ -199,7 +174,18 @@ static void get_inode(const struct tree *tree, const struct place *place,
 		info->size = node->size;
 		info->target = place->dir->names + node->target;
 	} else if (S_ISREG(node->mode)) {
-		get_file(place->dir, node, info);
+		info->size = node->size;
+		if (node->file.runs) {
+			const struct runs *runs =
+				&more->runs.items[node->file.runs - 1];
+
+			info->sparse = true;
+			info->extents = runs_extents(place->dir, runs);
+			info->n_extents = runs->n;
+		}
+	} else if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
+		attr->major = node->device.major;
+		attr->minor = node->device.minor;
 	}
 }
 
@@ -217,7 +203,9 @@ static void get_node(const struct tree *tree, tree_id id,
 	};
 	if (node->flags & NODE_LINKED) {
 		info->inode = linked_inode(tree, id);
-		info->nlink = linked_names(tree, info->inode);
+		info->nlink =
+			tree->named.items[vec_search(&tree->named, info->inode)]
+				.nlink;
 		if (info->inode != id)
 			node = tree_node(tree, info->inode, &place);
 	}
@@ -343,7 +331,7 @@ bool tree_equal(const struct tree *a, const struct tree *b)
 
 /* ---- paths ---- */
 
-/* The path with `prefix` before it; a '/' between the two where needed. */
+/* Returns prefix and the path, with a '/' between the two where needed. */
 static int path_below(const struct tree *tree, tree_id id, const char *prefix,
 		      char **ret_path)
 {
@@ -408,7 +396,7 @@ void tree_set_own_dev(struct tree *tree, uint64_t own_dev)
 
 /* ---- content ---- */
 
-/* The source of a grafted regular file, or NULL. */
+/* Returns the content source of a grafted regular file, or NULL. */
 static struct content_source *node_source(const struct tree *tree, tree_id id)
 {
 	const struct place *place;
@@ -421,25 +409,25 @@ static struct content_source *node_source(const struct tree *tree, tree_id id)
 
 struct content *tree_content(const struct tree *tree, tree_id id)
 {
-	const struct content_source *o = node_source(tree, id);
+	const struct content_source *source = node_source(tree, id);
 
-	return o ? o->content : NULL;
+	return source ? source->content : NULL;
 }
 
 int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 		     uint64_t size)
 {
-	struct content_source *o = node_source(tree, id);
+	struct content_source *source = node_source(tree, id);
 	const struct place *place;
 	struct node *n;
 
-	if (!o)
+	if (!source)
 		return -EINVAL;
 	n = (struct node *)tree_inode_node(tree, id, &place);
-	/* Directories with grafts are made anew for every tree. */
+	/* A directory with grafts is of one tree alone. */
 	assert(place->dir->users == 1);
-	o->content->release(o->content);
-	o->content = content;
+	source->content->release(source->content);
+	source->content = content;
 	n->size = size;
 	if (n->file.runs) {
 		n->file.runs = 0;
@@ -478,4 +466,30 @@ bool tree_next_xattr(const struct tree *tree, uint32_t set, size_t *at,
 	};
 	*at += XATTR_RECORD + record[1] + ret_xattr->value_len;
 	return true;
+}
+
+/* ---- the digest ---- */
+
+/*
+ * That of the directories' digests, and of what the directories do not know:
+ * which names are of one inode.
+ */
+void tree_digest(const struct tree *tree, uint8_t ret_digest[16])
+{
+	XXH128_canonical_t canonical;
+	XXH3_state_t state;
+
+	XXH3_128bits_reset(&state);
+	for (size_t i = 0; i < tree->places.count; i++)
+		XXH3_128bits_update(&state, tree->places.items[i].dir->digest,
+				    16);
+	for (size_t i = 0; i < tree->further.count; i++) {
+		uint8_t record[8];
+
+		put_le32(record, tree->further.items[i].node);
+		put_le32(record + 4, tree->further.items[i].inode);
+		XXH3_128bits_update(&state, record, sizeof(record));
+	}
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
+	memcpy(ret_digest, canonical.digest, 16);
 }

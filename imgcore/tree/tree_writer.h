@@ -3,14 +3,14 @@
 #define TREE_TREE_WRITER_H
 
 /*
- * How a tree comes to be: directory after directory, in the order of their own
- * nodes, each put behind all others. So the order of nodes is breadth-first
- * whatever order the entries arrive in.
+ * Makes a tree, one directory after the other, in the order of their own nodes.
+ * Each directory's entries are numbered after all others: so the order of nodes
+ * is breadth-first, whatever order the entries arrive in.
  */
 
-#include "tree/dir.h"
 #include "tree/dir_builder.h"
 #include "tree/links.h"
+#include "tree/tree-internal.h"
 
 struct diag;
 
@@ -19,7 +19,7 @@ struct tree_writer {
 	struct links links; /* (device, inode) -> index in tree.named */
 	struct links devices; /* device -> a number */
 	struct xattr_index xattrs;
-	/* Of each place: the builder's directory that goes into it. */
+	/* For each place: the tree builder's directory that is merged in. */
 	struct {
 		builder_id *items;
 		size_t count, size;
@@ -27,20 +27,19 @@ struct tree_writer {
 	size_t next; /* the place to put the next directory at */
 };
 
-/* Starts a tree with its root alone: a dir_builder of one entry without a name.
- */
+/* Starts a tree with its root alone: the only entry of a builder, unnamed. */
 int tree_writer_begin(struct tree_writer *writer, struct dir_builder *root,
 		      const struct tree_clock *clock);
 /*
- * Puts a directory at the next place, and takes it over, whatever happens.
- * dir_builder is what it was made of: it knows the grafts of the
- * subdirectories; NULL: they have none.
+ * Puts a directory at the next place, and takes it over, also on failure.
+ * builder: what it was made from, which knows the grafts of subdirectories;
+ * NULL: they have none.
  */
 int tree_writer_put(struct tree_writer *writer, struct dir *dir,
-		    const struct dir_builder *dir_builder, struct diag *diag);
-/* Hands the tree out. */
+		    const struct dir_builder *builder, struct diag *diag);
+/* Returns the tree, which is the caller's. */
 struct tree *tree_writer_end(struct tree_writer *writer);
-/* Drops everything that is left; harmless behind tree_writer_end. */
+/* Frees everything that is left; allowed after tree_writer_end. */
 void tree_writer_release(struct tree_writer *writer);
 
 #endif
