@@ -17,7 +17,7 @@ struct previous_dir {
 	bool read; /* its entries were read anew */
 };
 
-/* Directories of the previous tree that have to be read too, sorted. */
+/* Directories of the previous tree that have to be read. */
 struct link_rescan {
 	struct {
 		tree_id *items;
@@ -25,7 +25,7 @@ struct link_rescan {
 	} dirs;
 };
 
-/* Fills rescan->dirs; dirs: for each place of the tree. 0 or -ENOMEM. */
+/* Adds to rescan->dirs; dirs: for each place of the tree. 0 or -ENOMEM. */
 int link_rescan_find(struct link_rescan *rescan, const struct tree *tree,
 		     const struct tree *previous,
 		     const struct previous_dir *dirs);

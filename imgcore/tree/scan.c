@@ -19,25 +19,25 @@
 #include "tree/tree_writer.h"
 
 /*
- * The queue of directories is the tree itself: a thread claims the next
- * directory in the order of nodes, scans it into a slot without any lock, and
- * whoever holds the earliest claim puts it into the tree, where its
- * subdirectories are the next to claim. Claims are numbered and put in in that
- * order, so the tree is the same for any number of threads, and so is the
- * error: that of the first directory in order, whichever thread met one first.
+ * The queue of directories is the tree itself. A thread claims the next
+ * directory in the order of nodes and scans it into a slot, without a lock. The
+ * thread that holds the earliest claim puts its directory into the tree, where
+ * its subdirectories are the next to claim. Claims are numbered, and put in in
+ * that order: so the tree is the same for any number of threads, and so is the
+ * error, that of the first directory in order.
  *
  *     places  | put in ................ | scanned, or being scanned | to claim
  *     claims                            ^ turn                      ^ claims
  *
- * With an earlier tree, a directory that has the same place there, and did not
- * change, is shared with it. Where something else did (a subdirectory's
- * attributes, what is grafted into it), it is made anew of what is known.
+ * A directory that was in the previous tree and did not change is shared with
+ * it. If something around it changed (the attributes of a subdirectory, its
+ * grafts), it is made anew of what is known, and not read.
  *
- * Each directory is opened anew by its path from the root: a thread takes two
- * descriptors, however deep the tree.
+ * Each directory is opened by its path from the root: a thread needs two
+ * descriptors, however deep the tree is.
  */
 
-/* How far the claims may run ahead of a directory that takes its time ... */
+/* How many claims there may be after a directory that is slow to read ... */
 #define WINDOW 64u
 /* ... and how many entries may wait for it. */
 #define MAX_WAITING  65536u
@@ -90,36 +90,19 @@ struct scan {
 	uint64_t entries;
 };
 
-/* ---- threads ---- */
-
 static void *scan_work(void *context);
 
 /*
- * One more thread; if none can be started, those that run do all of it. Each
- * has its own table of descriptors, since in a shared one the kernel counts
- * each use of the directory's descriptor, for every entry. Where unshare is
- * forbidden the table is shared. Either way no descriptor that is opened here
- * may be left in the tree: in another table its number means another file.
+ * One more thread. It has a descriptor table of its own: in a shared one the
+ * kernel counts each use of the directory's descriptor, for every entry. If
+ * unshare is forbidden, the table is shared. In either case no descriptor that
+ * is opened here may be left in the tree: in another table its number means
+ * another file.
  */
 static void *scan_thread(void *context)
 {
 	(void)unshare(CLONE_FILES);
 	return scan_work(context);
-}
-
-static void scan_start_thread(struct scan *s)
-{
-	if (threads_start(&s->threads[s->n_threads], scan_thread, s) == 0)
-		s->n_threads++;
-	else
-		s->max_threads = 0;
-}
-
-static void scan_join(struct scan *s)
-{
-	/* No thread starts others behind the last claim. */
-	for (unsigned i = 0; i < s->n_threads; i++)
-		pthread_join(s->threads[i], NULL);
 }
 
 static void report(void *context, uint64_t entries)
@@ -135,9 +118,9 @@ static void report(void *context, uint64_t entries)
 	pthread_mutex_unlock(&s->count_mutex);
 }
 
-/* ---- the earlier tree ---- */
+/* ---- the previous tree ---- */
 
-/* The first of the ids that changed which is not below this one. */
+/* Returns the index of the first changed id that is not below this one. */
 static size_t first_changed(const struct tree_scan_options *options, tree_id id)
 {
 	return search_number(options->changed, options->n_changed,
@@ -151,7 +134,7 @@ static bool has_changed(const struct tree_scan_options *options, tree_id id)
 	return i < options->n_changed && options->changed[i] == id;
 }
 
-/* Those among the entries of a directory: the first, and how many. */
+/* Returns the index of the first changed id of a directory, and how many. */
 static size_t changed_in(const struct tree_scan_options *options,
 			 const struct place *was, size_t *ret_n)
 {
@@ -168,19 +151,14 @@ static const struct place *previous_place(const struct scan *s, size_t place)
 	return previous ? &s->options->previous->places.items[previous] : NULL;
 }
 
-static bool same_times(const struct node *a, const struct node *b)
-{
-	return a->mtime == b->mtime && a->mtime_ns == b->mtime_ns &&
-	       a->ctime == b->ctime && a->ctime_ns == b->ctime_ns;
-}
-
-/* What was of a subdirectory before; its parent was at `was`. */
+/* Finds a subdirectory in the previous tree, where its parent was at `was`. */
 static struct previous_dir find_previous(const struct scan *s,
 					 const struct place *was,
 					 const struct dir *dir,
 					 const struct node *node)
 {
 	const struct node *old;
+	tree_id id;
 
 	if (node->flags & (NODE_GRAFT | NODE_UNSCANNED))
 		return (struct previous_dir){ 0 };
@@ -191,16 +169,15 @@ static struct previous_dir find_previous(const struct scan *s,
 	    (old->flags & (NODE_GRAFT | NODE_UNSCANNED)) ||
 	    node_device(was->dir, old) != node_device(dir, node))
 		return (struct previous_dir){ 0 };
+	id = was->first + (tree_id)(old - was->dir->nodes);
 	return (struct previous_dir){
 		.place = tree_place_of(was, old),
-		.read = !same_times(old, node) ||
-			has_changed(s->options,
-				    was->first +
-					    (tree_id)(old - was->dir->nodes)),
+		.read = !node_same(was->dir, old, dir, node) ||
+			has_changed(s->options, id),
 	};
 }
 
-/* Notes what was of the subdirectories of the directory just put in. */
+/* Finds the subdirectories of the directory that was just put in. */
 static int note_previous(struct scan *s, size_t place)
 {
 	const struct place *was = previous_place(s, place);
@@ -224,24 +201,12 @@ static int note_previous(struct scan *s, size_t place)
 
 /* ---- claims ---- */
 
-static struct slot *scan_slot(struct scan *s, uint64_t claim)
-{
-	return &s->slots[claim % WINDOW];
-}
-
-/* Whether there is a directory to claim. */
 static bool scan_has_next(const struct scan *s)
 {
 	return s->next < s->writer.tree->places.count;
 }
 
-static bool scan_has_room(const struct scan *s)
-{
-	return s->claims == s->turn ||
-	       (s->claims - s->turn < WINDOW && s->waiting < MAX_WAITING);
-}
-
-/* The earlier directory, where it can stay what it was. */
+/* Returns the previous directory if the new tree can share it. */
 static struct dir *shareable(const struct scan *s, size_t place)
 {
 	const struct place *was = previous_place(s, place);
@@ -254,7 +219,7 @@ static struct dir *shareable(const struct scan *s, size_t place)
 	return n == 0 ? was->dir : NULL;
 }
 
-/* The directories above, to find one that is mounted below itself. */
+/* Lists the directories above, to find one that is mounted below itself. */
 static int note_above(const struct tree *t, tree_id id, struct slot *slot)
 {
 	for (;;) {
@@ -272,7 +237,7 @@ static int note_above(const struct tree *t, tree_id id, struct slot *slot)
 	}
 }
 
-/* What the scan of a directory must know, since places move. */
+/* Copies what the scan of a directory needs, since places move. */
 static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 {
 	const struct tree *t = s->writer.tree;
@@ -308,7 +273,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	scan->euid = s->euid;
 	scan->count = s->options->progress ? report : NULL;
 	scan->context = s;
-	scan->listening = diag_has_listener(s->diag);
+	scan->reporting = diag_has_listener(s->diag);
 	if (!was || s->previous_dirs.items[place].read)
 		return;
 	scan->before = was->dir;
@@ -330,7 +295,7 @@ static void slot_clear(struct slot *slot)
 	slot->error = 0;
 }
 
-/* Puts in what can be shared, as far as nobody else's turn comes first. */
+/* Puts in the directories that can be shared, while no claim is before them. */
 static void scan_share(struct scan *s)
 {
 	while (!s->stop && s->claims == s->turn && scan_has_next(s)) {
@@ -348,71 +313,68 @@ static void scan_share(struct scan *s)
 	}
 }
 
-/* The next directory; NULL: there will be none any more. */
+/* Claims the next directory; NULL: there are no more. */
 static struct slot *scan_claim(struct scan *s)
 {
 	struct slot *slot = NULL;
 
 	pthread_mutex_lock(&s->mutex);
 	while (!s->stop) {
-		bool has_next;
+		uint64_t ahead;
 
 		scan_share(s);
-		has_next = scan_has_next(s);
-		if (s->stop)
+		ahead = s->claims - s->turn;
+		if (s->stop || (ahead == 0 && !scan_has_next(s)))
 			break;
-		if (has_next && scan_has_room(s)) {
-			slot = scan_slot(s, s->claims++);
+		if (scan_has_next(s) &&
+		    (ahead == 0 ||
+		     (ahead < WINDOW && s->waiting < MAX_WAITING))) {
+			slot = &s->slots[s->claims++ % WINDOW];
 			slot_fill(s, slot, s->next++);
+			/* Without another thread, those that run do it all. */
 			if (s->n_threads + 1 < s->max_threads &&
-			    scan_has_next(s))
-				scan_start_thread(s);
+			    scan_has_next(s)) {
+				if (threads_start(&s->threads[s->n_threads],
+						  scan_thread, s) == 0)
+					s->n_threads++;
+				else
+					s->max_threads = 0;
+			}
 			break;
 		}
-		if (!has_next && s->claims == s->turn)
-			break;
 		pthread_cond_wait(&s->changed, &s->mutex);
 	}
 	pthread_mutex_unlock(&s->mutex);
 	return slot;
 }
 
-static int slot_fail(struct slot *slot, int err)
-{
-	return diag_set(&slot->scan.diag, err, slot->path, NULL);
-}
-
-/* Makes the directory of what was found, and of what is grafted into it. */
-static int slot_make(struct scan *s, struct slot *slot)
+/* Scans the directory, and makes it from what was found and its grafts. */
+static int slot_run(struct scan *s, struct slot *slot)
 {
 	struct dir_scan *scan = &slot->scan;
-	int r = 0;
+	int r = slot->error;
 
+	if (slot->dir) /* shared */
+		return 0;
+	if (r == 0 && slot->on_host)
+		r = dir_scan_run(scan);
+	if (r < 0)
+		return r;
 	if (slot->graft != BUILDER_NONE)
 		r = dir_builder_add_grafts(&scan->builder, s->grafts,
 					   slot->graft);
 	if (r < 0)
-		return slot_fail(slot, r);
+		return diag_set(&scan->diag, r, slot->path, NULL);
 	r = dir_builder_sort(&scan->builder, &scan->diag);
 	if (r < 0)
 		return r;
 	r = dir_builder_finish(&scan->builder, &s->writer.tree->clock,
 			       &slot->dir);
 	if (r < 0)
-		return slot_fail(slot, r);
+		return diag_set(&scan->diag, r, slot->path, NULL);
 	slot->dir->watch = slot->on_host ? scan->watch : TREE_NOT_HOST;
 	slot->dir->skipped = scan->skipped;
 	return 0;
-}
-
-static void slot_run(struct scan *s, struct slot *slot)
-{
-	if (slot->dir) /* shared */
-		return;
-	if (slot->on_host && slot->error == 0)
-		slot->error = dir_scan_run(&slot->scan);
-	if (slot->error == 0)
-		slot->error = slot_make(s, slot);
 }
 
 /* Puts in the slot whose turn it is. */
@@ -425,7 +387,7 @@ static int scan_put(struct scan *s, struct slot *slot)
 		diag_move(s->diag, &slot->scan.diag);
 		return slot->error;
 	}
-	dir_scan_tell(&slot->scan, s->diag);
+	dir_scan_report(&slot->scan, s->diag);
 	if (slot->scan.youngest > t->youngest)
 		t->youngest = slot->scan.youngest;
 	r = tree_writer_put(&s->writer, take_ptr(slot->dir),
@@ -438,7 +400,7 @@ static int scan_put(struct scan *s, struct slot *slot)
 	return r < 0 ? diag_set(s->diag, r, NULL, NULL) : 0;
 }
 
-/* Hands a slot in, and puts in all whose turn has come. */
+/* Hands a slot in, and puts in all slots whose turn has come. */
 static void scan_hand_in(struct scan *s, struct slot *slot)
 {
 	pthread_mutex_lock(&s->mutex);
@@ -447,7 +409,7 @@ static void scan_hand_in(struct scan *s, struct slot *slot)
 	if (slot->error < 0)
 		s->stop = true;
 	while (!s->error && s->turn < s->claims &&
-	       (slot = scan_slot(s, s->turn))->done) {
+	       (slot = &s->slots[s->turn % WINDOW])->done) {
 		s->waiting -= slot->scan.builder.entries.count;
 		s->error = scan_put(s, slot);
 		slot_clear(slot);
@@ -465,7 +427,7 @@ static void *scan_work(void *context)
 	struct slot *slot;
 
 	while ((slot = scan_claim(s))) {
-		slot_run(s, slot);
+		slot->error = slot_run(s, slot);
 		scan_hand_in(s, slot);
 	}
 	return NULL;
@@ -522,15 +484,31 @@ static struct scan *scan_new(const struct tree_scan_options *options,
 	return s;
 }
 
-static int scan_root_xattrs(struct scan *s, struct dir_builder *builder,
-			    struct entry *root, int root_fd,
-			    const char *root_path)
+/* Puts in the root itself. */
+static int scan_root(struct scan *s, int root_fd, const char *root_path)
 {
-	int r = xattr_reader_init(&s->xattrs, s->options->xattrs, root_fd);
+	const struct tree_scan_options *o = s->options;
+	const struct tree_clock clock = { o->clamp_time, o->latest_time };
+	_cleanup_(dir_builder_release) struct dir_builder builder = { 0 };
+	struct entry *root = dir_builder_add(&builder, "", 0);
+	struct statx stx;
+	struct tree *t;
+	int r;
 
+	if (!root)
+		return diag_set(s->diag, -ENOMEM, root_path, NULL);
+	if (statx(root_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0)
+		return diag_set(s->diag, -errno, root_path, NULL);
+	if (!S_ISDIR(stx.stx_mode))
+		return diag_set(s->diag, -ENOTDIR, root_path,
+				"is not a directory");
+	root->dev = statx_device(&stx);
+	root->graft = s->grafts ? 0 : BUILDER_NONE;
+	scan_fill_node(o, &stx, &root->node);
+	r = xattr_reader_init(&s->xattrs, o->xattrs, root_fd);
 	if (r == 0)
-		r = xattrs_scan(&s->xattrs, builder, root, root_fd, ".");
-	else if (diag_has_listener(s->diag)) /* told once, not of each entry */
+		r = xattrs_scan(&s->xattrs, &builder, root, root_fd, ".");
+	else if (diag_has_listener(s->diag)) /* reported once, not per entry */
 		s->xattrs.which = TREE_XATTRS_NONE;
 	if (r < 0)
 		r = diag_set(s->diag, r, root_path, "%s",
@@ -541,27 +519,6 @@ static int scan_root_xattrs(struct scan *s, struct dir_builder *builder,
 		return r;
 	for (size_t i = 0; i < WINDOW; i++)
 		s->slots[i].scan.xattrs = xattr_reader_like(&s->xattrs);
-	return 0;
-}
-
-/* The root itself, and what was of it. */
-static int scan_root(struct scan *s, int root_fd, const char *root_path,
-		     const struct statx *stx)
-{
-	const struct tree_scan_options *o = s->options;
-	const struct tree_clock clock = { o->clamp_time, o->latest_time };
-	_cleanup_(dir_builder_release) struct dir_builder builder = { 0 };
-	struct entry *root = dir_builder_add(&builder, "", 0);
-	int r;
-
-	if (!root)
-		return diag_set(s->diag, -ENOMEM, root_path, NULL);
-	root->dev = statx_device(stx);
-	root->graft = s->grafts ? 0 : BUILDER_NONE;
-	scan_fill_node(o, stx, &root->node);
-	r = scan_root_xattrs(s, &builder, root, root_fd, root_path);
-	if (r < 0)
-		return r;
 	r = tree_writer_begin(&s->writer, &builder, &clock);
 	if (r == 0 &&
 	    (!vec_push(&s->previous_dirs) || !vec_push(&s->previous_dirs)))
@@ -572,28 +529,11 @@ static int scan_root(struct scan *s, int root_fd, const char *root_path,
 	if (o->previous)
 		s->previous_dirs.items[1] =
 			(struct previous_dir){ 1, has_changed(o, TREE_ROOT) };
-	return 0;
-}
-
-static int scan_begin(struct scan *s, int root_fd, const char *root_path)
-{
-	struct statx stx;
-	struct tree *t;
-	int r;
-
-	if (statx(root_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx) < 0)
-		return diag_set(s->diag, -errno, root_path, NULL);
-	if (!S_ISDIR(stx.stx_mode))
-		return diag_set(s->diag, -ENOTDIR, root_path,
-				"is not a directory");
-	r = scan_root(s, root_fd, root_path, &stx);
-	if (r < 0)
-		return r;
 	t = s->writer.tree;
-	t->cross_mounts = s->options->cross_mounts;
-	atomic_store(&t->own_dev, s->options->own_dev);
+	t->cross_mounts = o->cross_mounts;
+	atomic_store(&t->own_dev, o->own_dev);
 	t->root_path = strdup(root_path);
-	t->opener = opener_ref(s->options->opener);
+	t->opener = opener_ref(o->opener);
 	t->root_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
 	if (!t->root_path || t->root_fd < 0)
 		return diag_set(s->diag, t->root_path ? -errno : -ENOMEM,
@@ -601,7 +541,10 @@ static int scan_begin(struct scan *s, int root_fd, const char *root_path)
 	return 0;
 }
 
-/* One pass over what is known to have changed. */
+/*
+ * Scans what is known to have changed, and adds to rescan the directories that
+ * changed with it.
+ */
 static int scan_once(int root_fd, const char *root_path,
 		     const struct tree_scan_options *options,
 		     const struct tree_builder *grafts, struct tree **ret_tree,
@@ -613,11 +556,13 @@ static int scan_once(int root_fd, const char *root_path,
 
 	if (!s)
 		return diag_set(diag, -ENOMEM, root_path, NULL);
-	r = scan_begin(s, root_fd, root_path);
+	r = scan_root(s, root_fd, root_path);
 	if (r < 0)
 		return r;
 	scan_work(s);
-	scan_join(s);
+	/* After the last claim, no thread starts another one. */
+	for (unsigned i = 0; i < s->n_threads; i++)
+		pthread_join(s->threads[i], NULL);
 	if (s->error)
 		return s->error;
 	if (options->previous &&
@@ -636,56 +581,40 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* What changed, and the directories that changed with it. */
-static int add_changed(const struct tree_scan_options *options,
-		       struct link_rescan *rescan)
-{
-	size_t n = options->n_changed;
-
-	if (vec_reserve(&rescan->dirs, n) < 0)
-		return -ENOMEM;
-	if (n > 0)
-		memcpy(rescan->dirs.items + rescan->dirs.count,
-		       options->changed, n * sizeof(tree_id));
-	rescan->dirs.count += n;
-	qsort(rescan->dirs.items, rescan->dirs.count, sizeof(tree_id),
-	      by_number);
-	return 0;
-}
-
-/* As often as hard links lead to more that changed. */
-static int scan_linked(int root_fd, const char *root_path,
-		       const struct tree_scan_options *options,
-		       const struct tree_builder *grafts,
-		       struct tree **ret_tree, struct diag *diag)
-{
-	_cleanup_(link_rescan_release) struct link_rescan rescan = { 0 };
-	struct tree_scan_options more = *options;
-	struct tree *tree = NULL;
-	int r = scan_once(root_fd, root_path, options, grafts, &tree, &rescan,
-			  diag);
-
-	if (r == 0 && rescan.dirs.count == 0)
-		*ret_tree = tree;
-	if (r < 0 || rescan.dirs.count == 0)
-		return r;
-	tree_free(tree);
-	if (add_changed(options, &rescan) < 0)
-		return diag_set(diag, -ENOMEM, root_path, NULL);
-	more.changed = rescan.dirs.items;
-	more.n_changed = rescan.dirs.count;
-	return scan_linked(root_fd, root_path, &more, grafts, ret_tree, diag);
-}
-
 int tree_scan(int root_fd, const char *root_path,
 	      const struct tree_scan_options *options,
 	      struct tree_builder *grafts, struct tree **ret_tree,
 	      struct diag *diag)
 {
-	int r = scan_linked(root_fd, root_path, options, grafts, ret_tree,
-			    diag);
+	_cleanup_(link_rescan_release) struct link_rescan rescan = { 0 };
+	struct tree_scan_options more = *options;
+	struct tree *tree = NULL;
+	size_t n = options->n_changed;
 
-	if (r == 0 && grafts)
+	/* The directories that changed, and those that hard links add. */
+	if (vec_reserve(&rescan.dirs, n + 1) < 0)
+		return diag_set(diag, -ENOMEM, root_path, NULL);
+	if (n > 0)
+		memcpy(rescan.dirs.items, options->changed,
+		       n * sizeof(tree_id));
+	rescan.dirs.count = n;
+	for (;;) {
+		int r;
+
+		more.changed = rescan.dirs.items;
+		more.n_changed = n;
+		r = scan_once(root_fd, root_path, &more, grafts, &tree, &rescan,
+			      diag);
+		if (r < 0)
+			return r;
+		if (rescan.dirs.count == n)
+			break;
+		tree_free(tree);
+		n = rescan.dirs.count;
+		qsort(rescan.dirs.items, n, sizeof(tree_id), by_number);
+	}
+	if (grafts)
 		tree_builder_clear(grafts);
-	return r;
+	*ret_tree = tree;
+	return 0;
 }

@@ -30,8 +30,7 @@ static bool is_root(const struct dir_scan *s)
 	return *s->path == '\0';
 }
 
-/* The path of an entry (NULL: of the directory) on the host; NULL: no memory.
- */
+/* Returns the host's path of an entry, or of the directory (name is NULL). */
 static char *host_path(const struct dir_scan *s, const char *name)
 {
 	char *path;
@@ -45,42 +44,43 @@ static char *host_path(const struct dir_scan *s, const char *name)
 	return path;
 }
 
-/* err of an entry; 0: it is not shown as a person may expect. */
-static void tell(struct dir_scan *s, const char *name, int err,
-		 const char *reason)
+/* Adds to what will be reported. err is 0 for what is no error. */
+static void report(struct dir_scan *s, const char *name, int err,
+		   const char *reason)
 {
-	unsigned number = (unsigned)s->told.count;
-	struct told *told = vec_push(&s->told);
+	unsigned number = (unsigned)s->reports.count;
+	struct scan_report *report = vec_push(&s->reports);
 
-	if (told) {
-		told->path = host_path(s, name);
-		told->reason = strdup(reason && *reason ? reason
-							: strerror(-err));
-		told->err = err;
-		told->number = number;
+	if (report) {
+		report->path = host_path(s, name);
+		report->reason = strdup(reason && *reason ? reason
+							  : strerror(-err));
+		report->err = err;
+		report->number = number;
 	}
-	if (!told || !told->path || !told->reason)
+	if (!report || !report->path || !report->reason)
 		s->error = -ENOMEM;
 }
 
-static void note(struct dir_scan *s, const char *name, const char *reason)
+static void notice(struct dir_scan *s, const char *name, const char *reason)
 {
-	if (s->listening)
-		tell(s, name, 0, reason);
+	if (s->reporting)
+		report(s, name, 0, reason);
 }
 
 /*
- * err, said of an entry of the directory (NULL: of itself), unless one of a
- * lesser name has failed before: the order in which a host lists its entries
- * shall not show. Whoever listens is told of each, and the scan goes on.
+ * Fails with err because of an entry, or of the directory itself (name is
+ * NULL). If several entries fail, the error is that of the first by name: the
+ * order in which the host lists its entries never shows. If every problem is
+ * reported, this one is added to the reports, and the scan goes on.
  */
 static int fail(struct dir_scan *s, const char *name, int err,
 		const char *reason)
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (s->listening && err != -ENOMEM) {
-		tell(s, name, err, reason);
+	if (s->reporting && err != -ENOMEM) {
+		report(s, name, err, reason);
 		return err;
 	}
 	if (name && s->error && strcmp(s->failed, name) <= 0)
@@ -93,39 +93,39 @@ static int fail(struct dir_scan *s, const char *name, int err,
 	return diag_set(&s->diag, err, path, "%s", reason);
 }
 
-static int compare_told(const void *a, const void *b)
+static int compare_reports(const void *a, const void *b)
 {
-	const struct told *x = a;
-	const struct told *y = b;
+	const struct scan_report *x = a;
+	const struct scan_report *y = b;
 	int r = strcmp(x->path, y->path);
 
 	return r ? r : (x->number > y->number) - (x->number < y->number);
 }
 
-void dir_scan_tell(struct dir_scan *scan, struct diag *diag)
+void dir_scan_report(struct dir_scan *scan, struct diag *diag)
 {
-	if (scan->told.count > 1)
-		qsort(scan->told.items, scan->told.count,
-		      sizeof(*scan->told.items), compare_told);
-	for (size_t i = 0; i < scan->told.count; i++) {
-		const struct told *told = &scan->told.items[i];
+	if (scan->reports.count > 1)
+		qsort(scan->reports.items, scan->reports.count,
+		      sizeof(*scan->reports.items), compare_reports);
+	for (size_t i = 0; i < scan->reports.count; i++) {
+		const struct scan_report *report = &scan->reports.items[i];
 
-		if (told->err == 0)
-			diag_note(diag, told->path, told->reason);
+		if (report->err == 0)
+			diag_note(diag, report->path, report->reason);
 		else
-			(void)diag_tell(diag,
-					diag_set(diag, told->err, told->path,
-						 "%s", told->reason));
+			(void)diag_tell(diag, diag_set(diag, report->err,
+						       report->path, "%s",
+						       report->reason));
 	}
 }
 
-static void told_clear(struct dir_scan *scan)
+static void clear_reports(struct dir_scan *scan)
 {
-	for (size_t i = 0; i < scan->told.count; i++) {
-		free(scan->told.items[i].path);
-		free(scan->told.items[i].reason);
+	for (size_t i = 0; i < scan->reports.count; i++) {
+		free(scan->reports.items[i].path);
+		free(scan->reports.items[i].reason);
 	}
-	vec_free(&scan->told);
+	vec_free(&scan->reports);
 }
 
 /* ---- one entry ---- */
@@ -152,8 +152,9 @@ void scan_fill_node(const struct tree_scan_options *options,
 }
 
 /*
- * Whether we may read it; errno if not. Its owner is asked by the mode alone:
- * that is exact, with ACLs too, and saves a call for nearly every file.
+ * Whether this process may read an entry; sets errno if not. For the owner the
+ * mode decides: that is exact, also with ACLs, and saves a call for nearly
+ * every file.
  */
 static bool readable(const struct dir_scan *s, const char *name,
 		     const struct statx *stx)
@@ -167,39 +168,7 @@ static bool readable(const struct dir_scan *s, const char *name,
 			 AT_EACCESS) == 0;
 }
 
-/* Adds the data runs of an open file; none where it is all data. */
-static int scan_extents(struct dir_builder *builder, struct entry *e, int fd,
-			uint64_t size)
-{
-	size_t first = builder->extents.count;
-	off_t at = 0;
-
-	while ((uint64_t)at < size) {
-		struct tree_extent *x;
-		off_t start = lseek(fd, at, SEEK_DATA);
-		off_t end;
-
-		if (start < 0 && errno == ENXIO)
-			break;
-		end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
-		if (end < 0) /* no such notion here: all data */
-			return 0;
-		if ((uint64_t)start >= size)
-			break;
-		x = vec_push(&builder->extents);
-		if (!x)
-			return -ENOMEM;
-		x->start = (uint64_t)start;
-		x->end = (uint64_t)end < size ? (uint64_t)end : size;
-		at = end;
-	}
-	e->first_extent = first;
-	e->n_extents = builder->extents.count - first;
-	e->sparse = true;
-	return 0;
-}
-
-/* What statx saw has gone, or something else has taken its place. */
+/* Fails because an entry was removed, or replaced, after statx saw it. */
 static int fail_if_changed(struct dir_scan *s, const char *name, int err)
 {
 	switch (err) {
@@ -217,7 +186,7 @@ static int fail_if_changed(struct dir_scan *s, const char *name, int err)
 	return fail(s, name, err, NULL);
 }
 
-/* Opens an entry of the directory; without a name, the directory itself. */
+/* Opens an entry of the directory, or the directory itself (name is NULL). */
 static int open_beneath(const struct dir_scan *s, const char *name, int flags)
 {
 	const struct tree_scan_options *o = s->options;
@@ -237,20 +206,43 @@ static int open_beneath(const struct dir_scan *s, const char *name, int flags)
 			   o->own_dev, flags);
 }
 
+/* Adds the data runs of a sparse file. */
 static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 			const struct statx *stx)
 {
+	const size_t first = s->builder.extents.count;
+	const uint64_t size = stx->stx_size;
 	_cleanup_close_ int fd = -1;
-	int r;
+	off_t at = 0;
 
-	if (stx->stx_size == 0 ||
-	    stx->stx_blocks >= (stx->stx_size + 511) / 512)
+	if (size == 0 || stx->stx_blocks >= (size + 511) / 512)
 		return 0;
 	fd = open_beneath(s, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fail_if_changed(s, name, fd);
-	r = scan_extents(&s->builder, e, fd, stx->stx_size);
-	return r < 0 ? fail(s, name, r, NULL) : 0;
+	while ((uint64_t)at < size) {
+		struct tree_extent *x;
+		off_t start = lseek(fd, at, SEEK_DATA);
+		off_t end;
+
+		if (start < 0 && errno == ENXIO)
+			break;
+		end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
+		if (end < 0) /* the file system knows no holes: all is data */
+			return 0;
+		if ((uint64_t)start >= size)
+			break;
+		x = vec_push(&s->builder.extents);
+		if (!x)
+			return fail(s, name, -ENOMEM, NULL);
+		x->start = (uint64_t)start;
+		x->end = min_u64((uint64_t)end, size);
+		at = end;
+	}
+	e->first_extent = first;
+	e->n_extents = s->builder.extents.count - first;
+	e->sparse = true;
+	return 0;
 }
 
 static int scan_symlink(struct dir_scan *s, const char *name, struct entry *e)
@@ -270,13 +262,11 @@ static int scan_symlink(struct dir_scan *s, const char *name, struct entry *e)
 	return 0;
 }
 
-/* ---- links that lead out ---- */
-
 static int scan_unreadable(struct dir_scan *s, const char *name)
 {
 	if (s->options->unreadable == TREE_UNREADABLE_SKIP) {
 		s->skipped++;
-		note(s, name, "left out, since it cannot be read");
+		notice(s, name, "left out, since it cannot be read");
 		return 0;
 	}
 	return fail(
@@ -292,19 +282,9 @@ static void note_time(struct dir_scan *s, const struct statx *stx)
 		s->youngest = ns;
 }
 
-static bool may_follow(const struct dir_scan *s, const char *name,
-		       const struct statx *stx)
-{
-	return S_ISLNK(stx->stx_mode) && s->options->follow &&
-	       strcmp(s->path, s->options->follow) == 0 &&
-	       stx->stx_uid == s->euid &&
-	       follow_leads_out(s->root_fd, s->path, name, s->options->own_dev,
-				s->mounts->fd);
-}
-
 /*
- * Puts the file that such a link leads to in its place; 1: it stays a link. No
- * descriptor is held, since those of this thread end with it.
+ * Adds the file that a link leads to in place of the link; 1: it stays a link.
+ * No descriptor is kept, since those of this thread end with it.
  */
 static int scan_leading_out(struct dir_scan *s, const char *name)
 {
@@ -314,10 +294,10 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 			       s->mounts->fd, &target);
 
 	if (r < 0) {
-		note(s, name,
-		     r == -EXDEV
-			     ? "leads to the mount of a disk; stays a link"
-			     : "leads out of the tree, but to no regular file; stays a link");
+		notice(s, name,
+		       r == -EXDEV
+			       ? "leads to the mount of a disk; stays a link"
+			       : "leads out of the tree, but to no regular file; stays a link");
 		return 1;
 	}
 	if (faccessat(target.dirfd, target.name, R_OK, AT_EACCESS) < 0)
@@ -342,14 +322,9 @@ static bool is_one_of(const struct tree_identity *items, size_t n,
 	return false;
 }
 
-static bool is_mounted_over(const struct statx *stx)
-{
-	return stx->stx_attributes & STATX_ATTR_MOUNT_ROOT;
-}
-
 /*
- * Why a directory or a file is empty on the disk: "" for our own mount, which
- * is not reported. NULL: it is not empty.
+ * Returns why a directory or a file is empty on the disk: "" for our own mount,
+ * which is not reported. NULL: it is not empty.
  */
 static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 {
@@ -362,7 +337,7 @@ static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 		return "";
 	if (S_ISDIR(stx->stx_mode) && is_one_of(s->above, s->n_above, stx))
 		return "is a directory above it, mounted once more; empty on the disk";
-	if (!is_mounted_over(stx))
+	if (!(stx->stx_attributes & STATX_ATTR_MOUNT_ROOT))
 		return NULL;
 	if (!o->cross_mounts)
 		return "something is mounted on it; empty on the disk, unless --cross-mounts is given";
@@ -370,11 +345,6 @@ static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 	    !mount_holds_files(s->mounts, stx->stx_mnt_id))
 		return "an interface of the kernel, or a disk of dirdisk, is mounted on it; empty on the disk";
 	return NULL;
-}
-
-static bool is_archive_name(const struct dir_scan *s, const char *name)
-{
-	return s->options->is_archive(name, strlen(name));
 }
 
 /* Whether entries of the directory can be archives. */
@@ -386,16 +356,17 @@ static bool holds_archives(const struct dir_scan *s)
 
 	if (!in || strncmp(s->path, in, len) != 0)
 		return false;
-	return !*below || (*below == '/' && !strchr(below + 1, '/') &&
-			   !is_archive_name(s, below + 1));
+	return !*below ||
+	       (*below == '/' && !strchr(below + 1, '/') &&
+		!s->options->is_archive(below + 1, strlen(below + 1)));
 }
 
 static bool is_archive(const struct dir_scan *s, const char *name)
 {
-	return holds_archives(s) && is_archive_name(s, name);
+	return holds_archives(s) && s->options->is_archive(name, strlen(name));
 }
 
-/* Whether the directory `name` is one that archives may lie below. */
+/* Whether an entry is a directory that archives may lie in. */
 static bool leads_to_archives(const struct dir_scan *s, const char *name)
 {
 	const char *in = s->options->archives_in;
@@ -426,23 +397,16 @@ static bool is_left_out(const struct dir_scan *s, const char *name, bool is_dir)
 	return false;
 }
 
-/* What stands in this part for what is below it; it belongs to another. */
+/* Whether an entry is here for what is below it, and of another part itself. */
 static bool is_other_part(const struct dir_scan *s, const char *name)
 {
 	return s->options->part == TREE_PART_ARCHIVES && !is_archive(s, name) &&
 	       leads_to_archives(s, name);
 }
 
-static int scan_xattrs(struct dir_scan *s, const char *name, struct entry *e)
-{
-	int r = xattrs_scan(&s->xattrs, &s->builder, e, s->dirfd, name);
-
-	return r < 0 ? fail(s, name, r, s->xattrs.reason) : 0;
-}
-
 /*
- * Our own mount hides a directory. That stays what it was before, or the disk
- * would tell when it was mounted.
+ * Our own mount hides a directory. Its attributes stay those of the previous
+ * tree: otherwise the disk would differ after it was mounted.
  */
 static int take_hidden(const struct dir_scan *s, const char *name,
 		       struct entry *e)
@@ -475,25 +439,15 @@ static int take_hidden(const struct dir_scan *s, const char *name,
 	return 0;
 }
 
-/* What it holds. If that fails and somebody was told, it is left out. */
-static int scan_data(struct dir_scan *s, const char *name, struct entry *e,
-		     const struct statx *stx)
-{
-	int r = 0;
-
-	if (S_ISREG(stx->stx_mode))
-		r = scan_regular(s, name, e, stx);
-	if (S_ISLNK(stx->stx_mode))
-		r = scan_symlink(s, name, e);
-	if (r < 0)
-		s->builder.entries.count--;
-	return r;
-}
-
 static int add_entry(struct dir_scan *s, const char *name,
 		     const struct statx *stx, const char *closed)
 {
-	bool leads_out = may_follow(s, name, stx);
+	const struct tree_scan_options *o = s->options;
+	bool leads_out = S_ISLNK(stx->stx_mode) && o->follow &&
+			 strcmp(s->path, o->follow) == 0 &&
+			 stx->stx_uid == s->euid &&
+			 follow_leads_out(s->root_fd, s->path, name, o->own_dev,
+					  s->mounts->fd);
 	struct entry *e;
 	int r = leads_out ? scan_leading_out(s, name) : 1;
 
@@ -505,40 +459,42 @@ static int add_entry(struct dir_scan *s, const char *name,
 	if (leads_out)
 		e->node.flags |= NODE_LEADS_OUT;
 	e->dev = statx_device(stx);
-	scan_fill_node(s->options, stx, &e->node);
+	scan_fill_node(o, stx, &e->node);
 	if (closed) {
 		e->node.flags |= NODE_UNSCANNED;
 		e->node.size = 0;
 		if (*closed && !is_other_part(s, name)) {
 			e->node.flags |= NODE_MOUNTED;
-			note(s, name, closed);
+			notice(s, name, closed);
 		}
 		r = take_hidden(s, name, e);
 		return r < 0 ? fail(s, name, r, NULL) : 0;
 	}
 	if (stx->stx_nlink > 1 && !S_ISDIR(stx->stx_mode))
 		e->node.flags |= NODE_LINKED;
-	r = scan_xattrs(s, name, e);
-	/* Told, it goes on: what a directory holds is still to be seen. */
-	if (r < 0 && !s->listening)
-		return r;
-	return scan_data(s, name, e, stx);
-}
-
-static void count_entry(struct dir_scan *s)
-{
-	if (++s->uncounted < COUNT_EVERY || !s->count)
-		return;
-	s->count(s->context, s->uncounted);
-	s->uncounted = 0;
+	r = xattrs_scan(&s->xattrs, &s->builder, e, s->dirfd, name);
+	if (r < 0) {
+		fail(s, name, r, s->xattrs.reason);
+		/* The content of a directory is still to be checked. */
+		if (!s->reporting)
+			return r;
+		r = 0;
+	}
+	if (S_ISREG(stx->stx_mode))
+		r = scan_regular(s, name, e, stx);
+	else if (S_ISLNK(stx->stx_mode))
+		r = scan_symlink(s, name, e);
+	if (r < 0)
+		s->builder.entries.count--;
+	return r;
 }
 
 static int scan_entry(struct dir_scan *s, const char *name,
 		      unsigned char d_type)
 {
 	/*
-	 * What is mounted on a directory may be slow, or be ourselves: then
-	 * nothing but the kernel may answer.
+	 * The file system that is mounted on a directory may be slow, or our
+	 * own: the kernel alone has to answer.
 	 */
 	int sync = d_type == DT_DIR || d_type == DT_UNKNOWN
 			   ? AT_STATX_DONT_SYNC
@@ -552,15 +508,18 @@ static int scan_entry(struct dir_scan *s, const char *name,
 	if (statx(s->dirfd, name, flags | sync, mask, &stx) < 0)
 		return errno == ENOENT ? 0 : fail(s, name, -errno, NULL);
 	closed = why_closed(s, &stx);
-	/* Not our own mount: a request cannot wait for this process. */
-	if (!closed && is_mounted_over(&stx) &&
+	/* It is not our own mount: no request waits for this process. */
+	if (!closed && (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
 	    statx(s->dirfd, name, flags, mask, &stx) < 0)
 		return fail_if_changed(s, name, -errno);
 	type = stx.stx_mode & S_IFMT;
 	note_time(s, &stx);
 	if (is_left_out(s, name, type == S_IFDIR))
 		return 0;
-	count_entry(s);
+	if (++s->uncounted >= COUNT_EVERY && s->count) {
+		s->count(s->context, s->uncounted);
+		s->uncounted = 0;
+	}
 	if ((type == S_IFREG || type == S_IFDIR) && !closed &&
 	    !readable(s, name, &stx))
 		return errno == ENOENT || is_other_part(s, name)
@@ -571,43 +530,20 @@ static int scan_entry(struct dir_scan *s, const char *name,
 
 /* ---- the directory ---- */
 
-/* An entry that fails does not end it: one of a lesser name may fail too. */
-static int read_entries(struct dir_scan *s, DIR *dir)
-{
-	for (;;) {
-		const struct dirent *d;
-
-		errno = 0;
-		d = readdir(dir);
-		if (!d)
-			return errno ? fail(s, NULL, -errno, NULL) : s->error;
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			(void)scan_entry(s, d->d_name, d->d_type);
-	}
-}
-
-/* Whether fd is the directory that its parent showed. */
-static bool is_same(const struct dir_scan *s, int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && st.st_ino == s->ino &&
-	       st.st_dev == s->dev;
-}
-
 /*
- * Opens it as s->dirfd, which the caller closes; it stays -1 for one that has
- * been mounted on since its parent was read.
+ * Opens the directory as s->dirfd, which the caller closes. It stays -1 if
+ * something was mounted on it after its parent was read.
  */
 static int open_directory(struct dir_scan *s)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = open_beneath(s, NULL, O_RDONLY | O_DIRECTORY);
+	struct stat st;
 
-	fd = open_beneath(s, NULL, O_RDONLY | O_DIRECTORY);
 	if (fd == -EXDEV)
 		return 0;
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ||
-	    (fd >= 0 && !is_same(s, fd)))
+	    (fd >= 0 && (fstat(fd, &st) < 0 || st.st_ino != s->ino ||
+			 st.st_dev != s->dev)))
 		return fail(
 			s, NULL, -EAGAIN,
 			"was replaced while it was read; try again when the tree is at rest");
@@ -617,83 +553,52 @@ static int open_directory(struct dir_scan *s)
 	return 0;
 }
 
-/* All that the root may hold for this part of the tree; NULL: anything. */
-static const char *only_entry(const struct tree_scan_options *options)
-{
-	switch (options->part) {
-	case TREE_PART_SUBDIR:
-		return options->subdir;
-	case TREE_PART_ARCHIVES:
-		return options->archives_in;
-	default:
-		return NULL;
-	}
-}
-
 static int read_directory(struct dir_scan *s)
 {
+	const struct tree_scan_options *o = s->options;
 	_cleanup_(closedirp) DIR *dir = NULL;
 	_cleanup_close_ int fd = -1;
+	const char *only = NULL;
 	int r = open_directory(s);
 
 	if (r < 0 || s->dirfd < 0)
 		return r;
 	fd = s->dirfd;
-	/* Before it is read: what changes then is seen one way or the other. */
-	s->watch = s->options->watch
-			   ? s->options->watch(s->options->watch_context, fd)
-			   : TREE_UNWATCHED;
-	if (is_root(s) && only_entry(s->options))
-		return scan_entry(s, only_entry(s->options), DT_UNKNOWN);
+	/* Before it is read: so no later change is missed. */
+	s->watch = o->watch ? o->watch(o->watch_context, fd) : TREE_UNWATCHED;
+	/* The root may have a single entry of this part. */
+	if (is_root(s) && o->part == TREE_PART_SUBDIR)
+		only = o->subdir;
+	else if (is_root(s) && o->part == TREE_PART_ARCHIVES)
+		only = o->archives_in;
+	if (only)
+		return scan_entry(s, only, DT_UNKNOWN);
 	dir = fdopendir(fd);
 	if (!dir)
 		return fail(s, NULL, -errno, NULL);
 	take_fd(&fd);
-	return read_entries(s, dir);
-}
+	for (;;) {
+		const struct dirent *d;
 
-/* ---- a directory that did not change, but for some subdirectories ---- */
-
-static int look_again(struct dir_scan *s, const struct node *node)
-{
-	size_t before = s->builder.entries.count + s->skipped;
-	char name[NAME_MAX + 1];
-	int r;
-
-	memcpy(name, node_name(s->before, node), node->name_len);
-	name[node->name_len] = '\0';
-	r = scan_entry(s, name, DT_DIR);
-	if (r == 0 && s->builder.entries.count + s->skipped == before)
-		return fail_if_changed(s, name, -ENOENT);
-	return r;
-}
-
-static int take_entries(struct dir_scan *s)
-{
-	size_t next = 0;
-
-	for (uint32_t i = 0; i < s->before->count; i++) {
-		const struct node *n = &s->before->nodes[i];
-		bool changed = next < s->n_changed &&
-			       s->changed[next] == s->first + i;
-
-		next += changed;
-		if (n->flags & NODE_GRAFT)
-			continue;
-		if (changed)
-			(void)look_again(s, n);
-		else if (dir_builder_add_node(&s->builder, s->before, n) < 0)
-			return fail(s, NULL, -ENOMEM, NULL);
+		errno = 0;
+		d = readdir(dir);
+		if (!d)
+			return errno ? fail(s, NULL, -errno, NULL) : s->error;
+		/* After a failure too: an entry that sorts before may fail. */
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			(void)scan_entry(s, d->d_name, d->d_type);
 	}
-	return s->error;
 }
 
+/* Takes a directory that did not change, except for some subdirectories. */
 static int take_directory(struct dir_scan *s)
 {
+	const struct dir *before = s->before;
 	_cleanup_close_ int fd = -1;
+	size_t next = 0;
 
-	s->watch = s->before->watch;
-	s->skipped = s->before->skipped;
+	s->watch = before->watch;
+	s->skipped = before->skipped;
 	if (s->n_changed > 0) {
 		int r = open_directory(s);
 
@@ -701,7 +606,28 @@ static int take_directory(struct dir_scan *s)
 			return r;
 		fd = s->dirfd;
 	}
-	return take_entries(s);
+	for (uint32_t i = 0; i < before->count; i++) {
+		const struct node *n = &before->nodes[i];
+		bool changed = next < s->n_changed &&
+			       s->changed[next] == s->first + i;
+
+		next += changed;
+		if (n->flags & NODE_GRAFT)
+			continue;
+		if (changed) {
+			size_t count = s->builder.entries.count + s->skipped;
+			char name[NAME_MAX + 1];
+
+			memcpy(name, node_name(before, n), n->name_len);
+			name[n->name_len] = '\0';
+			if (scan_entry(s, name, DT_DIR) == 0 &&
+			    s->builder.entries.count + s->skipped == count)
+				(void)fail_if_changed(s, name, -ENOENT);
+		} else if (dir_builder_add_node(&s->builder, before, n) < 0) {
+			return fail(s, NULL, -ENOMEM, NULL);
+		}
+	}
+	return s->error;
 }
 
 int dir_scan_run(struct dir_scan *scan)
@@ -710,7 +636,7 @@ int dir_scan_run(struct dir_scan *scan)
 
 	if (scan->count && scan->uncounted > 0)
 		scan->count(scan->context, scan->uncounted);
-	return scan->listening ? scan->error : r;
+	return scan->reporting ? scan->error : r;
 }
 
 void dir_scan_clear(struct dir_scan *scan)
@@ -719,7 +645,7 @@ void dir_scan_clear(struct dir_scan *scan)
 		dir_builder_release(&scan->builder);
 	dir_builder_clear(&scan->builder);
 	diag_clear(&scan->diag);
-	told_clear(scan);
+	clear_reports(scan);
 	*scan = (struct dir_scan){
 		.builder = scan->builder,
 		.xattrs = scan->xattrs,
@@ -734,5 +660,5 @@ void dir_scan_release(struct dir_scan *scan)
 	dir_builder_release(&scan->builder);
 	xattr_reader_release(&scan->xattrs);
 	diag_clear(&scan->diag);
-	told_clear(scan);
+	clear_reports(scan);
 }

@@ -3,8 +3,8 @@
 #define TREE_SCAN_DIR_H
 
 /*
- * The entries of one host directory, as a builder. Touches no tree, so any
- * number of threads may each scan a directory of its own.
+ * Scans one host directory into a directory builder. It changes no tree: each
+ * of several threads may scan a directory of its own.
  */
 
 #include <limits.h>
@@ -38,8 +38,8 @@ struct dir_scan {
 	size_t n_above;
 	struct mount_types *mounts;
 	uid_t euid;
-	bool listening; /* what fails is left out, and told */
-	/* Told of entries as they are read; may be NULL. */
+	bool reporting; /* what fails is left out, and reported */
+	/* Counts entries as they are read; may be NULL. */
 	void (*count)(void *context, uint64_t entries);
 	void *context;
 	struct xattr_reader xattrs; /* stays from one to the next */
@@ -47,16 +47,16 @@ struct dir_scan {
 	/* What is found. */
 	struct dir_builder builder;
 	uint32_t skipped;
-	/* Told by whoever puts the directory in, in its turn. */
+	/* Reported when the directory is put into the tree, in its turn. */
 	struct {
-		struct told {
+		struct scan_report {
 			char *path;
 			char *reason;
 			int err; /* 0: no error */
 			unsigned number;
 		} * items;
 		size_t count, size;
-	} told;
+	} reports;
 	int32_t watch;
 	int64_t youngest; /* change time of what was looked at, in ns */
 	struct diag diag; /* of what dir_scan_run returned */
@@ -70,15 +70,14 @@ struct dir_scan {
 
 /*
  * Reads the directory, or only the entries that changed: 0 or a negative errno
- * with scan->diag. Where several entries fail, the first by name is the one
- * that is told.
+ * with scan->diag. If several entries fail, it is about the first by name.
  */
 int dir_scan_run(struct dir_scan *scan);
 /* Empties it for the next one, but keeps room that is not large. */
 void dir_scan_clear(struct dir_scan *scan);
 void dir_scan_release(struct dir_scan *scan);
-/* What there is to tell, in the order of names. */
-void dir_scan_tell(struct dir_scan *scan, struct diag *diag);
+/* Reports what was found, in the order of names. */
+void dir_scan_report(struct dir_scan *scan, struct diag *diag);
 
 /* Fills a node from what statx found, except for its name and its place. */
 void scan_fill_node(const struct tree_scan_options *options,
