@@ -33,8 +33,8 @@ static int make_kernels(struct generation *generation, char **ret_text)
 
 static int make_generation(struct generation *generation, char **ret_text)
 {
-	const char *cause = generation_cause(generation);
-	size_t len = strlen(cause);
+	const char *reason = generation_reason(generation);
+	size_t len = strlen(reason);
 	int64_t ns = generation_time(generation);
 	time_t seconds = (time_t)(ns / 1000000000);
 	struct tm utc;
@@ -44,8 +44,8 @@ static int make_generation(struct generation *generation, char **ret_text)
 	strftime(time, sizeof(time), "%FT%T", &utc);
 	if (asprintf(ret_text, "number: %" PRIu64 "\ntime: %s.%09ldZ\n\n%s%s",
 		     generation_number(generation), time,
-		     (long)(ns % 1000000000), cause,
-		     len && cause[len - 1] != '\n' ? "\n" : "") < 0)
+		     (long)(ns % 1000000000), reason,
+		     len && reason[len - 1] != '\n' ? "\n" : "") < 0)
 		return -ENOMEM;
 	return 0;
 }

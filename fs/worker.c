@@ -315,7 +315,7 @@ static int serve(const struct worker *worker, const struct service *service,
 			worker->options->debug, fd);
 	if (r < 0)
 		return worker_fail(worker, &diag, r, EXIT_MOUNT);
-	live_attend(service->live);
+	live_start_thread(service->live);
 	r = channel_send(worker->channel, MESSAGE_SERVING, 0, NULL, -1);
 	if (r < 0)
 		_exit(worker_fail(worker, &diag, r, EXIT_MOUNT));

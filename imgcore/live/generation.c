@@ -13,13 +13,12 @@
 #include "imgcore/diag.h"
 
 #define MENU_PATH "boot/grub/grub.cfg"
-/* A menu that someone wrote; more than this nobody reads. */
-#define MENU_MAX (1u << 20)
-/* Nor of the kernels that are there, or of those that are none. */
+/* Limits of the texts that info/ shows. */
+#define MENU_MAX  (1u << 20)
 #define TABLE_MAX (256u << 10)
 
 int generation_new(struct generation **ret_generation, struct image *image,
-		   uint64_t number, const struct timespec *time, char *cause)
+		   uint64_t number, const struct timespec *time, char *reason)
 {
 	struct generation *g = calloc(1, sizeof(*g));
 
@@ -29,7 +28,7 @@ int generation_new(struct generation **ret_generation, struct image *image,
 	g->image = image;
 	g->number = number;
 	g->time = *time;
-	g->cause = cause;
+	g->reason = reason;
 	*ret_generation = g;
 	return 0;
 }
@@ -49,7 +48,7 @@ void generation_unref(struct generation *generation)
 						     memory_order_acq_rel) != 1)
 		return;
 	image_free(generation->image);
-	free(generation->cause);
+	free(generation->reason);
 	free(generation);
 }
 
@@ -68,16 +67,9 @@ int64_t generation_time(const struct generation *generation)
 	return time_ns(generation->time.tv_sec, generation->time.tv_nsec);
 }
 
-const char *generation_cause(const struct generation *generation)
+const char *generation_reason(const struct generation *generation)
 {
-	return generation->cause;
-}
-
-/* ---- the menu ---- */
-
-static int menu_is(const char *what, char **ret_text)
-{
-	return asprintf(ret_text, "# %s\n", what) < 0 ? -ENOMEM : 0;
+	return generation->reason;
 }
 
 int generation_menu(const struct generation *generation, char **ret_text)
@@ -86,23 +78,34 @@ int generation_menu(const struct generation *generation, char **ret_text)
 					     IMAGE_PART_BOOT);
 	tree_id node = tree_find(tree, MENU_PATH);
 	_cleanup_free_ char *text = NULL;
+	const char *comment = NULL;
 	struct tree_info info;
 	int r;
 
-	if (node == TREE_NONE)
-		return menu_is("There is no " MENU_PATH ".", ret_text);
-	tree_get(tree, node, &info);
-	if (!S_ISREG(info.attr.mode) || info.size > MENU_MAX)
-		return menu_is(MENU_PATH " is no file to show here.", ret_text);
-	text = calloc(1, info.size + 1);
-	if (!text)
-		return -ENOMEM;
-	r = tree_read(tree, node, text, info.size, 0, NULL);
-	if (r == -ESTALE)
-		return menu_is(MENU_PATH " has changed since.", ret_text);
-	if (r == 0)
-		*ret_text = take_ptr(text);
-	return r;
+	if (node != TREE_NONE)
+		tree_get(tree, node, &info);
+	if (node == TREE_NONE) {
+		comment = "# There is no " MENU_PATH ".\n";
+	} else if (!S_ISREG(info.attr.mode) || info.size > MENU_MAX) {
+		comment = "# " MENU_PATH " is no file to show here.\n";
+	} else {
+		text = calloc(1, info.size + 1);
+		if (!text)
+			return -ENOMEM;
+		r = tree_read(tree, node, text, info.size, 0, NULL);
+		if (r == -ESTALE)
+			comment = "# " MENU_PATH " has changed since.\n";
+		else if (r < 0)
+			return r;
+	}
+	if (comment) {
+		free(text);
+		text = strdup(comment);
+		if (!text)
+			return -ENOMEM;
+	}
+	*ret_text = take_ptr(text);
+	return 0;
 }
 
 int generation_kernels(const struct generation *generation, char **ret_text)

@@ -3,8 +3,8 @@
 #define LIVE_GENERATION_H
 
 #include <stdatomic.h>
+#include <time.h>
 
-#include "image/watch.h"
 #include "imgcore/live.h"
 
 struct generation {
@@ -12,22 +12,11 @@ struct generation {
 	struct image *image;
 	uint64_t number;
 	struct timespec time;
-	char *cause;
+	char *reason;
 };
 
-/* Takes image and cause over on success; -ENOMEM. */
+/* Takes over image and reason on success; -ENOMEM. */
 int generation_new(struct generation **ret_generation, struct image *image,
-		   uint64_t number, const struct timespec *time, char *cause);
-
-/*
- * What changed, for people; the directories are those of the new trees, or
- * else of the old ones (NULL: there are none).
- */
-int cause_make(const struct watch_changes *changes,
-	       const struct tree *const now[IMAGE_PARTS],
-	       const struct tree *const old[IMAGE_PARTS], char **ret_text);
-/* The path of the change that came last; NULL: none is known. */
-int cause_last(const struct watch_changes *changes,
-	       const struct tree *const trees[IMAGE_PARTS], char **ret_path);
+		   uint64_t number, const struct timespec *time, char *reason);
 
 #endif

@@ -10,11 +10,14 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "imgcore/diag.h"
-#include "live/live-internal.h"
+#include "live/poll.h"
+#include "live/reason.h"
+#include "live/rescan.h"
+#include "live/state.h"
 
 /*
- * The boot loader is found once, here: later no program can be run. No
- * generation depends on it, nor on anything else of this.
+ * The boot loader is found once, since no program can be run later. Generations
+ * depend neither on it nor on anything else here.
  */
 
 DEFINE_CLEANUP(struct live, live_free)
@@ -22,7 +25,7 @@ DEFINE_CLEANUP(struct image, image_free)
 
 #define MODULES	  "boot/grub/i386-pc"
 #define ELSEWHERE "the path leads to another directory: all of it was read\n"
-/* At most so many files are kept open, and so often that is tried. */
+/* The largest number of files that are kept open, and of attempts at it. */
 #define KEEP_MAX   65536u
 #define KEEP_TRIES 3u
 
@@ -42,7 +45,7 @@ void live_free(struct live *live)
 	free(live);
 }
 
-void live_attend(struct live *live)
+void live_start_thread(struct live *live)
 {
 	watch_start(live->watch);
 }
@@ -55,7 +58,7 @@ void live_set_own_dev(struct live *live, uint64_t dev)
 	pthread_mutex_unlock(&live->mutex);
 }
 
-/* ---- what the front end is told ---- */
+/* ---- notices for the front end ---- */
 
 static void notice(const struct live *live, const char *path,
 		   const char *reason, int err)
@@ -69,21 +72,8 @@ static void notice(const struct live *live, const char *path,
 	diag_clear(&diag);
 }
 
-static void tell_unwatched(struct live *live)
-{
-	const char *reason = watch_reason(live->watch);
-	_cleanup_free_ char *text = NULL;
-
-	if (live->unwatched && !live->told_unwatched &&
-	    !live->options.no_watch &&
-	    asprintf(&text, "%s: it is read again at each open",
-		     reason ? reason : "not all of it could be watched") >= 0)
-		notice(live, live->options.image.src_path, text, -ENOSPC);
-	live->told_unwatched = live->unwatched;
-}
-
-/* Watches on its directories do not report changes in its layers. */
-static void tell_overlay(const struct live *live)
+/* An overlay's watches do not report changes that are made in its layers. */
+static void report_overlay(const struct live *live)
 {
 	const struct image_options *image = &live->options.image;
 	struct statfs st;
@@ -95,74 +85,72 @@ static void tell_overlay(const struct live *live)
 		       0);
 }
 
-static bool has_modules(const struct tree *tree)
+/* Modules of the tree may be of another GRUB than the core image. */
+static void report_modules(struct live *live, const struct tree *tree)
 {
+	const struct boot_options *boot = &live->options.image.boot;
 	tree_id id = tree_find(tree, MODULES);
 	struct tree_info info;
 
-	if (id == TREE_NONE)
-		return false;
+	if (live->reported_modules || id == TREE_NONE)
+		return;
 	tree_get(tree, id, &info);
-	return S_ISDIR(info.attr.mode) && tree_watch(tree, id) != TREE_NOT_HOST;
-}
-
-/* They may be another GRUB's than the one whose core image is there. */
-static void tell_modules(struct live *live, const struct tree *tree)
-{
-	const struct boot_options *boot = &live->options.image.boot;
-
-	if (live->told_modules || !has_modules(tree))
+	if (!S_ISDIR(info.attr.mode) || tree_watch(tree, id) == TREE_NOT_HOST)
 		return;
 	if (live->newest && live->grub && !boot->core_image &&
 	    !boot->whole_core)
 		notice(live, MODULES, "mount again to boot with its modules",
 		       -ESTALE);
-	live->told_modules = true;
+	live->reported_modules = true;
 }
 
 /* ---- a new generation ---- */
 
-/* Trees that are the newest's from now on. */
-static void settle(struct live *live, const struct trees *trees)
+/* Makes trees the newest ones: the changes so far are in them. */
+static void commit(struct live *live, const struct trees *trees)
 {
+	const char *src_path = live->options.image.src_path;
 	_cleanup_(numbers_release) struct numbers watches = { 0 };
+	_cleanup_free_ char *text = NULL;
+	const char *reason;
 
-	/* Those that are held without need only make scans without need. */
+	/* On failure, watches that are not needed cause needless scans only. */
 	if (trees_watches(trees, &watches, &live->unwatched) == 0)
 		watch_prune(live->watch, &watches);
 	live->unwatched |= watch_give_back(live->watch);
 	live->watched_anew = false;
 	watch_changes_clear(&live->changes);
-	tell_unwatched(live);
+	reason = watch_reason(live->watch);
+	if (live->unwatched && !live->reported_unwatched &&
+	    !live->options.no_watch &&
+	    asprintf(&text, "%s: it is read again at each open",
+		     reason ? reason : "not all of it could be watched") >= 0)
+		notice(live, src_path, text, -ENOSPC);
+	live->reported_unwatched = live->unwatched;
 	if (watch_overflow(live->watch))
-		notice(live, live->options.image.src_path,
+		notice(live, src_path,
 		       "more changes than inotify holds: all of it was read again; see fs.inotify.max_queued_events",
 		       -EOVERFLOW);
 }
 
-/* Some descriptors for files kept open; the rest is for all else. */
-static size_t keep_budget(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 0;
-	return (size_t)min_u64(limit.rlim_cur / 2, KEEP_MAX);
-}
-
-/* The disk of trees, which it takes over on success. */
+/* Makes the disk of trees, which it takes over on success. */
 static int make_image(struct live *live, struct trees *trees,
 		      struct image **ret_image, struct diag *diag)
 {
 	const struct image *previous = live->newest ? live->newest->image
 						    : NULL;
 	_cleanup_(image_freep) struct image *image = NULL;
+	struct rlimit limit;
+	size_t budget = 0;
 	int r = image_assemble(&live->options.image, live->grub, &trees->owned,
 			       previous, &image, diag);
 
 	if (r < 0)
 		return r;
-	r = image_keep(image, previous, keep_budget(), live->watch,
+	/* The other half of the descriptors is for all else. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		budget = (size_t)min_u64(limit.rlim_cur / 2, KEEP_MAX);
+	r = image_keep(image, previous, budget, live->watch,
 		       live->changes.moment, diag);
 	if (r == 0)
 		*ret_image = take_ptr(image);
@@ -172,65 +160,66 @@ static int make_image(struct live *live, struct trees *trees,
 static int make_generation(struct live *live, struct trees *trees,
 			   const struct timespec *time, struct diag *diag)
 {
-	const struct trees old = rest_newest(live);
+	const struct trees old = newest_trees(live);
 	uint64_t number = live->newest ? live->newest->number + 1 : 1;
 	_cleanup_(image_freep) struct image *image = NULL;
-	_cleanup_free_ char *cause = NULL;
+	_cleanup_free_ char *reason = NULL;
 	struct generation *generation;
 	int r;
 
 	if (live->newest && !old.tree[0])
-		r = (cause = strdup(ELSEWHERE)) ? 0 : -ENOMEM;
+		r = (reason = strdup(ELSEWHERE)) ? 0 : -ENOMEM;
 	else
-		r = cause_make(&live->changes, trees->tree, old.tree, &cause);
+		r = reason_make(&live->changes, trees->tree, old.tree, &reason);
 	if (r == 0)
 		r = make_image(live, trees, &image, diag);
 	else
 		diag_set(diag, r, live->options.image.src_path, NULL);
 	if (r < 0)
 		return r;
-	r = generation_new(&generation, image, number, time, cause);
+	r = generation_new(&generation, image, number, time, reason);
 	if (r < 0)
 		return diag_set(diag, r, live->options.image.src_path, NULL);
 	take_ptr(image);
-	take_ptr(cause);
-	tell_modules(live, trees->tree[IMAGE_PART_BOOT]);
-	settle(live, trees);
+	take_ptr(reason);
+	report_modules(live, trees->tree[IMAGE_PART_BOOT]);
+	commit(live, trees);
 	generation_unref(live->newest);
 	live->newest = generation;
 	live->newest_source = live->source.number;
 	return 0;
 }
 
-/* Scans until the tree is at rest, and makes a disk of it if it is another. */
+/* Scans until the tree is stable, and makes a disk of it if it differs. */
 static int renew_once(struct live *live, struct diag *diag)
 {
 	_cleanup_(trees_release) struct trees trees = { 0 };
-	const struct trees newest = rest_newest(live);
+	const struct trees newest = newest_trees(live);
 	struct timespec time;
-	int r = rest_reach(live, &trees, &time, diag);
+	int r = rescan_until_stable(live, &trees, &time, diag);
 
 	if (r < 0)
 		return r;
 	/*
-	 * A call that writes sets the times first, and may go on for long: what
-	 * was read meanwhile is the last generation's, whatever the times say.
+	 * A call that writes sets the times first, and may take long: bytes
+	 * that were read meanwhile are of the last generation, although the
+	 * times are the same.
 	 */
 	if (live->changes.written ||
 	    (live->watched_anew && !live->watch->full) ||
 	    !trees_equal(&newest, &trees))
 		return make_generation(live, &trees, &time, diag);
-	settle(live, &newest);
+	commit(live, &newest);
 	return 0;
 }
 
 /*
- * Files that are kept may have changed since. That shows in what is looked at
- * before the next try; if it does not, all is read.
+ * Files that are kept open may have changed after the scan (-ESTALE). The next
+ * poll shows that; otherwise all directories are scanned.
  */
 static int renew(struct live *live, struct diag *diag)
 {
-	const struct trees newest = rest_newest(live);
+	const struct trees newest = newest_trees(live);
 	int r = renew_once(live, diag);
 
 	/* Caches of images may hold all descriptors. */
@@ -239,7 +228,7 @@ static int renew(struct live *live, struct diag *diag)
 		r = renew_once(live, diag);
 	}
 	for (unsigned i = 0; i < KEEP_TRIES && r == -ESTALE; i++) {
-		r = rest_look(live, &newest, diag);
+		r = poll_changes(live, &newest, &live->changes, diag);
 		if (r < 0)
 			return r;
 		live->changes.all |= i > 0;
@@ -261,7 +250,7 @@ static int note_stale(struct live *live, const struct image_stale *stale)
 	watch = tree_watch(tree, info.parent);
 	if (watch < 0)
 		return 0;
-	/* Nobody told: it may be so with any other (all linked elsewhere). */
+	/* No event reported it: others may be missing as well. */
 	if (!numbers_has(&live->changes.watches, (uint64_t)watch))
 		live->changes.all = true;
 	name = strndup(info.name, info.name_len);
@@ -270,16 +259,13 @@ static int note_stale(struct live *live, const struct image_stale *stale)
 	return watch_changes_note(&live->changes, watch, 0, name);
 }
 
-/* What reading the newest's disk found to be no longer what was scanned. */
-static void look_at_stale(struct live *live)
+/* Adds the files that a read of the newest disk found to have changed. */
+static void note_all_stale(struct live *live)
 {
 	struct image_stale stale[IMAGE_STALE_MAX];
 	bool more = false;
-	size_t n;
+	size_t n = image_take_stale(live->newest->image, stale, &more);
 
-	if (!rest_newest(live).tree[0])
-		return;
-	n = image_take_stale(live->newest->image, stale, &more);
 	for (size_t i = 0; i < n; i++)
 		more |= note_stale(live, &stale[i]) < 0;
 	live->changes.all |= more;
@@ -287,30 +273,27 @@ static void look_at_stale(struct live *live)
 	numbers_sort(&live->changes.known);
 }
 
-/* Whether the limit was raised, or the tree has become smaller. */
-static void retry_watches(struct live *live, const struct trees *newest)
-{
-	size_t needed = trees_directories(newest) +
-			image_kept(live->newest->image);
-
-	if (!watch_may_retry(live->watch, needed))
-		return;
-	/* The numbers that the trees have are those of watches given back. */
-	live->watched_anew = true;
-	live->changes.all = true;
-}
-
 static int get_newest(struct live *live, struct diag *diag)
 {
-	const struct trees newest = rest_newest(live);
-	int r = rest_look(live, &newest, diag);
+	const struct trees newest = newest_trees(live);
+	int r = poll_changes(live, &newest, &live->changes, diag);
 
 	if (r < 0)
 		return r;
-	if (live->unwatched && live->newest)
-		retry_watches(live, &newest);
-	look_at_stale(live);
-	return rest_is_due(live) ? renew(live, diag) : 0;
+	/*
+	 * The limit of watches may have been raised, or the tree may have
+	 * become smaller. Then all is watched anew: the numbers that the trees
+	 * have are those of watches that were given back.
+	 */
+	if (live->unwatched && live->newest &&
+	    watch_may_retry(live->watch,
+			    trees_directories(&newest) +
+				    image_kept(live->newest->image)))
+		live->watched_anew = live->changes.all = true;
+	/* The poll may have found another directory. */
+	if (newest_trees(live).tree[0])
+		note_all_stale(live);
+	return rescan_is_due(live) ? renew(live, diag) : 0;
 }
 
 int live_newest(struct live *live, struct generation **ret_generation,
@@ -338,8 +321,8 @@ int live_new(struct live **ret_live, const struct live_options *options,
 	live->options = *options;
 	pthread_mutex_init(&live->mutex, NULL);
 	live->mounts.fd = -1;
-	live->told_unwatched = options->no_watch;
-	tell_overlay(live);
+	live->reported_unwatched = options->no_watch;
+	report_overlay(live);
 	live->source.fd = -1;
 	r = watch_new(&live->watch, image->src_fd,
 		      options->no_watch ? WATCH_NONE : WATCH_AUTO);

@@ -53,50 +53,32 @@ static int fail(const struct source *source, int err, struct diag *diag)
 {
 	const char *path = source->options->image.src_path;
 
-	switch (err) {
-	case -ENOENT:
+	if (err == -ENOENT || err == -ENOTDIR)
 		return diag_set(
 			diag, err, path,
-			"no such directory any more; make it again, and open the disk again");
-	case -ENOTDIR:
-		return diag_set(
-			diag, err, path,
-			"not a directory any more; make it again, and open the disk again");
-	case -EXDEV:
+			"%s any more; make it again, and open the disk again",
+			err == -ENOENT ? "no such directory"
+				       : "not a directory");
+	if (err == -EXDEV)
 		return diag_set(
 			diag, err, path,
 			"leads to the mount of this disk or of another; give it another directory");
-	default:
-		return diag_set(diag, err, path, NULL);
-	}
+	return diag_set(diag, err, path, NULL);
 }
 
-/* Opens the directory that the path leads to, with the opener for it. */
-static int find(const struct source *source, uint64_t own_dev, int *ret_fd,
-		struct opener **ret_opener)
-{
-	const struct live_options *options = source->options;
-
-	if (options->find)
-		return options->find(options->context, own_dev, ret_fd,
-				     ret_opener);
-	*ret_fd = opener_find(options->path, own_dev, -1, NULL);
-	return *ret_fd < 0 ? *ret_fd : 0;
-}
-
-int source_look(struct source *source, uint64_t own_dev, int mountinfo,
+int source_poll(struct source *source, uint64_t own_dev, int mountinfo,
 		bool *ret_moved, struct diag *diag)
 {
-	const char *path = source->options->path;
+	const struct live_options *options = source->options;
 	_cleanup_close_ int fd = -1;
 	struct source now = *source;
 	struct statx stx;
 	int r;
 
 	*ret_moved = false;
-	if (!path)
+	if (!options->path)
 		return 0;
-	fd = opener_find(path, own_dev, mountinfo, &stx);
+	fd = opener_find(options->path, own_dev, mountinfo, &stx);
 	if (fd < 0)
 		return fail(source, fd, diag);
 	set_identity(&now, &stx);
@@ -107,8 +89,12 @@ int source_look(struct source *source, uint64_t own_dev, int mountinfo,
 		return fail(source, -EXDEV, diag);
 	now.fd = -1;
 	now.opener = NULL;
-	r = find(source, own_dev, &now.fd, &now.opener);
-	if (r == 0)
+	if (options->find)
+		r = options->find(options->context, own_dev, &now.fd,
+				  &now.opener);
+	else
+		r = now.fd = opener_find(options->path, own_dev, -1, NULL);
+	if (r >= 0)
 		r = identify(&now, now.fd);
 	if (r < 0) {
 		source_release(&now);

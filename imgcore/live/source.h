@@ -34,7 +34,7 @@ void source_release(struct source *source);
  * mountinfo: as mount_is_disk has it. -EXDEV: to the mount of this or another
  * disk, which may wait for this one.
  */
-int source_look(struct source *source, uint64_t own_dev, int mountinfo,
+int source_poll(struct source *source, uint64_t own_dev, int mountinfo,
 		bool *ret_moved, struct diag *diag);
 
 #endif

@@ -162,7 +162,7 @@ static bool run(int fd, int tmp, uint8_t *bytes)
 	r = build(fd, &live);
 	if (r < 0)
 		return false;
-	live_attend(live);
+	live_start_thread(live);
 	r = read_disk(live, bytes);
 	check(r, bytes, 0);
 	good = r == 0;

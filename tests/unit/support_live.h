@@ -49,7 +49,7 @@ static inline struct live *live_of(int fd, struct notices *notices)
 
 	if (live_new(&live, &options, &diag) < 0)
 		fail_msg("%s: %s", diag.path, diag.reason);
-	live_attend(live);
+	live_start_thread(live);
 	return live;
 }
 

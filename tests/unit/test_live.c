@@ -5,7 +5,7 @@
 #include <malloc.h>
 
 #include "boot_tree.h"
-#include "live/live-internal.h"
+#include "live/state.h"
 
 static void put_kernel(int dir, const char *name)
 {
@@ -31,7 +31,7 @@ static void unchanged_stays(void **state)
 		_cleanup_generation_ struct generation *g = newest(live);
 
 		assert_ptr_equal(g, first);
-		assert_false(rest_is_due(live));
+		assert_false(rescan_is_due(live));
 	}
 }
 
@@ -52,7 +52,7 @@ static void touching_is_no_change(void **state)
 	assert_int_equal(readlinkat(t->fd, "kernels/link", buf, 8), 1);
 	g = newest(live);
 	assert_ptr_equal(g, first);
-	assert_false(rest_is_due(live));
+	assert_false(rescan_is_due(live));
 }
 
 static void the_cause_names_what_changed(void **state)
@@ -68,9 +68,9 @@ static void the_cause_names_what_changed(void **state)
 	put_text(t->fd, "kernels/a", "x");
 	assert_sys(unlinkat(t->fd, "other/d", 0));
 	g = newest(live);
-	assert_contains(generation_cause(g), "kernels/sub/a\\x0ab: created\n");
-	assert_contains(generation_cause(g), "kernels/a: written\n");
-	assert_contains(generation_cause(g), "other/d: removed\n");
+	assert_contains(generation_reason(g), "kernels/sub/a\\x0ab: created\n");
+	assert_contains(generation_reason(g), "kernels/a: written\n");
+	assert_contains(generation_reason(g), "other/d: removed\n");
 	clock_gettime(CLOCK_REALTIME, &now);
 	assert_in_range(now.tv_sec - generation_time(g) / 1000000000, 0, 60);
 	generation_unref(take_ptr(g));
@@ -81,9 +81,9 @@ static void the_cause_names_what_changed(void **state)
 		put_text(t->fd, name, "");
 	}
 	g = newest(live);
-	assert_contains(generation_cause(g), "other/99: created\n");
-	assert_contains(generation_cause(g), "and 30 more\n");
-	assert_null(strstr(generation_cause(g), "kernels/a"));
+	assert_contains(generation_reason(g), "other/99: created\n");
+	assert_contains(generation_reason(g), "and 30 more\n");
+	assert_null(strstr(generation_reason(g), "kernels/a"));
 }
 
 static void menu_and_kernels_can_be_read(void **state)
@@ -216,7 +216,7 @@ static struct live *live_at(const struct temp *t, char path[PATH_MAX])
 		.path = path,
 	};
 	assert_ok(live_new(&live, &options, NULL));
-	live_attend(live);
+	live_start_thread(live);
 	return live;
 }
 

@@ -4,7 +4,7 @@
 
 #include <sys/xattr.h>
 
-#include "live/live-internal.h"
+#include "live/state.h"
 
 /* ---- every change is seen ---- */
 
@@ -306,11 +306,11 @@ static void what_a_read_finds_stale_is_scanned_again(void **state)
 	assert_int_equal(read_file(first, "other/d"), -ESTALE);
 	second = newest(live);
 	assert_int_equal(generation_number(second), 2);
-	assert_contains(generation_cause(second), "other/d: changed\n");
+	assert_contains(generation_reason(second), "other/d: changed\n");
 	assert_ok(read_file(second, "other/d"));
 	assert_is_now(second, src);
 	generation_unref(newest(live));
-	assert_false(rest_is_due(live));
+	assert_false(rescan_is_due(live));
 }
 
 /* kernels/bzImage leads to a build. */
@@ -361,7 +361,7 @@ static void builds_are_seen(void **state)
 	}
 	again = newest(live);
 	assert_ptr_equal(again, g);
-	assert_false(rest_is_due(live));
+	assert_false(rescan_is_due(live));
 }
 
 /* What a boot reads stays whole in the generation that has it. */

@@ -7,7 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/mount.h>
 
-#include "live/live-internal.h"
+#include "live/state.h"
 
 /* ---- where watching is not enough ---- */
 
@@ -32,14 +32,14 @@ static void lost_events_lose_no_change(void **state)
 	put_text(t->fd, "kernels/sub/late", "unseen");
 	pthread_mutex_unlock(&live->watch->mutex);
 	g = newest(live);
-	assert_contains(generation_cause(g), "all was read again");
+	assert_contains(generation_reason(g), "all was read again");
 	assert_is_now(g, t->fd);
 	generation_unref(take_ptr(g));
 	/* From then on all is as before. */
 	put_text(t->fd, "kernels/sub/later", "seen");
 	g = newest(live);
-	assert_contains(generation_cause(g), "kernels/sub/later: created\n");
-	assert_null(strstr(generation_cause(g), "all was"));
+	assert_contains(generation_reason(g), "kernels/sub/later: created\n");
+	assert_null(strstr(generation_reason(g), "all was"));
 	assert_is_now(g, t->fd);
 }
 
@@ -145,11 +145,11 @@ static int with_a_raised_limit(void *context)
 	must(!live->unwatched && !live->watch->full);
 	/* Each directory, and each file of kernels/. */
 	must(count_watches(live) == 44 + 3);
-	must(is_new(live, t->fd, 3) == 0 && !rest_is_due(live));
+	must(is_new(live, t->fd, 3) == 0 && !rescan_is_due(live));
 	put_text(t->fd, "other/new", "x");
 	must(is_new(live, t->fd, 4) == 0);
 	put_text(t->fd, "kernels/a", "x");
-	must(is_new(live, t->fd, 5) == 0 && !rest_is_due(live));
+	must(is_new(live, t->fd, 5) == 0 && !rescan_is_due(live));
 	must(notices.n == 1);
 	/* A tree that grows beyond: all are given back. */
 	write_proc("/proc/sys/user/max_inotify_watches", "48");
@@ -236,7 +236,7 @@ static int mounts_come_and_go(void *context)
 	must(umount2(path, 0) == 0);
 	g = newest(live);
 	must(generation_number(g) == 3);
-	must(strstr(generation_cause(g), "kernels/sub: changed"));
+	must(strstr(generation_reason(g), "kernels/sub: changed"));
 	assert_is_now(g, fd);
 	/* Elsewhere they do not matter. */
 	must(mount("none", "/mnt", "tmpfs", 0, NULL) == 0);

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/xattr.h>
 
-#include "live/live-internal.h"
+#include "live/state.h"
 
 #define SIZE 20000u
 
@@ -68,7 +68,7 @@ static void start(struct rewritten *s)
 	tick();
 	if (live_new(&s->live, &options, &diag) < 0)
 		fail_msg("%s: %s", diag.path, diag.reason);
-	live_attend(s->live);
+	live_start_thread(s->live);
 }
 
 static struct rewritten rewritten_new(int dir, const char *name,
@@ -137,7 +137,7 @@ static void assert_same(struct rewritten *s, const struct generation *g)
 	_cleanup_generation_ struct generation *again = newest(s->live);
 
 	assert_ptr_equal(again, g);
-	assert_false(rest_is_due(s->live));
+	assert_false(rescan_is_due(s->live));
 }
 
 /* Through a name elsewhere that was there before, or comes later. */
@@ -500,7 +500,7 @@ static void asked_not_to_watch(struct temp *t, unsigned threads)
 
 	tick();
 	assert_ok(live_new(&s.live, &options, NULL));
-	live_attend(s.live);
+	live_start_thread(s.live);
 	assert_int_equal(s.live->watch->fd, -1);
 	g = newest(s.live);
 	for (char byte = '2'; byte < '5'; byte++) {

@@ -3,13 +3,13 @@
 #define IMGCORE_LIVE_H
 
 /*
- * A directory that changes, and its disks: each is a generation, the tree as
- * it was at one moment, and stays what it is for as long as someone holds it.
- * Who asks for the newest gets the tree as it is now.
+ * A directory that changes, and its disks. Each disk is a generation: the tree
+ * as it was at one moment. It does not change for as long as it is held.
+ * live_newest returns the tree as it is now.
  *
  * Errors: 0 or a negative errno with a diagnostic.
  * Ownership: generations are counted; they may outlive what made them.
- * Threading: any thread may call any function at any time, but for live_free.
+ * Threading: any thread may call any function at any time, except live_free.
  */
 
 #include <stdint.h>
@@ -42,24 +42,24 @@ struct live_options {
 	 * up, and no program is run. May be NULL.
 	 */
 	int (*begin)(void *context, struct diag *diag);
-	/* A line for the log, now and then; any thread; may be NULL. */
+	/* Called with a line for the log, by any thread; may be NULL. */
 	void (*notice)(void *context, const struct diag *diag, int err);
 	void *context;
 };
 
 /*
- * Scans the source, and watches it from then on: its first generation. Looks
- * up by absolute paths and runs programs here alone.
+ * Scans the source, makes its first generation, and watches it from then on.
+ * This call alone looks up absolute paths and runs programs.
  */
 int live_new(struct live **ret_live, const struct live_options *options,
 	     struct diag *diag);
 void live_free(struct live *live);
 /*
- * Starts a thread that takes notice of changes while nobody asks. Not needed
- * for what is right, but for trees that change a lot between two opens; it has
- * the rights that the caller has left when it calls this.
+ * Starts a thread that drains the event queue in the background. Optional:
+ * without it, queues overflow sooner and cause full rescans. The thread has the
+ * rights that the caller has when it calls this.
  */
-void live_attend(struct live *live);
+void live_start_thread(struct live *live);
 /*
  * Sets st_dev of our own mount, once it is there. The kernel does not reuse the
  * number while a file of the mount is open or can be opened; a scan after that
@@ -68,11 +68,11 @@ void live_attend(struct live *live);
 void live_set_own_dev(struct live *live, uint64_t dev);
 
 /*
- * The generation that the tree is now: where nothing changed, the one it was
- * before. The caller unrefs it. -EAGAIN: the tree keeps changing, the path is
- * one that changed; -ENOENT, -ENOTDIR: the source's path leads to no directory;
- * -EXDEV: it leads to our own mount; other errors: no disk can be made of the
- * tree. Earlier generations stay.
+ * Returns the generation of the tree as it is now; if nothing changed, it is
+ * the same as before. The caller unrefs it. -EAGAIN: the tree keeps changing,
+ * the path is one that changed; -ENOENT, -ENOTDIR: the source's path leads to
+ * no directory; -EXDEV: it leads to our own mount; other errors: no disk can be
+ * made of the tree. Earlier generations stay.
  */
 int live_newest(struct live *live, struct generation **ret_generation,
 		struct diag *diag);
@@ -87,15 +87,15 @@ uint64_t generation_number(const struct generation *generation);
 /* When the tree was like that, in nanoseconds since 1970. */
 int64_t generation_time(const struct generation *generation);
 /*
- * Why there is this one: a line for each path that changed, at most 100, then
- * "and N more".
+ * The reason for this generation: a line for each path that changed, at most
+ * 100, then "and N more".
  */
-const char *generation_cause(const struct generation *generation);
-/* grub.cfg as the disk has it. The caller frees text. */
+const char *generation_reason(const struct generation *generation);
+/* Returns grub.cfg as it is on the disk. The caller frees text. */
 int generation_menu(const struct generation *generation, char **ret_text);
 /*
  * The kernels, in the order of the menu, with their initial RAM disks, and the
- * files beside them that are none, and why. The caller frees text.
+ * other files beside them, with a reason. The caller frees text.
  */
 int generation_kernels(const struct generation *generation, char **ret_text);
 

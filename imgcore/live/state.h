@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef LIVE_INTERNAL_H
-#define LIVE_INTERNAL_H
+#ifndef LIVE_STATE_H
+#define LIVE_STATE_H
+
+/* The state of a live tree. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,27 +25,33 @@ struct live {
 	struct mounts mounts;
 	struct generation *newest; /* NULL: there is none yet */
 	uint64_t newest_source; /* number of the directory it was made from */
-	/* Since the newest was made, and not in it. */
-	struct watch_changes changes;
+	struct watch_changes changes; /* that the newest does not have */
 	int64_t scan_start; /* of the last scan, in ns since 1970 */
 	bool unwatched; /* some directories of the newest are */
 	bool watched_anew; /* the next scan watches all directories */
-	bool told_unwatched;
-	bool told_modules;
+	bool reported_unwatched;
+	bool reported_modules;
 };
 
-/* Scans until nothing changes any more: what live_newest then makes a disk of.
- */
-int rest_reach(struct live *live, struct trees *ret_trees,
-	       struct timespec *ret_time, struct diag *diag);
-/* Adds what has changed until now to live->changes. */
-int rest_look(struct live *live, const struct trees *trees, struct diag *diag);
-/* Whether that makes a scan necessary. */
-bool rest_is_due(const struct live *live);
 /*
  * The trees of the newest generation, if it was made from the directory that is
  * the source now; otherwise none.
  */
-struct trees rest_newest(const struct live *live);
+static inline struct trees newest_trees(const struct live *live)
+{
+	struct trees trees = { 0 };
+
+	if (live->newest && live->newest_source == live->source.number)
+		for (unsigned i = 0; i < IMAGE_PARTS; i++)
+			trees.tree[i] = image_tree(live->newest->image, i);
+	return trees;
+}
+
+/* Whether the newest generation may not be the tree as it is now. */
+static inline bool rescan_is_due(const struct live *live)
+{
+	return live->changes.all || live->changes.watches.count > 0 ||
+	       live->unwatched || !newest_trees(live).tree[0];
+}
 
 #endif
