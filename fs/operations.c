@@ -12,10 +12,8 @@
 #include <fuse_lowlevel.h>
 
 #include "base/math.h"
-#include "content.h"
-#include "disk.h"
-#include "front.h"
-#include "generations.h"
+#include "buffer.h"
+#include "disks.h"
 #include "info.h"
 #include "mount.h"
 #include "updates.h"
@@ -23,15 +21,18 @@
 
 /*
  * Left out on purpose: flush and opendir (the kernel takes ENOSYS for "always
- * succeeds" and asks no more), locks (the kernel's own suffice on one host),
- * splice (it cannot verify what it sent, and is no faster).
+ * succeeds" and asks no more), locks (the kernel's own are enough on one host),
+ * splice (it cannot verify what it sent, and is not faster).
  */
 
 #define ROOT_INO FUSE_ROOT_ID
+#define DISK_INO 2u /* that stat(2) shows, of all generations */
+#define VMDK_INO 3u
+#define INFO_INO 4u
 
 /*
- * Attributes change through this mount only, so the kernel may keep them; names
- * it shall ask for every time, but for those that always lead to the same.
+ * Attributes change through this mount only, so the kernel may cache them. It
+ * looks names up each time, except names that always lead to the same inode.
  */
 #define FOREVER	      (365 * 86400.0)
 #define ATTR_TIMEOUT  FOREVER
@@ -40,7 +41,11 @@
 #define MAX_WRITE  (1u << 20)
 #define READ_AHEAD (1u << 20)
 
-static struct front *front_of(fuse_req_t req)
+/* Below this size, the check for zeroes costs more than it saves. */
+#define LARGE_READ (1u << 16)
+#define ZERO_PAGE  4096u
+
+static struct fs_context *context_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
 }
@@ -49,33 +54,33 @@ static struct front *front_of(fuse_req_t req)
 
 static bool is_disk(fuse_ino_t ino)
 {
-	return ino > GENERATIONS_NODE;
+	return ino > DISKS_NODE;
 }
 
-/* The node of a file of info/; info_of is the other way round. */
+/* The inode of a file of info/; info_of is its inverse. */
 static fuse_ino_t info_ino(size_t file)
 {
-	return FRONT_INFO_INO + 1 + file;
+	return INFO_INO + 1 + file;
 }
 
 static bool info_of(fuse_ino_t ino, size_t *ret_file)
 {
-	if (ino <= FRONT_INFO_INO || !info_name(ino - FRONT_INFO_INO - 1))
+	if (ino <= INFO_INO || !info_name(ino - INFO_INO - 1))
 		return false;
-	*ret_file = ino - FRONT_INFO_INO - 1;
+	*ret_file = ino - INFO_INO - 1;
 	return true;
 }
 
 /* ---- attributes ---- */
 
-static void stat_disk(struct served *served, struct stat *ret_st)
+static void stat_disk(struct disk *disk, struct stat *ret_st)
 {
-	disk_stat(served_disk(served), ret_st);
-	ret_st->st_ino = FRONT_DISK_INO;
+	disk_stat(disk, ret_st);
+	ret_st->st_ino = DISK_INO;
 }
 
-/* The directories and info/ stay as they are for as long as it is mounted. */
-static void stat_fixed(const struct front *front, fuse_ino_t ino,
+/* Directories and info/ stay the same for as long as the disk is mounted. */
+static void stat_fixed(const struct fs_context *context, fuse_ino_t ino,
 		       struct stat *ret_st)
 {
 	size_t file;
@@ -88,56 +93,54 @@ static void stat_fixed(const struct front *front, fuse_ino_t ino,
 		.st_uid = getuid(),
 		.st_gid = getgid(),
 		.st_blksize = 4096,
-		.st_atim = front->start,
-		.st_mtim = front->start,
-		.st_ctim = front->start,
+		.st_atim = context->start,
+		.st_mtim = context->start,
+		.st_ctim = context->start,
 	};
 }
 
 /* The descriptor is as old as the disk that it describes. */
-static void stat_vmdk(const struct front *front, struct served *served,
+static void stat_vmdk(const struct fs_context *context, struct disk *disk,
 		      struct stat *ret_st)
 {
-	struct stat disk;
+	struct stat st;
 
-	stat_disk(served, &disk);
-	stat_fixed(front, FRONT_VMDK_INO, ret_st);
+	stat_disk(disk, &st);
+	stat_fixed(context, VMDK_INO, ret_st);
 	ret_st->st_mode = S_IFREG | 0444;
 	ret_st->st_nlink = 1;
-	ret_st->st_size = (off_t)vmdk_size(front->name);
+	ret_st->st_size = (off_t)vmdk_size(context->name);
 	ret_st->st_blocks = ret_st->st_size / 512;
-	ret_st->st_atim = disk.st_atim;
-	ret_st->st_mtim = disk.st_mtim;
-	ret_st->st_ctim = disk.st_ctim;
+	ret_st->st_atim = st.st_atim;
+	ret_st->st_mtim = st.st_mtim;
+	ret_st->st_ctim = st.st_ctim;
 }
 
 /* ---- lookup ---- */
 
-static void reply_disk(const struct update *update, struct served *newest)
+static void reply_disk(const struct update *update, struct disk *newest)
 {
-	struct generations *generations = front_of(update->req)->generations;
 	struct fuse_entry_param entry = {
-		.ino = served_node(newest),
+		.ino = disk_node(newest),
 		.attr_timeout = ATTR_TIMEOUT,
 		.entry_timeout = ENTRY_TIMEOUT,
 	};
 
 	stat_disk(newest, &entry.attr);
-	generations_looked_up(generations, newest);
-	/* The kernel does not count what it no longer waited for. */
+	disk_looked_up(newest);
+	/* The kernel does not count an answer that it no longer waits for. */
 	if (fuse_reply_entry(update->req, &entry) < 0)
-		generations_forget(generations, served_node(newest), 1);
-	generations_done(generations, newest);
+		disks_forget(context_of(update->req)->disks, entry.ino, 1);
+	disk_put(newest);
 }
 
-static void reply_vmdk(const struct update *update, struct served *newest)
+static void reply_vmdk(const struct update *update, struct disk *newest)
 {
-	const struct front *front = front_of(update->req);
-	struct fuse_entry_param entry = { .ino = FRONT_VMDK_INO };
+	struct fuse_entry_param entry = { .ino = VMDK_INO };
 
-	stat_vmdk(front, newest, &entry.attr);
+	stat_vmdk(context_of(update->req), newest, &entry.attr);
 	fuse_reply_entry(update->req, &entry);
-	generations_done(front->generations, newest);
+	disk_put(newest);
 }
 
 static void reply_fixed(fuse_req_t req, fuse_ino_t ino)
@@ -148,7 +151,7 @@ static void reply_fixed(fuse_req_t req, fuse_ino_t ino)
 		.entry_timeout = FOREVER,
 	};
 
-	stat_fixed(front_of(req), ino, &entry.attr);
+	stat_fixed(context_of(req), ino, &entry.attr);
 	fuse_reply_entry(req, &entry);
 }
 
@@ -156,17 +159,17 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct update disk = { .req = req, .answer = reply_disk };
 	struct update vmdk = { .req = req, .answer = reply_vmdk };
-	struct front *front = front_of(req);
+	struct fs_context *context = context_of(req);
 	size_t file;
 
-	if (parent == ROOT_INO && strcmp(name, front->name) == 0)
-		updates_request(front->updates, &disk);
-	else if (parent == ROOT_INO && front->vmdk &&
-		 strcmp(name, front->vmdk) == 0)
-		updates_request(front->updates, &vmdk);
+	if (parent == ROOT_INO && strcmp(name, context->name) == 0)
+		updates_request(context->updates, &disk);
+	else if (parent == ROOT_INO && context->vmdk &&
+		 strcmp(name, context->vmdk) == 0)
+		updates_request(context->updates, &vmdk);
 	else if (parent == ROOT_INO && strcmp(name, INFO_DIR) == 0)
-		reply_fixed(req, FRONT_INFO_INO);
-	else if (parent == FRONT_INFO_INO && info_find(name, &file))
+		reply_fixed(req, INFO_INO);
+	else if (parent == INFO_INO && info_find(name, &file))
 		reply_fixed(req, info_ino(file));
 	else
 		fuse_reply_err(req, ENOENT);
@@ -174,123 +177,72 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
-	generations_forget(front_of(req)->generations, ino, count);
+	disks_forget(context_of(req)->disks, ino, count);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count,
 			    struct fuse_forget_data *forgets)
 {
-	struct generations *generations = front_of(req)->generations;
+	struct disks *disks = context_of(req)->disks;
 
 	for (size_t i = 0; i < count; i++)
-		generations_forget(generations, forgets[i].ino,
-				   forgets[i].nlookup);
+		disks_forget(disks, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
 /* ---- getattr, setattr ---- */
 
-static void getattr_vmdk(fuse_req_t req)
-{
-	const struct front *front = front_of(req);
-	struct served *newest = generations_newest(front->generations);
-	struct stat st;
-
-	stat_vmdk(front, newest, &st);
-	generations_done(front->generations, newest);
-	fuse_reply_attr(req, &st, 0.0);
-}
-
 static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
-	struct front *front = front_of(req);
-	struct served *served;
+	struct fs_context *context = context_of(req);
+	struct disk *disk = NULL;
+	double timeout = FOREVER;
 	struct stat st;
 
-	if (ino == FRONT_VMDK_INO) {
-		getattr_vmdk(req);
-		return;
+	if (is_disk(ino)) {
+		disk = disks_find(context->disks, ino);
+		if (!disk) {
+			fuse_reply_err(req, ESTALE);
+			return;
+		}
+		stat_disk(disk, &st);
+		timeout = ATTR_TIMEOUT;
+	} else if (ino == VMDK_INO) {
+		disk = disks_newest(context->disks);
+		stat_vmdk(context, disk, &st);
+		timeout = 0.0;
+	} else {
+		stat_fixed(context, ino, &st);
 	}
-	if (!is_disk(ino)) {
-		stat_fixed(front, ino, &st);
-		fuse_reply_attr(req, &st, FOREVER);
-		return;
-	}
-	served = generations_of_node(front->generations, ino);
-	if (!served) {
-		fuse_reply_err(req, ESTALE);
-		return;
-	}
-	stat_disk(served, &st);
-	generations_done(front->generations, served);
-	fuse_reply_attr(req, &st, ATTR_TIMEOUT);
-}
-
-static unsigned changes_of(int to_set, struct stat *st)
-{
-	static const struct {
-		int fuse;
-		unsigned disk;
-	} map[] = {
-		{ FUSE_SET_ATTR_MODE, DISK_MODE },
-		{ FUSE_SET_ATTR_UID, DISK_UID },
-		{ FUSE_SET_ATTR_GID, DISK_GID },
-		{ FUSE_SET_ATTR_ATIME, DISK_ATIME },
-		{ FUSE_SET_ATTR_ATIME_NOW, DISK_ATIME },
-		{ FUSE_SET_ATTR_MTIME, DISK_MTIME },
-		{ FUSE_SET_ATTR_MTIME_NOW, DISK_MTIME },
-		{ FUSE_SET_ATTR_CTIME, DISK_CTIME },
-	};
-	unsigned what = 0;
-
-	if (to_set & FUSE_SET_ATTR_ATIME_NOW)
-		clock_gettime(CLOCK_REALTIME, &st->st_atim);
-	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
-		clock_gettime(CLOCK_REALTIME, &st->st_mtim);
-	for (size_t i = 0; i < ARRAY_SIZE(map); i++) {
-		if (to_set & map[i].fuse)
-			what |= map[i].disk;
-	}
-	return what;
-}
-
-/* A disk's size is what it is. */
-static int change(struct disk *disk, const struct stat *attr, int to_set)
-{
-	struct stat st = *attr;
-
-	if ((to_set & FUSE_SET_ATTR_SIZE) &&
-	    (uint64_t)st.st_size != disk_size(disk))
-		return EPERM;
-	disk_change(disk, &st, changes_of(to_set, &st));
-	return 0;
+	if (disk)
+		disk_put(disk);
+	fuse_reply_attr(req, &st, timeout);
 }
 
 /* The kernel has checked who may do this. */
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 		       int to_set, struct fuse_file_info *fi)
 {
-	struct front *front = front_of(req);
-	struct served *served;
+	struct disk *disk;
 	struct stat st;
-	int err;
+	int r;
 
 	if (!is_disk(ino)) {
 		fuse_reply_err(req, EPERM);
 		return;
 	}
-	served = generations_of_node(front->generations, ino);
-	if (!served) {
+	disk = disks_find(context_of(req)->disks, ino);
+	if (!disk) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	err = change(served_disk(served), attr, to_set);
-	stat_disk(served, &st);
-	generations_done(front->generations, served);
-	if (err)
-		fuse_reply_err(req, err);
+	r = disk_set_attr(disk, attr, to_set);
+	stat_disk(disk, &st);
+	disk_put(disk);
+	if (r < 0)
+		fuse_reply_err(req, -r);
 	else
 		fuse_reply_attr(req, &st, ATTR_TIMEOUT);
 }
@@ -303,16 +255,16 @@ struct dir_entry {
 	mode_t type;
 };
 
-/* The entry number i of a directory; false behind the last. */
-static bool entry_at(const struct front *front, fuse_ino_t dir, size_t i,
+/* Returns the entry number i of a directory; false after the last. */
+static bool entry_at(const struct fs_context *context, fuse_ino_t dir, size_t i,
 		     struct dir_entry *ret_entry)
 {
 	const struct dir_entry root[] = {
 		{ ".", ROOT_INO, S_IFDIR },
 		{ "..", ROOT_INO, S_IFDIR },
-		{ front->name, FRONT_DISK_INO, S_IFREG },
-		{ INFO_DIR, FRONT_INFO_INO, S_IFDIR },
-		{ front->vmdk, FRONT_VMDK_INO, S_IFREG }, /* perhaps NULL */
+		{ context->name, DISK_INO, S_IFREG },
+		{ INFO_DIR, INFO_INO, S_IFDIR },
+		{ context->vmdk, VMDK_INO, S_IFREG }, /* perhaps NULL */
 	};
 
 	if (dir == ROOT_INO) {
@@ -322,7 +274,7 @@ static bool entry_at(const struct front *front, fuse_ino_t dir, size_t i,
 	} else if (i < 2) {
 		*ret_entry = root[i];
 		if (i == 0)
-			ret_entry->ino = FRONT_INFO_INO;
+			ret_entry->ino = INFO_INO;
 	} else {
 		*ret_entry = (struct dir_entry){ info_name(i - 2),
 						 info_ino(i - 2), S_IFREG };
@@ -338,8 +290,8 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
 	size_t used = 0;
 
 	size = (size_t)min_u64(size, sizeof(buf));
-	for (size_t i = (size_t)offset; entry_at(front_of(req), ino, i, &entry);
-	     i++) {
+	for (size_t i = (size_t)offset;
+	     entry_at(context_of(req), ino, i, &entry); i++) {
 		struct stat st = {
 			.st_ino = entry.ino,
 			.st_mode = entry.type,
@@ -356,25 +308,30 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	struct generations *generations = front_of(req)->generations;
-	struct served *newest = generations_newest(generations);
+	struct fs_context *context = context_of(req);
+	struct disk *newest = disks_newest(context->disks);
 	struct statvfs st = {
 		.f_bsize = 4096,
 		.f_frsize = 4096,
-		.f_blocks = div_up(disk_size(served_disk(newest)), 4096),
+		.f_blocks = div_up(disk_size(newest), 4096),
 		.f_files = 3, /* /, the disk, info/ ... */
 		.f_namemax = 255,
 	};
 
-	generations_done(generations, newest);
+	disk_put(newest);
 	while (info_name(st.f_files - 3))
 		st.f_files++;
-	if (front_of(req)->vmdk)
+	if (context->vmdk)
 		st.f_files++;
 	fuse_reply_statfs(req, &st);
 }
 
-/* ---- open files: fi->fh is a struct served, or (others) info ---- */
+/* ---- open files: fi->fh is a struct disk, or a struct info ---- */
+
+static struct disk *disk_of(const struct fuse_file_info *fi)
+{
+	return (struct disk *)(uintptr_t)fi->fh;
+}
 
 static bool is_writing(const struct fuse_file_info *fi)
 {
@@ -382,34 +339,32 @@ static bool is_writing(const struct fuse_file_info *fi)
 }
 
 /*
- * A cut to nothing is a change of size: `cp x disk.img` must not half work.
- * Who would write to what has been replaced is to look it up again, which the
- * kernel does by itself.
+ * O_TRUNC is a change of the size: `cp x disk.img` must not work by half. A
+ * disk that was replaced is not opened for writing: the kernel then looks the
+ * name up again by itself.
  */
 static void open_disk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct generations *generations = front_of(req)->generations;
-	struct served *served;
+	struct disk *disk;
 
 	if (fi->flags & O_TRUNC) {
 		fuse_reply_err(req, EPERM);
 		return;
 	}
-	served = generations_of_node(generations, ino);
-	if (served && is_writing(fi) &&
-	    !generations_is_newest(generations, served)) {
-		generations_done(generations, served);
-		served = NULL;
+	disk = disks_find(context_of(req)->disks, ino);
+	if (disk && is_writing(fi) && !disk_is_newest(disk)) {
+		disk_put(disk);
+		disk = NULL;
 	}
-	if (!served) {
+	if (!disk) {
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	fi->fh = (uintptr_t)served;
-	/* Content changes by writes to this very node only. */
+	fi->fh = (uintptr_t)disk;
+	/* Only writes to this inode change its content. */
 	fi->keep_cache = 1;
 	if (fuse_reply_open(req, fi) < 0)
-		generations_done(generations, served);
+		disk_put(disk);
 }
 
 static void reply_info(fuse_req_t req, struct fuse_file_info *fi,
@@ -428,24 +383,21 @@ static void open_info(fuse_req_t req, struct fuse_file_info fi, size_t file,
 	struct info *info;
 	int r = info_open(&info, file, set);
 
-	if (r < 0) {
+	if (r < 0)
 		fuse_reply_err(req, -r);
-		return;
-	}
-	reply_info(req, &fi, info);
+	else
+		reply_info(req, &fi, info);
 }
 
-static void open_vmdk(const struct update *update, struct served *newest)
+static void open_vmdk(const struct update *update, struct disk *newest)
 {
-	const struct front *front = front_of(update->req);
-	struct generation *generation = disk_generation(served_disk(newest));
 	struct fuse_file_info fi = update->fi;
 	struct info *info;
 	char *text;
-	int r;
+	int r = vmdk_text(context_of(update->req)->name,
+			  disk_generation(newest), &text);
 
-	r = vmdk_text(front->name, generation, &text);
-	generations_done(front->generations, newest);
+	disk_put(newest);
 	if (r == 0)
 		r = info_open_text(&info, text);
 	if (r < 0)
@@ -454,20 +406,18 @@ static void open_vmdk(const struct update *update, struct served *newest)
 		reply_info(update->req, &fi, info);
 }
 
-static void open_info_of(const struct update *update, struct served *newest)
+static void open_info_of(const struct update *update, struct disk *newest)
 {
-	struct generations *generations = front_of(update->req)->generations;
 	size_t file;
 
 	if (info_of(update->ino, &file))
-		open_info(update->req, update->fi, file,
-			  disk_info(served_disk(newest)));
-	generations_done(generations, newest);
+		open_info(update->req, update->fi, file, disk_info(newest));
+	disk_put(newest);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	bool vmdk = ino == FRONT_VMDK_INO;
+	bool vmdk = ino == VMDK_INO;
 	struct update update = {
 		.req = req,
 		.ino = ino,
@@ -483,7 +433,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	else if (is_writing(fi) || (fi->flags & O_TRUNC))
 		fuse_reply_err(req, EACCES);
 	else if (vmdk || info_of_generation(file))
-		updates_request(front_of(req)->updates, &update);
+		updates_request(context_of(req)->updates, &update);
 	else
 		open_info(req, *fi, file, NULL);
 }
@@ -492,43 +442,87 @@ static void op_release(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	if (is_disk(ino))
-		generations_done(front_of(req)->generations,
-				 (struct served *)(uintptr_t)fi->fh);
+		disk_put(disk_of(fi));
 	else
 		info_unref((struct info *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
+}
+
+/* ---- content ---- */
+
+static void read_disk(fuse_req_t req, struct disk *disk, size_t size,
+		      uint64_t offset)
+{
+	char *buf;
+	ssize_t n;
+
+	size = (size_t)min_u64(size, MOUNT_MAX_READ);
+	if (size >= LARGE_READ && disk_is_zero(disk, size, offset)) {
+		/* One page, repeated: it stays in the processor's cache. */
+		static char zeroes[ZERO_PAGE];
+		struct iovec iov[MOUNT_MAX_READ / ZERO_PAGE];
+		int count = 0;
+
+		for (size_t done = 0; done < size; done += ZERO_PAGE) {
+			iov[count].iov_base = zeroes;
+			iov[count++].iov_len = (size_t)min_u64(size - done,
+							       ZERO_PAGE);
+		}
+		fuse_reply_iov(req, iov, count);
+		return;
+	}
+	buf = buffer_get();
+	n = buf ? disk_read(disk, buf, size, offset) : -ENOMEM;
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	if (is_disk(ino))
-		content_read(req, ino, size, offset, fi);
+		read_disk(req, disk_of(fi), size, (uint64_t)offset);
 	else
 		info_read((struct info *)(uintptr_t)fi->fh, req, size,
 			  (uint64_t)offset);
+}
+
+/* Only disks are opened for writing. */
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
+		     size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	ssize_t n = disk_write(disk_of(fi), buf, size, (uint64_t)offset);
+
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_write(req, (size_t)n);
 }
 
 /* ENOSYS would be the answer for all files, for ever. */
 static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 		     struct fuse_file_info *fi)
 {
-	if (is_disk(ino))
-		content_lseek(req, ino, offset, whence, fi);
+	uint64_t found;
+	int r = is_disk(ino) ? disk_seek(disk_of(fi), (uint64_t)offset, whence,
+					 &found)
+			     : -EINVAL;
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
 	else
-		fuse_reply_err(req, EINVAL);
+		fuse_reply_lseek(req, (off_t)found);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 		     struct fuse_file_info *fi)
 {
-	if (is_disk(ino))
-		content_fsync(req, ino, datasync, fi);
-	else
-		fuse_reply_err(req, 0);
+	fuse_reply_err(req, is_disk(ino) ? -disk_flush(disk_of(fi)) : 0);
 }
 
-/* ---- what these directories do not do ---- */
+/* ---- operations that these directories refuse ---- */
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
 		     mode_t mode, dev_t rdev)
@@ -583,7 +577,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 			    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC;
 
 	conn->want = (conn->want & ~off) | (conn->capable & on);
-	conn->max_read = MOUNT_MAX_READ; /* libfuse wants it said twice */
+	conn->max_read = MOUNT_MAX_READ; /* libfuse wants it in both places */
 	conn->max_write = MAX_WRITE;
 	conn->max_readahead = READ_AHEAD;
 	/* Requests in flight on behalf of the page cache and of O_DIRECT. */
@@ -603,7 +597,7 @@ const struct fuse_lowlevel_ops operations = {
 	.open = op_open,
 	.release = op_release,
 	.read = op_read,
-	.write = content_write,
+	.write = op_write,
 	.fsync = op_fsync,
 	.lseek = op_lseek,
 	.mknod = op_mknod,

@@ -16,7 +16,6 @@
 #include <linux/fuse.h>
 
 #include "base/math.h"
-#include "front.h"
 #include "log.h"
 #include "operations.h"
 
@@ -109,7 +108,7 @@ static int attach(struct fuse_session *session, int fd)
 }
 #endif
 
-int session_new(struct fuse_session **ret_session, struct front *front,
+int session_new(struct fuse_session **ret_session, struct fs_context *context,
 		const char *list, bool debug, int fd)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
@@ -120,7 +119,7 @@ int session_new(struct fuse_session **ret_session, struct front *front,
 	    fuse_opt_add_arg(&args, list) == 0 &&
 	    (!debug || fuse_opt_add_arg(&args, "-d") == 0))
 		session = fuse_session_new(&args, &operations,
-					   sizeof(operations), front);
+					   sizeof(operations), context);
 	fuse_opt_free_args(&args);
 	if (!session || attach(session, fd) < 0) {
 		if (session)

@@ -13,15 +13,15 @@
 
 #include <stdbool.h>
 
-struct front;
+struct fs_context;
 struct fuse_session;
 
 /*
  * Makes a session for a descriptor that is mounted already; list: the options
- * of the mount. The front must outlive the session, which owns fd from then on.
+ * of the mount. context must outlive the session, which owns fd from then on.
  * libfuse logs the reason of a failure.
  */
-int session_new(struct fuse_session **ret_session, struct front *front,
+int session_new(struct fuse_session **ret_session, struct fs_context *context,
 		const char *list, bool debug, int fd);
 
 /*

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "generations.h"
+#include "disks.h"
 #include "imgcore/diag.h"
 #include "log.h"
 
@@ -18,21 +18,21 @@ struct queue {
 };
 
 struct updates {
-	struct generations *generations;
+	struct disks *disks;
 	pthread_mutex_t lock;
 	struct queue queue;
-	bool busy; /* a thread will look into the queue again */
-	/* Of that thread alone: what was logged, if the last one failed. */
-	char *told;
+	bool busy; /* a thread works on the queue */
+	/* Of that thread alone: what was logged, if the last update failed. */
+	char *reported;
 };
 
-int updates_new(struct updates **ret_updates, struct generations *generations)
+int updates_new(struct updates **ret_updates, struct disks *disks)
 {
 	struct updates *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		return -ENOMEM;
-	u->generations = generations;
+	u->disks = disks;
 	pthread_mutex_init(&u->lock, NULL);
 	*ret_updates = u;
 	return 0;
@@ -43,65 +43,38 @@ void updates_free(struct updates *updates)
 	if (!updates)
 		return;
 	vec_free(&updates->queue);
-	free(updates->told);
+	free(updates->reported);
 	pthread_mutex_destroy(&updates->lock);
 	free(updates);
 }
 
-/* What follows from a state that lasts is said once, until it has ended. */
-static void tell(struct updates *u, struct diag *diag, int err)
-{
-	_cleanup_free_ char *text = diag_format(diag, err);
-
-	diag_clear(diag);
-	if (text && u->told && strcmp(text, u->told) == 0)
-		return;
-	log_line("%s", text ? text : "out of memory");
-	free(u->told);
-	u->told = take_ptr(text);
-}
-
-/* The error as the user of the file system shall see it. */
-static int shown_error(int err)
-{
-	return err == -EAGAIN || err == -ENOMEM ? -err : EIO;
-}
-
-static void answer_all(struct updates *u, const struct queue *batch)
+static void answer(struct updates *u, const struct queue *queue)
 {
 	/* A repeated scan sets a reason even if it succeeds. */
 	_cleanup_(diag_clear) struct diag diag = DIAG_INIT;
-	struct served *newest;
-	int r = generations_update(u->generations, &newest, &diag);
+	_cleanup_free_ char *text = NULL;
+	struct disk *newest = NULL;
+	int r = disks_update(u->disks, &newest, &diag);
 
+	/* A problem that lasts is logged once. */
 	if (r < 0) {
-		tell(u, &diag, r);
-		for (size_t i = 0; i < batch->count; i++)
-			fuse_reply_err(batch->items[i].req, shown_error(r));
-		return;
+		text = diag_format(&diag, r);
+		if (!text || !u->reported || strcmp(text, u->reported) != 0)
+			log_line("%s", text ? text : "out of memory");
 	}
-	free(u->told);
-	u->told = NULL;
-	for (size_t i = 0; i < batch->count; i++) {
-		const struct update *update = &batch->items[i];
+	free(u->reported);
+	u->reported = take_ptr(text);
+	for (size_t i = 0; i < queue->count; i++) {
+		const struct update *update = &queue->items[i];
 
-		update->answer(update, generations_use(u->generations, newest));
+		if (r == 0)
+			update->answer(update, disk_get(newest));
+		else
+			fuse_reply_err(update->req,
+				       r == -EAGAIN || r == -ENOMEM ? -r : EIO);
 	}
-	generations_done(u->generations, newest);
-}
-
-/* The caller holds the lock; it is not held while anything is done. */
-static void work(struct updates *u)
-{
-	while (u->queue.count) {
-		struct queue batch = u->queue;
-
-		u->queue = (struct queue){ 0 };
-		pthread_mutex_unlock(&u->lock);
-		answer_all(u, &batch);
-		vec_free(&batch);
-		pthread_mutex_lock(&u->lock);
-	}
+	if (newest)
+		disk_put(newest);
 }
 
 void updates_request(struct updates *updates, const struct update *update)
@@ -114,7 +87,15 @@ void updates_request(struct updates *updates, const struct update *update)
 		*slot = *update;
 	if (!updates->busy) {
 		updates->busy = true;
-		work(updates);
+		while (updates->queue.count) {
+			struct queue queue = updates->queue;
+
+			updates->queue = (struct queue){ 0 };
+			pthread_mutex_unlock(&updates->lock);
+			answer(updates, &queue);
+			vec_free(&queue);
+			pthread_mutex_lock(&updates->lock);
+		}
 		updates->busy = false;
 	}
 	pthread_mutex_unlock(&updates->lock);

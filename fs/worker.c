@@ -16,10 +16,8 @@
 #include "base/cleanup.h"
 #include "channel.h"
 #include "confine.h"
-#include "disk.h"
+#include "disks.h"
 #include "exit_code.h"
-#include "front.h"
-#include "generations.h"
 #include "image_options.h"
 #include "imgcore/diag.h"
 #include "imgcore/live.h"
@@ -27,6 +25,7 @@
 #include "imgcore/overlay_budget.h"
 #include "log.h"
 #include "opener_client.h"
+#include "operations.h"
 #include "options.h"
 #include "owners.h"
 #include "session.h"
@@ -183,14 +182,14 @@ struct service {
 	struct opener *opener; /* of the first directory */
 	struct live *live;
 	struct overlay_budget *budget; /* of what guests write */
-	struct generations *generations;
+	struct disks *disks;
 	struct updates *updates;
 };
 
 static void service_clear(struct service *service)
 {
 	updates_free(service->updates);
-	generations_free(service->generations);
+	disks_free(service->disks);
 	overlay_budget_free(service->budget);
 	live_free(service->live);
 	opener_unref(service->opener);
@@ -239,7 +238,7 @@ static int build_disk(const struct worker *worker, struct service *service,
 		.notice = notice,
 		.context = service,
 	};
-	struct served *served;
+	struct disk *disk;
 	struct owners owners;
 	int r = opener_client_new(&service->client, worker->opener);
 
@@ -260,15 +259,15 @@ static int build_disk(const struct worker *worker, struct service *service,
 		return r;
 	/* live holds the directory itself, and later maybe another one. */
 	close(worker->src_fd);
-	r = generations_new(&service->generations, service->live,
-			    worker->tmp_fd, service->budget, diag);
+	r = disks_new(&service->disks, service->live, worker->tmp_fd,
+		      service->budget, diag);
 	if (r < 0)
 		return r;
-	served = generations_newest(service->generations);
+	disk = disks_newest(service->disks);
 	warn_of_image(worker, &owners, &options.image,
-		      generation_image(disk_generation(served_disk(served))));
-	generations_done(service->generations, served);
-	return updates_new(&service->updates, service->generations);
+		      generation_image(disk_generation(disk)));
+	disk_put(disk);
+	return updates_new(&service->updates, service->disks);
 }
 
 /* ---- the mount ---- */
@@ -296,9 +295,9 @@ static int receive_mount(const struct worker *worker, uint64_t *ret_dev,
 static int serve(const struct worker *worker, const struct service *service,
 		 int fd)
 {
-	struct front front = {
+	struct fs_context context = {
 		.name = worker->options->name,
-		.generations = service->generations,
+		.disks = service->disks,
 		.updates = service->updates,
 	};
 	_cleanup_free_ char *vmdk = NULL;
@@ -306,12 +305,12 @@ static int serve(const struct worker *worker, const struct service *service,
 	struct diag diag = DIAG_INIT;
 	int r;
 
-	r = vmdk_name(front.name, &vmdk);
+	r = vmdk_name(context.name, &vmdk);
 	if (r < 0)
 		return worker_fail(worker, &diag, r, EXIT_MOUNT);
-	front.vmdk = vmdk;
-	clock_gettime(CLOCK_REALTIME, &front.start);
-	r = session_new(&session, &front, worker->mount_list,
+	context.vmdk = vmdk;
+	clock_gettime(CLOCK_REALTIME, &context.start);
+	r = session_new(&session, &context, worker->mount_list,
 			worker->options->debug, fd);
 	if (r < 0)
 		return worker_fail(worker, &diag, r, EXIT_MOUNT);
