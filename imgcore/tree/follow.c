@@ -16,20 +16,20 @@
 
 #define LINKS_MAX 40 /* as the kernel has it */
 
-/* Where it stands, and what is still to go. */
+/* A walk along a path: where it is, and what is left of the path. */
 struct walk {
 	int dir; /* O_PATH */
 	struct statx at; /* of dir */
 	char *path;
 	const char *rest; /* of path */
 	unsigned links;
-	bool by_owner; /* see take_owner */
+	bool by_owner; /* see take_link */
 	uint32_t other; /* owner of a link, neither we nor root; 0: none yet */
 	uint64_t own_dev;
 	int mountinfo;
-	bool beneath; /* ends where it would leave top */
+	bool beneath; /* the walk ends if it would leave top */
 	struct statx top;
-	bool left; /* it did */
+	bool left; /* it would have */
 };
 
 static void walk_release(struct walk *w)
@@ -54,7 +54,7 @@ int follow_look(int fd, uint64_t own_dev, struct statx *ret_stx)
 	return own_dev && statx_device(ret_stx) == own_dev ? -EXDEV : 0;
 }
 
-/* Takes fd, the directory to go on from. */
+/* Takes fd, the directory that the walk goes on from. */
 static int enter(struct walk *w, int fd)
 {
 	if (fd < 0)
@@ -80,47 +80,35 @@ static int walk_begin(struct walk *w, int dirfd, const char *dir,
 	return 0;
 }
 
-static int leave(struct walk *w)
-{
-	w->left = true;
-	return -EXDEV;
-}
-
-static bool at_top(const struct walk *w)
-{
-	return w->at.stx_ino == w->top.stx_ino &&
-	       w->at.stx_dev_major == w->top.stx_dev_major &&
-	       w->at.stx_dev_minor == w->top.stx_dev_minor;
-}
-
 /* ---- links ---- */
 
-/* Anyone may have put it there: fs.protected_symlinks in proc_sys_fs(5). */
-static bool is_planted(const struct walk *w, const struct statx *link)
-{
-	unsigned shared = S_ISVTX | S_IWOTH;
-
-	return (w->at.stx_mode & shared) == shared &&
-	       link->stx_uid != w->at.stx_uid && link->stx_uid != geteuid();
-}
-
 /*
- * A link of another user's is followed only to a file of the same user: it does
- * not show a file that we may read and he may not.
+ * Puts the text of a link before what is left. Nobody's link is followed out of
+ * a directory of another's that everyone may write to (fs.protected_symlinks in
+ * proc_sys_fs(5)). With by_owner, a link of another user is followed only to a
+ * file of the same user: so it never shows a file that this process may read
+ * and its owner may not.
  */
-static bool take_owner(struct walk *w, uint32_t owner)
+static int take_link(struct walk *w, int fd, const struct statx *link)
 {
-	if (!w->by_owner || owner == 0 || owner == geteuid())
-		return true;
-	if (!w->other)
-		w->other = owner;
-	return w->other == owner;
-}
+	const unsigned shared = S_ISVTX | S_IWOTH;
+	const uid_t owner = link->stx_uid;
+	char text[PATH_MAX];
+	ssize_t len;
+	char *path;
 
-static int read_link(int fd, char text[PATH_MAX])
-{
-	ssize_t len = readlinkat(fd, "", text, PATH_MAX);
-
+	if (++w->links > LINKS_MAX)
+		return -ELOOP;
+	if ((w->at.stx_mode & shared) == shared && owner != w->at.stx_uid &&
+	    owner != geteuid())
+		return -EACCES;
+	if (w->by_owner && owner != 0 && owner != geteuid()) {
+		if (!w->other)
+			w->other = owner;
+		if (w->other != owner)
+			return -EACCES;
+	}
+	len = readlinkat(fd, "", text, sizeof(text));
 	if (len < 0)
 		return -errno;
 	if (len == 0)
@@ -128,23 +116,6 @@ static int read_link(int fd, char text[PATH_MAX])
 	if (len == PATH_MAX)
 		return -ENAMETOOLONG;
 	text[len] = '\0';
-	return 0;
-}
-
-/* Puts the text of a link before what is left. */
-static int take_link(struct walk *w, int fd, const struct statx *link)
-{
-	char text[PATH_MAX];
-	char *path;
-	int r;
-
-	if (++w->links > LINKS_MAX)
-		return -ELOOP;
-	if (is_planted(w, link) || !take_owner(w, link->stx_uid))
-		return -EACCES;
-	r = read_link(fd, text);
-	if (r < 0)
-		return r;
 	if (asprintf(&path, "%s%s", text, w->rest) < 0)
 		return -ENOMEM;
 	free(w->path);
@@ -152,29 +123,16 @@ static int take_link(struct walk *w, int fd, const struct statx *link)
 	w->rest = path + strspn(path, "/");
 	if (*text != '/')
 		return 0;
-	if (w->beneath)
-		return leave(w);
+	if (w->beneath) {
+		w->left = true;
+		return -EXDEV;
+	}
 	return enter(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 /* ---- names ---- */
 
-/* Cuts the next name off what is left; what remains starts with its '/'. */
-static int next_name(struct walk *w, char name[NAME_MAX + 1])
-{
-	size_t len;
-
-	w->rest += strspn(w->rest, "/");
-	len = strcspn(w->rest, "/");
-	if (len > NAME_MAX)
-		return -ENAMETOOLONG;
-	memcpy(name, w->rest, len);
-	name[len] = '\0';
-	w->rest += len;
-	return 0;
-}
-
-/* The target: its file system, which is not ours, is asked about it now. */
+/* Ends at the target. Its file system, which is not ours, is asked now. */
 static int arrive(struct walk *w, int fd, const char *name,
 		  struct followed *ret)
 {
@@ -198,7 +156,7 @@ static int arrive(struct walk *w, int fd, const char *name,
 	return 1;
 }
 
-/* 1: arrived. */
+/* Takes one step, to a name; 1: the walk has arrived. */
 static int step(struct walk *w, const char *name, struct followed *ret)
 {
 	_cleanup_close_ int fd = -1;
@@ -207,8 +165,12 @@ static int step(struct walk *w, const char *name, struct followed *ret)
 
 	if (*name == '\0')
 		return -EISDIR;
-	if (w->beneath && strcmp(name, "..") == 0 && at_top(w))
-		return leave(w);
+	if (w->beneath && strcmp(name, "..") == 0 &&
+	    w->at.stx_ino == w->top.stx_ino &&
+	    statx_device(&w->at) == statx_device(&w->top)) {
+		w->left = true;
+		return -EXDEV;
+	}
 	fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -231,10 +193,17 @@ static int walk_run(struct walk *w, struct followed *ret)
 
 	do {
 		char name[NAME_MAX + 1];
+		size_t len;
 
-		r = next_name(w, name);
-		if (r == 0)
-			r = step(w, name, ret);
+		w->rest += strspn(w->rest, "/");
+		len = strcspn(w->rest, "/");
+		if (len > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(name, w->rest, len);
+		name[len] = '\0';
+		/* What remains starts with its '/'. */
+		w->rest += len;
+		r = step(w, name, ret);
 	} while (r == 0);
 	return r < 0 ? r : 0;
 }
@@ -269,22 +238,8 @@ bool follow_leads_out(int root_fd, const char *dir, const char *name,
 	return w.left;
 }
 
-/*
- * Looks the path up in the kernel's cache only, without a request to a file
- * system; fails if that is not enough.
- */
-static int open_cached(const char *path)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_CACHED,
-	};
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-}
-
-/* Ends a walk that came to a directory. */
-static int stand(struct walk *w, struct statx *ret_stx)
+/* Ends at the directory that the walk is in. */
+static int arrive_in(struct walk *w, struct statx *ret_stx)
 {
 	if (ret_stx)
 		*ret_stx = w->at;
@@ -300,10 +255,17 @@ int opener_find(const char *path, uint64_t own_dev, int mountinfo,
 		.mountinfo = mountinfo,
 	};
 	_cleanup_(followed_release) struct followed end = FOLLOWED_INIT;
-	int r = enter(&w, open_cached(path));
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_CACHED,
+	};
+	int r;
 
+	/* From the kernel's cache only: no file system gets a request. */
+	r = enter(&w,
+		  (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)));
 	if (r == 0 || r == -EXDEV)
-		return r < 0 ? r : stand(&w, ret_stx);
+		return r < 0 ? r : arrive_in(&w, ret_stx);
 	r = enter(&w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (r == 0) {
 		w.path = strdup(path);
@@ -313,8 +275,8 @@ int opener_find(const char *path, uint64_t own_dev, int mountinfo,
 		return r;
 	w.rest = w.path + strspn(w.path, "/");
 	r = walk_run(&w, &end);
-	/* Where the path ends at a directory, it stands in it. */
+	/* The path ends at a directory, and the walk is in it. */
 	if (r == -EISDIR)
-		return stand(&w, ret_stx);
+		return arrive_in(&w, ret_stx);
 	return r == 0 || r == -EINVAL ? -ENOTDIR : r;
 }

@@ -3,13 +3,13 @@
 #define TREE_FOLLOW_H
 
 /*
- * Symbolic links that may lead anywhere on the host, followed by hand: one name
- * after the other is opened as a place only (O_PATH) and looked at without
- * asking its file system, so that our own mount is recognized before it could
- * be waited for. Results are the kernel's, but that no automount is triggered,
- * the links of /proc that are more than their text are taken by their text, and
- * nobody's link is followed out of a sticky directory of another's that
- * everyone may write to, whatever fs.protected_symlinks says.
+ * Follows symbolic links that may lead anywhere on the host. Each name is
+ * opened with O_PATH and checked without a request to its file system: so our
+ * own mount is recognized before it could be waited for. Results are those of
+ * the kernel, except that no automount is triggered, the links of /proc that
+ * are more than their text are followed by their text, and no link is followed
+ * out of a sticky directory of another user that everyone may write to,
+ * whatever fs.protected_symlinks says.
  *
  * Errors: 0 or a negative errno. Threading: any.
  */
@@ -26,8 +26,8 @@ static inline uint64_t statx_device(const struct statx *stx)
 }
 
 /*
- * The identity of an O_PATH descriptor (STATX_BASIC_STATS and STATX_MNT_ID),
- * without a request to its file system, which may be this process's own.
+ * Returns the identity of an O_PATH descriptor (STATX_BASIC_STATS and
+ * STATX_MNT_ID), without a request to its file system, which may be our own.
  * -EXDEV: it is on own_dev.
  */
 int follow_look(int fd, uint64_t own_dev, struct statx *ret_stx);

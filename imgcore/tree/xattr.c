@@ -14,7 +14,7 @@
 #include "base/vec.h"
 #include "base/xattr_calls.h"
 
-/* Nearly everyone's lists and values; whoever has more is asked once more. */
+/* Enough for nearly all lists and values; larger ones are read again. */
 #define SMALL_SIZE 4096u
 
 /* ---- the calls ---- */
@@ -26,7 +26,7 @@ struct xattr_place {
 	uint32_t flags;
 };
 
-/* The path through which the entry of a directory is reached from anywhere. */
+/* A path to the entry of an open directory. */
 struct proc_path {
 	char text[sizeof("/proc/thread-self/fd/") + 3 * sizeof(int) + NAME_MAX +
 		  2];
@@ -86,7 +86,7 @@ static int fail(struct xattr_reader *reader, int err, const char *xattr,
 	return err;
 }
 
-/* Not there: never was, not for us, or not any more. */
+/* Whether it does not exist, not any more, or not for this process. */
 static bool is_absence(long r)
 {
 	return r == -ENODATA || r == -ENOENT || r == -ENOTSUP || r == -EPERM ||
@@ -94,9 +94,9 @@ static bool is_absence(long r)
 }
 
 /*
- * Fills names; its length, 0 where there are none, or a negative errno. Where
- * the last entry had none, the length alone is asked for first: the kernel then
- * needs no memory for the names.
+ * Fills names and returns its length (0: there are none) or a negative errno.
+ * If the last entry had none, only the length is asked for first: for that the
+ * kernel needs no memory.
  */
 static long read_names(struct xattr_reader *reader, int dirfd, const char *name,
 		       uint64_t dev)
@@ -128,7 +128,7 @@ static long read_names(struct xattr_reader *reader, int dirfd, const char *name,
 		       : len;
 }
 
-/* Adds the value of one. */
+/* Adds one attribute with its value. */
 static int read_value(struct xattr_reader *reader, int dirfd, const char *name,
 		      const char *xattr, uint8_t index, const char *rest)
 {
@@ -156,37 +156,12 @@ static int read_value(struct xattr_reader *reader, int dirfd, const char *name,
 	return r;
 }
 
-static int read_all(struct xattr_reader *reader, int dirfd, const char *name,
-		    long len)
-{
-	const char *end = reader->names.items + len;
-
-	for (const char *x = reader->names.items; x < end; x += strlen(x) + 1) {
-		const char *rest;
-		uint8_t index;
-		int r = 0;
-
-		switch (xattr_classify(x, reader->which, &index, &rest)) {
-		case XATTR_TAKEN:
-			r = read_value(reader, dirfd, name, x, index, rest);
-			break;
-		case XATTR_LEFT_OUT:
-			break;
-		case XATTR_UNKNOWN:
-			r = fail(reader, -EOPNOTSUPP, x,
-				 "of a kind that ext2 has no place for; leave "
-				 "it out with --xattrs=user or none");
-			break;
-		}
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int xattrs_scan(struct xattr_reader *reader, struct dir_builder *builder,
 		struct entry *e, int dirfd, const char *name)
 {
+	const char *rest;
+	const char *end;
+	uint8_t index;
 	size_t size;
 	long len;
 	int r;
@@ -203,9 +178,21 @@ int xattrs_scan(struct xattr_reader *reader, struct dir_builder *builder,
 	if (len <= 0)
 		return (int)len;
 	xattr_list_clear(&reader->list);
-	r = read_all(reader, dirfd, name, len);
-	if (r < 0)
-		return r;
+	end = reader->names.items + len;
+	for (const char *x = reader->names.items; x < end; x += strlen(x) + 1) {
+		enum xattr_class class = xattr_classify(x, reader->which,
+							&index, &rest);
+
+		if (class == XATTR_UNKNOWN)
+			return fail(reader, -EOPNOTSUPP, x,
+				    "of a kind that ext2 has no place for; "
+				    "leave it out with --xattrs=user or none");
+		if (class == XATTR_LEFT_OUT)
+			continue;
+		r = read_value(reader, dirfd, name, x, index, rest);
+		if (r < 0)
+			return r;
+	}
 	size = xattr_list_size(&reader->list);
 	if (size == 0)
 		return 0;
@@ -223,27 +210,24 @@ int xattrs_scan(struct xattr_reader *reader, struct dir_builder *builder,
 
 /* ---- readers ---- */
 
-/* A sandbox that does not know the new calls says EPERM. */
-static int choose_calls(struct xattr_reader *reader, int dirfd)
+int xattr_reader_init(struct xattr_reader *reader, enum tree_xattrs which,
+		      int dirfd)
 {
-	long len = call_list(reader, dirfd, ".", NULL, 0);
+	long len;
 
+	*reader = (struct xattr_reader){ .which = which };
+	if (which == TREE_XATTRS_NONE)
+		return 0;
+	len = call_list(reader, dirfd, ".", NULL, 0);
+	/* -EPERM: from a sandbox that does not know the new calls. */
 	if (len != -ENOSYS && len != -EPERM)
 		return 0;
 	reader->by_proc = true;
-	len = call_list(reader, dirfd, ".", NULL, 0);
-	if (len == -ENOENT)
+	if (call_list(reader, dirfd, ".", NULL, 0) == -ENOENT)
 		return fail(reader, -ENOSYS, NULL,
 			    "cannot be read without /proc; mount it, or leave "
 			    "them out with --xattrs=none");
 	return 0;
-}
-
-int xattr_reader_init(struct xattr_reader *reader, enum tree_xattrs which,
-		      int dirfd)
-{
-	*reader = (struct xattr_reader){ .which = which };
-	return which == TREE_XATTRS_NONE ? 0 : choose_calls(reader, dirfd);
 }
 
 struct xattr_reader xattr_reader_like(const struct xattr_reader *reader)

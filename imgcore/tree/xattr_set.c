@@ -38,28 +38,21 @@ static const struct {
 	{ "lustre.", XATTR_LEFT_OUT },
 };
 
-static bool in_namespace(const char *name, const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	if (prefix[len - 1] != '.')
-		return strcmp(name, prefix) == 0;
-	return strncmp(name, prefix, len) == 0 && name[len] != '\0';
-}
-
 enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
 				uint8_t *ret_index, const char **ret_rest)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
 		const char *prefix = namespaces[i].prefix;
+		size_t len = strlen(prefix);
 		uint8_t index = namespaces[i].index;
 
-		if (!in_namespace(name, prefix))
+		if (strncmp(name, prefix, len) != 0 ||
+		    (prefix[len - 1] == '.') == (name[len] == '\0'))
 			continue;
 		if (which == TREE_XATTRS_USER && index != INDEX_USER)
 			return XATTR_LEFT_OUT;
 		*ret_index = index;
-		*ret_rest = name + strlen(prefix);
+		*ret_rest = name + len;
 		return namespaces[i].class;
 	}
 	return which == TREE_XATTRS_KEEP ? XATTR_UNKNOWN : XATTR_LEFT_OUT;
@@ -79,23 +72,13 @@ void xattr_list_release(struct xattr_list *list)
 	vec_free(&list->bytes);
 }
 
-/* The value as ext2 keeps it, to `at`; its length or -EINVAL. */
-static long put_value(uint8_t index, const void *value, size_t len, uint8_t *at)
-{
-	if (index == INDEX_ACL_ACCESS || index == INDEX_ACL_DEFAULT)
-		return acl_keep(value, len, at);
-	if (len > 0)
-		memcpy(at, value, len);
-	return (long)len;
-}
-
 int xattr_list_add(struct xattr_list *list, uint8_t index, const char *rest,
 		   const void *value, size_t len)
 {
 	size_t name_len = strlen(rest);
 	struct xattr_item *item;
 	uint8_t *record;
-	long kept;
+	uint8_t *data;
 
 	if (name_len > UINT8_MAX || len > UINT16_MAX + UINT64_C(1))
 		return -EINVAL;
@@ -103,16 +86,23 @@ int xattr_list_add(struct xattr_list *list, uint8_t index, const char *rest,
 	    vec_reserve(&list->attrs, 1) < 0)
 		return -ENOMEM;
 	record = list->bytes.items + list->bytes.count;
-	kept = put_value(index, value, len, record + XATTR_RECORD + name_len);
-	if (kept < 0)
-		return (int)kept;
+	data = record + XATTR_RECORD + name_len;
+	if (index == INDEX_ACL_ACCESS || index == INDEX_ACL_DEFAULT) {
+		long kept = acl_keep(value, len, data);
+
+		if (kept < 0)
+			return (int)kept;
+		len = (size_t)kept;
+	} else if (len > 0) {
+		memcpy(data, value, len);
+	}
 	record[0] = index;
 	record[1] = (uint8_t)name_len;
-	put_le32(record + 2, (uint32_t)kept);
+	put_le32(record + 2, (uint32_t)len);
 	memcpy(record + XATTR_RECORD, rest, name_len);
 	item = vec_push(&list->attrs);
 	item->start = list->bytes.count;
-	item->len = XATTR_RECORD + name_len + (size_t)kept;
+	item->len = XATTR_RECORD + name_len + len;
 	list->bytes.count += item->len;
 	return 0;
 }

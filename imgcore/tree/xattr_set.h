@@ -3,10 +3,10 @@
 #define TREE_XATTR_SET_H
 
 /*
- * Sets of extended attributes in one form for all equal ones, so that equal
- * sets are equal bytes. A set is the attributes one behind the other:
+ * Sets of extended attributes, in a form that makes equal sets equal bytes. A
+ * set is a sequence of attributes:
  *
- *     u8 index   which namespace, as ext2 numbers them
+ *     u8 index   of the namespace, as ext2 numbers them
  *     u8 length  of the name without its namespace; 0 for an ACL
  *     u32 length of the value, little-endian
  *     name, value (an ACL in the form that ext2 keeps)
@@ -25,19 +25,19 @@
 enum xattr_class {
 	XATTR_TAKEN,
 	/*
-	 * Not data of the file but a window on the host file system's own
-	 * workings (system.nfs4_acl, btrfs.compression): no other file system
-	 * takes it from anyone, and a copy by cp or rsync has it not either.
+	 * Not data of the file, but an interface of the host file system
+	 * (system.nfs4_acl, btrfs.compression): no other file system accepts
+	 * it, and copies by cp or rsync do not have it either.
 	 */
 	XATTR_LEFT_OUT,
 	XATTR_UNKNOWN, /* may be data, and ext2 has no place for it */
 };
 
-/* What a name ("user.x") is; its index and rest where it is taken. */
+/* Returns the class of a name ("user.x"); if it is taken, index and rest. */
 enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
 				uint8_t *ret_index, const char **ret_rest);
 
-/* A set being put together. */
+/* A set while it is made. */
 struct xattr_list {
 	struct {
 		struct xattr_item {
@@ -55,8 +55,8 @@ struct xattr_list {
 void xattr_list_clear(struct xattr_list *list);
 void xattr_list_release(struct xattr_list *list);
 /*
- * Adds one of that index. -EINVAL: a name over 255 bytes, or an ACL that is
- * none; -ENOMEM.
+ * Adds an attribute. -EINVAL: a name over 255 bytes, or a malformed ACL;
+ * -ENOMEM.
  */
 int xattr_list_add(struct xattr_list *list, uint8_t index, const char *rest,
 		   const void *value, size_t len);
@@ -82,7 +82,7 @@ struct xattr_sets {
 	} starts;
 };
 
-/* Who is in it already: open addressing, linear probing. */
+/* Finds a set by its bytes: open addressing, linear probing. */
 struct xattr_index {
 	uint32_t *slots; /* number of a set, 0: empty */
 	size_t size; /* a power of two, or 0 */
