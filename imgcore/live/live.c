@@ -115,8 +115,9 @@ static void commit(struct live *live, const struct trees *trees)
 	const char *reason;
 
 	/* On failure, watches that are not needed cause needless scans only. */
-	if (trees_watches(trees, &watches, &live->unwatched) == 0)
+	if (trees_watches(trees, &watches) == 0)
 		watch_prune(live->watch, &watches);
+	live->unwatched = trees_directories(trees, true) > 0;
 	live->unwatched |= watch_give_back(live->watch);
 	live->watched_anew = false;
 	watch_changes_clear(&live->changes);
@@ -287,7 +288,7 @@ static int get_newest(struct live *live, struct diag *diag)
 	 */
 	if (live->unwatched && live->newest &&
 	    watch_may_retry(live->watch,
-			    trees_directories(&newest) +
+			    trees_directories(&newest, false) +
 				    image_kept(live->newest->image)))
 		live->watched_anew = live->changes.all = true;
 	/* The poll may have found another directory. */

@@ -227,7 +227,7 @@ int rescan_until_stable(struct live *live, struct trees *ret_trees,
 			return r;
 		if (error == 0 && !rescan.changes.all &&
 		    rescan.changes.watches.count == 0 && !live->watch->full &&
-		    !trees_unwatched(&rescan.trees))
+		    trees_directories(&rescan.trees, true) == 0)
 			break;
 		now = now_ns(CLOCK_MONOTONIC);
 		if (!deadline)

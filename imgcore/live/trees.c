@@ -12,58 +12,38 @@ void trees_release(struct trees *trees)
 	*trees = (struct trees){ 0 };
 }
 
-static bool same_tree(const struct tree *a, const struct tree *b)
-{
-	return a == b || (a && b && tree_equal(a, b));
-}
-
 bool trees_equal(const struct trees *a, const struct trees *b)
 {
-	for (unsigned i = 0; i < IMAGE_PARTS; i++)
-		if (!same_tree(a->tree[i], b->tree[i]))
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
+		const struct tree *x = a->tree[i];
+		const struct tree *y = b->tree[i];
+
+		if (x != y && (!x || !y || !tree_equal(x, y)))
 			return false;
+	}
 	return true;
 }
 
-/* The watches of a part's directories; NULL: only whether some have none. */
-static int part_watches(const struct tree *tree, struct numbers *watches,
-			bool *unwatched)
+int trees_watches(const struct trees *trees, struct numbers *watches)
 {
-	size_t n;
-	const tree_id *dirs = tree_list(tree, TREE_LIST_DIRS, &n);
+	for (unsigned i = 0; i < IMAGE_PARTS; i++) {
+		size_t n;
+		const tree_id *dirs = tree_list(trees->tree[i], TREE_LIST_DIRS,
+						&n);
 
-	for (size_t i = 0; i < n; i++) {
-		int32_t watch = tree_watch(tree, dirs[i]);
+		for (size_t k = 0; k < n; k++) {
+			int32_t watch = tree_watch(trees->tree[i], dirs[k]);
 
-		*unwatched |= watch == TREE_UNWATCHED;
-		if (watches && watch >= 0 &&
-		    numbers_add(watches, (uint64_t)watch) < 0)
-			return -ENOMEM;
+			if (watch >= 0 &&
+			    numbers_add(watches, (uint64_t)watch) < 0)
+				return -ENOMEM;
+		}
 	}
+	numbers_sort(watches);
 	return 0;
 }
 
-int trees_watches(const struct trees *trees, struct numbers *watches,
-		  bool *ret_unwatched)
-{
-	*ret_unwatched = false;
-	for (unsigned i = 0; i < IMAGE_PARTS; i++)
-		if (part_watches(trees->tree[i], watches, ret_unwatched) < 0)
-			return -ENOMEM;
-	if (watches)
-		numbers_sort(watches);
-	return 0;
-}
-
-bool trees_unwatched(const struct trees *trees)
-{
-	bool unwatched;
-
-	(void)trees_watches(trees, NULL, &unwatched);
-	return unwatched;
-}
-
-size_t trees_directories(const struct trees *trees)
+size_t trees_directories(const struct trees *trees, bool unwatched)
 {
 	size_t sum = 0;
 
@@ -72,9 +52,12 @@ size_t trees_directories(const struct trees *trees)
 		const tree_id *dirs = tree_list(trees->tree[i], TREE_LIST_DIRS,
 						&n);
 
-		for (size_t k = 0; k < n; k++)
-			sum += tree_watch(trees->tree[i], dirs[k]) !=
-			       TREE_NOT_HOST;
+		for (size_t k = 0; k < n; k++) {
+			int32_t watch = tree_watch(trees->tree[i], dirs[k]);
+
+			sum += watch == TREE_UNWATCHED ||
+			       (!unwatched && watch != TREE_NOT_HOST);
+		}
 	}
 	return sum;
 }

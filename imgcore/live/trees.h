@@ -16,15 +16,13 @@ struct trees {
 
 void trees_release(struct trees *trees);
 bool trees_equal(const struct trees *a, const struct trees *b);
-/* The watches of all directories, sorted; whether some have none. -ENOMEM. */
-int trees_watches(const struct trees *trees, struct numbers *watches,
-		  bool *ret_unwatched);
-/* The number of directories that can be watched. */
-size_t trees_directories(const struct trees *trees);
-bool trees_unwatched(const struct trees *trees);
+/* Adds the watches of all directories, and sorts them. 0 or -ENOMEM. */
+int trees_watches(const struct trees *trees, struct numbers *watches);
+/* Returns the number of the host's directories, or of those without a watch. */
+size_t trees_directories(const struct trees *trees, bool unwatched);
 /*
- * Directories of a part that are to be read: those that changed, and those that
- * would not tell. The caller frees the ids. -ENOMEM.
+ * Returns the directories of a part that have to be read: those that changed,
+ * and those without a watch. The caller frees the ids. 0 or -ENOMEM.
  */
 int trees_changed(const struct trees *trees, enum image_part part,
 		  const struct watch_changes *changes, tree_id **ret_ids,
