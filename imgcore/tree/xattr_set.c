@@ -9,7 +9,6 @@
 #include "base/le.h"
 #include "base/math.h"
 #include "base/vec.h"
-#include "tree/acl.h"
 
 /* Source: the kernel's Documentation/filesystems/ext4/attributes.rst. */
 enum {
@@ -58,6 +57,43 @@ enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
 	return which == TREE_XATTRS_KEEP ? XATTR_UNKNOWN : XATTR_LEFT_OUT;
 }
 
+/* ---- access control lists ---- */
+
+#define ACL_HANDED_OUT 2u
+#define ACL_KEPT       1u
+#define ACL_HEADER     4u
+#define ACL_LONG       8u
+#define ACL_SHORT      4u
+
+/* The tags are single bits up to ACL_OTHER. */
+enum acl_tag {
+	ACL_USER = 0x02,
+	ACL_GROUP = 0x08,
+	ACL_OTHER = 0x20,
+};
+
+long xattr_acl_keep(const uint8_t *acl, size_t len, uint8_t *ret_kept)
+{
+	uint8_t *out = ret_kept;
+
+	if (len < ACL_HEADER || (len - ACL_HEADER) % ACL_LONG != 0 ||
+	    get_le32(acl) != ACL_HANDED_OUT)
+		return -EINVAL;
+	put_le32(out, ACL_KEPT);
+	out += ACL_HEADER;
+	for (size_t at = ACL_HEADER; at < len; at += ACL_LONG) {
+		unsigned tag = get_le16(acl + at);
+		bool has_id = tag == ACL_USER || tag == ACL_GROUP;
+
+		if (tag == 0 || tag > ACL_OTHER || (tag & (tag - 1)) != 0 ||
+		    get_le16(acl + at + 2) > 7)
+			return -EINVAL;
+		memcpy(out, acl + at, has_id ? ACL_LONG : ACL_SHORT);
+		out += has_id ? ACL_LONG : ACL_SHORT;
+	}
+	return out - ret_kept;
+}
+
 /* ---- one set ---- */
 
 void xattr_list_clear(struct xattr_list *list)
@@ -88,7 +124,7 @@ int xattr_list_add(struct xattr_list *list, uint8_t index, const char *rest,
 	record = list->bytes.items + list->bytes.count;
 	data = record + XATTR_RECORD + name_len;
 	if (index == INDEX_ACL_ACCESS || index == INDEX_ACL_DEFAULT) {
-		long kept = acl_keep(value, len, data);
+		long kept = xattr_acl_keep(value, len, data);
 
 		if (kept < 0)
 			return (int)kept;

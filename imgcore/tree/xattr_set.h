@@ -37,6 +37,19 @@ enum xattr_class {
 enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
 				uint8_t *ret_index, const char **ret_rest);
 
+/*
+ * Converts a POSIX access control list from the form in which Linux hands it
+ * out (system.posix_acl_access and _default) to the form that ext2 keeps. Both
+ * are a version and entries, little-endian:
+ *
+ *     handed out    u32 2; entries: u16 tag, u16 permissions, u32 id
+ *     kept          u32 1; the same, without the id if the tag has none
+ *
+ * Writes at most len bytes to ret_kept, and returns how many; -EINVAL: it is
+ * malformed. Source: the kernel's posix_acl_xattr.h and fs/ext4/acl.h.
+ */
+long xattr_acl_keep(const uint8_t *acl, size_t len, uint8_t *ret_kept);
+
 /* A set while it is made. */
 struct xattr_list {
 	struct {
