@@ -51,7 +51,7 @@ struct disks {
 	int tmp_fd;
 	struct overlay_budget *budget;
 	pthread_mutex_t lock; /* of what follows */
-	/* Sorted by number; the last is the newest, and always there. */
+	/* In order; the last is the newest, and always there. */
 	struct disk **items;
 	size_t count, size;
 };
@@ -135,42 +135,24 @@ static struct disk *newest(const struct disks *disks)
 	return disks->items[disks->count - 1];
 }
 
-/* Returns the index of the first disk that is not older than `number`. */
-static size_t lower_bound(const struct disks *disks, uint64_t number)
-{
-	size_t low = 0;
-	size_t high = disks->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (disks->items[middle]->number < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 static struct disk *find(const struct disks *disks, uint64_t node)
 {
-	size_t i = lower_bound(disks, node - DISKS_NODE);
-
-	if (node <= DISKS_NODE || i == disks->count ||
-	    disk_node(disks->items[i]) != node)
-		return NULL;
-	return disks->items[i];
+	for (size_t i = 0; i < disks->count; i++)
+		if (disk_node(disks->items[i]) == node)
+			return disks->items[i];
+	return NULL;
 }
 
 /* Removes a disk that is not in use; the caller frees what it returns. */
 static struct disk *remove_unused(struct disk *disk)
 {
 	struct disks *disks = disk->disks;
-	size_t i;
+	size_t i = 0;
 
 	if (disk->refs || disk->lookups || disk == newest(disks))
 		return NULL;
-	i = lower_bound(disks, disk->number);
+	while (disks->items[i] != disk)
+		i++;
 	memmove(&disks->items[i], &disks->items[i + 1],
 		(disks->count - i - 1) * sizeof(*disks->items));
 	disks->count--;

@@ -26,27 +26,25 @@ struct xattr_place {
 	uint32_t flags;
 };
 
-/* A path to the entry of an open directory. */
-struct proc_path {
-	char text[sizeof("/proc/thread-self/fd/") + 3 * sizeof(int) + NAME_MAX +
-		  2];
-};
+/* The length of a path to the entry of an open directory. */
+#define PROC_PATH_MAX \
+	(sizeof("/proc/thread-self/fd/") + 3 * sizeof(int) + NAME_MAX + 2)
 
-static void proc_path_init(struct proc_path *path, int dirfd, const char *name)
+static void proc_path(char path[PROC_PATH_MAX], int dirfd, const char *name)
 {
-	(void)snprintf(path->text, sizeof(path->text),
-		       "/proc/thread-self/fd/%d/%s", dirfd, name);
+	(void)snprintf(path, PROC_PATH_MAX, "/proc/thread-self/fd/%d/%s", dirfd,
+		       name);
 }
 
 static long call_list(const struct xattr_reader *reader, int dirfd,
 		      const char *name, char *buf, size_t size)
 {
-	struct proc_path path;
+	char path[PROC_PATH_MAX];
 	long len;
 
 	if (reader->by_proc) {
-		proc_path_init(&path, dirfd, name);
-		len = llistxattr(path.text, buf, size);
+		proc_path(path, dirfd, name);
+		len = llistxattr(path, buf, size);
 	} else {
 		len = syscall(SYS_listxattrat, dirfd, name, AT_SYMLINK_NOFOLLOW,
 			      buf, size);
@@ -59,12 +57,12 @@ static long call_get(const struct xattr_reader *reader, int dirfd,
 		     size_t size)
 {
 	struct xattr_place place = { (uintptr_t)buf, (uint32_t)size, 0 };
-	struct proc_path path;
+	char path[PROC_PATH_MAX];
 	long len;
 
 	if (reader->by_proc) {
-		proc_path_init(&path, dirfd, name);
-		len = lgetxattr(path.text, xattr, buf, size);
+		proc_path(path, dirfd, name);
+		len = lgetxattr(path, xattr, buf, size);
 	} else {
 		len = syscall(SYS_getxattrat, dirfd, name, AT_SYMLINK_NOFOLLOW,
 			      xattr, &place, sizeof(place));
