@@ -3,8 +3,8 @@
 #define IMGCORE_TREE_H
 
 /*
- * A directory tree in memory: what the image shows, and what proves that a
- * host file is still the one that was scanned.
+ * A directory tree in memory: what the image shows of each entry, and what
+ * proves that a host file is still the one that was scanned.
  *
  * Nodes are numbered from 0 (the root) in breadth-first order; the children of
  * a directory are consecutive and sorted bytewise by name, so the order in
@@ -47,22 +47,22 @@ struct tree_extent {
 	uint64_t end;
 };
 
-/* Everything about one node. The pointers are the tree's. */
+/* A node. The pointers are the tree's. */
 struct tree_info {
 	struct tree_attr attr;
 	const char *name; /* not terminated; "" for the root */
 	size_t name_len;
-	tree_id parent; /* the root's is itself */
-	tree_id inode; /* the node that stands for the inode: often itself */
-	uint32_t
-		nlink; /* names of that inode in this tree; 1 for a directory */
+	tree_id parent; /* of the root: the root */
+	tree_id inode; /* the first node of the inode: mostly itself */
+	/* Names of that inode in this tree; 1 for a directory. */
+	uint32_t nlink;
 	uint64_t size; /* file: bytes; symbolic link: length of the target */
 	const char *target; /* symbolic link; not terminated */
 	tree_id first_child; /* directory: children are first_child + 0 ... */
 	uint32_t n_children; /* ... n_children - 1 */
 	uint32_t n_subdirs; /* directory: how many of them are directories */
 	bool reserved; /* lost+found, or another directory of the file system */
-	bool sparse; /* file: with data in its extents only */
+	bool sparse; /* file: only its extents are data */
 	const struct tree_extent *extents;
 	size_t n_extents;
 	uint32_t xattrs; /* number of the set of extended attributes, or 0 */
@@ -88,8 +88,8 @@ struct tree_host_xattr {
 };
 
 /*
- * How a content that is made of host files reads them: fills all of buf (the
- * range lies within the file) or returns a negative errno.
+ * Reads a host file for a content that is made of host files. Fills all of buf
+ * (the range is within the file) or returns a negative errno.
  */
 struct content_reader {
 	int (*read)(const struct content_reader *reader,
@@ -98,9 +98,9 @@ struct content_reader {
 };
 
 /*
- * File content that is not one host file. pread fills all of buf (the range
- * lies within the file) or returns a negative errno; any thread may call it at
- * any time. release is called once, with the last tree.
+ * The content of a file that is not one host file. pread fills all of buf (the
+ * range is within the file) or returns a negative errno; any thread may call it
+ * at any time. release is called once, when the last tree is freed.
  */
 struct content {
 	int (*pread)(struct content *content,
@@ -109,15 +109,15 @@ struct content {
 	void (*release)(struct content *content);
 };
 
-/* A content of a copy of these bytes. */
+/* Makes a content of a copy of these bytes. */
 int content_new_bytes(struct content **ret_content, const void *bytes,
 		      size_t len);
 
 /* ---- making a tree ---- */
 
 /*
- * A builder is a tree under construction: on its own (tree_build), or as a set
- * of grafts that tree_scan lays under what it finds on the host.
+ * A builder is a tree while it is made: a whole one (tree_build), or a set of
+ * grafts that tree_scan merges with what it finds on the host.
  */
 int tree_builder_new(struct tree_builder **ret_builder,
 		     const struct tree_attr *root);
@@ -126,14 +126,14 @@ void tree_builder_free(struct tree_builder *builder);
 typedef uint32_t builder_id; /* 0 is the root */
 
 /*
- * Adds an entry; -EINVAL for a name that no file system could hold ("", ".",
- * "..", '/' or NUL inside, over 255 bytes). Two entries of one name in one
- * directory are found when the tree is made: -EEXIST.
+ * Adds an entry. -EINVAL: no file system can hold the name ("", ".", "..", with
+ * '/' or NUL, over 255 bytes). If a directory has two entries of one name,
+ * making the tree fails: -EEXIST.
  */
 int tree_builder_add(struct tree_builder *builder, builder_id parent,
 		     const char *name, size_t name_len,
 		     const struct tree_attr *attr, builder_id *ret_id);
-/* The same for a regular file with content, which it takes over on success. */
+/* Adds a regular file with content, which it takes over on success. */
 int tree_builder_add_content(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     struct content *content, uint64_t size,
@@ -142,28 +142,28 @@ int tree_builder_add_symlink(struct tree_builder *builder, builder_id parent,
 			     const char *name, const struct tree_attr *attr,
 			     const char *target, size_t target_len,
 			     builder_id *ret_id);
-/* A further name of a file that is no directory. */
+/* Adds a further name of a file that is not a directory. */
 int tree_builder_add_link(struct tree_builder *builder, builder_id parent,
 			  const char *name, size_t name_len, builder_id file);
-/* The directory `path` below `parent`, made where it is missing; -ENOTDIR. */
+/* Returns the directory `path` below `parent`, made if missing; -ENOTDIR. */
 int tree_builder_mkdirs(struct tree_builder *builder, builder_id parent,
 			const char *path, const struct tree_attr *attr,
 			builder_id *ret_id);
 /* Marks a directory as the file system's own: see tree_info.reserved. */
 void tree_builder_reserve(struct tree_builder *builder, builder_id dir);
-/* Data runs of a sparse file: sorted, apart, within its size; copied. */
+/* Sets the data runs of a sparse file: sorted, apart, within its size. */
 int tree_builder_set_extents(struct tree_builder *builder, builder_id file,
 			     const struct tree_extent *extents, size_t n);
 
 /*
- * Extended attributes of an entry, or of the root; copied. -EINVAL: a name of
- * another namespace than those above, a value over 64 KiB, or an ACL that is
- * none; -EEXIST: two of one name.
+ * Sets the extended attributes of an entry, or of the root. -EINVAL: a name of
+ * another namespace than those above, a value over 64 KiB, or a malformed ACL;
+ * -EEXIST: two of one name.
  */
 int tree_builder_set_xattrs(struct tree_builder *builder, builder_id id,
 			    const struct tree_host_xattr *xattrs, size_t n);
 
-/* The tree of a builder alone; leaves the builder empty. */
+/* Makes the tree of a builder alone; leaves the builder empty. */
 int tree_build(struct tree_builder *builder, struct tree **ret_tree,
 	       struct diag *diag);
 
@@ -177,14 +177,14 @@ enum tree_owner {
 	TREE_OWNER_SET, /* every entry belongs to uid:gid */
 };
 
-/* Which extended attributes a scan takes. */
+/* The extended attributes that a scan takes. */
 enum tree_xattrs {
 	TREE_XATTRS_KEEP, /* all that are data of the file */
 	TREE_XATTRS_NONE,
 	TREE_XATTRS_USER, /* user.* */
 };
 
-/* A host tree can be split over three trees. */
+/* The part of a host tree: it can be split into three trees. */
 enum tree_part {
 	TREE_PART_ALL,
 	TREE_PART_SUBDIR, /* the root, and of its entries `subdir` alone */
@@ -202,9 +202,10 @@ struct tree_scan_options {
 	int64_t latest_time;
 	enum tree_xattrs xattrs;
 	/*
-	 * The whole directory, or a part of it. Archives are directories by
-	 * their names: in `archives_in`, a directory of the root, and in those
-	 * of its directories that are none. Either may be NULL: there are none.
+	 * The whole directory, or a part of it. Archives are recognized by
+	 * their names: directories in `archives_in`, a directory of the root,
+	 * and in its directories that are not archives. subdir and archives_in
+	 * may be NULL: there are none.
 	 */
 	enum tree_part part;
 	const char *subdir;
@@ -218,7 +219,7 @@ struct tree_scan_options {
 	 */
 	const char *follow;
 	uint64_t own_dev;
-	/* Directories (device, inode) that appear empty: our mount point. */
+	/* Directories (device, inode) that are shown empty: our mount point. */
 	const struct tree_identity {
 		uint64_t dev;
 		uint64_t ino;
@@ -235,42 +236,44 @@ struct tree_scan_options {
 	bool cross_mounts;
 	int mountinfo;
 	/*
-	 * An earlier tree of the same directory, scanned with the same options.
-	 * Directories that are not among `changed` (its ids, sorted) are taken
-	 * from it, unread, and shared. Of one that is, its own attributes are
-	 * looked at too. NULL: all are read.
+	 * The previous tree of the same directory, scanned with the same
+	 * options. Directories that are not in `changed` (its ids, sorted) are
+	 * not read but shared with it. Those in `changed` are read, and their
+	 * own attributes too. NULL: all are read.
 	 */
 	const struct tree *previous;
 	const tree_id *changed;
 	size_t n_changed;
 	/*
-	 * Called with a directory before its entries are read, by several
-	 * threads; what it returns, a number from 0 on or TREE_UNWATCHED, stays
-	 * with the directory. context is its own. May be NULL.
+	 * Called by several threads with a directory, before its entries are
+	 * read. The directory keeps what it returns: a number from 0 on, or
+	 * TREE_UNWATCHED. May be NULL.
 	 */
 	int32_t (*watch)(void *watch_context, int dirfd);
 	void *watch_context;
-	/* At most so many threads; 0: as many as there are cores. */
+	/* The largest number of threads; 0: that of the cores. */
 	unsigned threads;
 	/*
-	 * Called now and then, from one thread at a time, not always the
-	 * caller's; may be NULL.
+	 * Called for about every thousand entries, by one thread at a time, not
+	 * always the caller's; may be NULL.
 	 */
 	void (*progress)(void *context, uint64_t entries);
 	void *context;
 };
 
 /*
- * Scans the host directory `root_fd` (kept open, duplicated) to the end, with
- * several threads; tree and error are the same for any number of them. No
- * symbolic link is followed, and but for cross_mounts no other file system
- * entered: what is mounted below appears as an empty directory, or file.
- * root_path is for messages only.
- * Where diag has a listener, it is told of each entry that cannot be had; that
- * is left out, or has no extended attributes, and the scan goes on. It is told
- * too of what shows otherwise than it is.
- * grafts may be NULL; an entry of the host wins over a graft of the same path,
- * directories merge. Leaves grafts empty.
+ * Scans the host directory `root_fd` (kept open, duplicated) with several
+ * threads; tree and error are the same for any number of them. No symbolic link
+ * is followed. Without cross_mounts, no other file system is entered: a mount
+ * point is shown as an empty directory, or file. root_path is for messages
+ * only.
+ *
+ * If diag has a listener, each entry that cannot be read is reported; it is
+ * left out, or has no extended attributes, and the scan goes on. Entries that
+ * are shown otherwise than they are, are reported too.
+ *
+ * grafts may be NULL. An entry of the host wins over a graft of the same path;
+ * directories are merged. Leaves grafts empty.
  */
 int tree_scan(int root_fd, const char *root_path,
 	      const struct tree_scan_options *options,
@@ -282,98 +285,100 @@ void tree_free(struct tree *tree);
 /* ---- using a tree ---- */
 
 uint32_t tree_count(const struct tree *tree);
-/* Entries that TREE_UNREADABLE_SKIP left out. */
+/* Returns how many entries TREE_UNREADABLE_SKIP has left out. */
 uint64_t tree_skipped(const struct tree *tree);
-/* The number of entries that are empty since something is mounted on them. */
+/* Returns how many entries are empty because something is mounted on them. */
 uint64_t tree_mounted(const struct tree *tree);
 void tree_get(const struct tree *tree, tree_id id, struct tree_info *ret_info);
-/* The same of each node in [first, end), one after the other. */
+/* Calls visit for each node in [first, end), in order. */
 void tree_walk(const struct tree *tree, tree_id first, tree_id end,
 	       void (*visit)(void *context, tree_id id,
 			     const struct tree_info *info),
 	       void *context);
-/* That part alone. */
+/* Returns tree_info.inode alone. */
 tree_id tree_inode(const struct tree *tree, tree_id id);
-/* Nodes that are looked for among many: all of them, in their order. */
+/* Lists of nodes of one kind, in their order. */
 enum tree_list {
 	TREE_LIST_DIRS,
-	TREE_LIST_LINKS, /* further names of a file: their inode is another */
+	TREE_LIST_LINKS, /* further names of a file */
 	TREE_LIST_SPARSE,
 };
 #define TREE_LISTS 3
 const tree_id *tree_list(const struct tree *tree, enum tree_list list,
 			 size_t *ret_n);
-/* The watch of a directory: what tree_scan_options.watch returned, or these. */
+/* The watch of a directory: what tree_scan_options.watch returned, or: */
 #define TREE_UNWATCHED (-1)
-#define TREE_NOT_HOST  (-2) /* grafted, mounted over, pruned: none to watch */
+#define TREE_NOT_HOST  (-2) /* grafted, mounted over, pruned */
 int32_t tree_watch(const struct tree *tree, tree_id dir);
 /*
- * Something that is equal for two directories, of this or another tree that is
- * there, only if their entries are one object.
+ * Returns a number that is equal for two directories, of this tree or another
+ * one, only if they share their entries.
  */
 uintptr_t tree_shared(const struct tree *tree, tree_id dir);
 /*
- * The latest change time among what the scan read anew, in nanoseconds since
- * 1970; INT64_MIN where that was nothing.
+ * Returns the latest change time of the entries that the scan read, in
+ * nanoseconds since 1970; INT64_MIN: it read none.
  */
 int64_t tree_youngest(const struct tree *tree);
 /*
- * Whether a link that leads out leads elsewhere now, or to a file that changed:
- * then in which directory it stands. Nobody else would notice. mountinfo:
- * /proc/self/mountinfo, or -1: it is opened if it is needed.
+ * Whether a link that leads out of the root leads to another file now, or to
+ * one that changed, which no watch reports; *ret_dir: the link's directory.
+ * mountinfo: /proc/self/mountinfo, or -1: it is opened if it is needed.
  */
 bool tree_followed_changed(const struct tree *tree, uint64_t own_dev,
 			   int mountinfo, tree_id *ret_dir);
-/* Sets st_dev of our own mount, once it is there. Any thread. */
+/* Sets st_dev of our own mount, once it is mounted. Any thread. */
 void tree_set_own_dev(struct tree *tree, uint64_t own_dev);
 /* Whether a file of the host is on another file system than the root. */
 bool tree_across(const struct tree *tree, tree_id file);
 /* Whether two files of the host were the same one, unchanged, when scanned. */
 bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
 		    tree_id other);
-/* Whether both show the same, of the same host files. */
+/* Whether two trees show the same, of the same host files. */
 bool tree_equal(const struct tree *a, const struct tree *b);
-/* The child of that name, or TREE_NONE. */
+/* Returns the child of that name, or TREE_NONE. */
 tree_id tree_child(const struct tree *tree, tree_id dir, const char *name,
 		   size_t name_len);
-/* A path with '/' between names, from the root; links are not followed. */
+/* Returns the node of a path from the root; links are not followed. */
 tree_id tree_find(const struct tree *tree, const char *path);
 /*
- * The path of a node, with no '/' at its start ("" for the root); the caller
- * frees it.
+ * Returns the path of a node, without '/' at its start ("" for the root); the
+ * caller frees it.
  */
 int tree_path(const struct tree *tree, tree_id id, char **ret_path);
-/* The same with the host's root before it, for messages. */
+/* Returns the path on the host, for messages. */
 int tree_host_path(const struct tree *tree, tree_id id, char **ret_path);
-/* Says reason (NULL: err's own) of that path, and returns err. */
+/* Sets diag: that path and reason (NULL: err's own). Returns err. */
 int tree_fail(const struct tree *tree, tree_id id, int err, const char *reason,
 	      struct diag *diag);
-/* How many sets of extended attributes there are: numbers 1 ... that. */
+/* Returns the number of sets of extended attributes: they count from 1. */
 uint32_t tree_xattr_sets(const struct tree *tree);
 /*
- * The attributes of a set, sorted by index, length of the name and name: the
- * one at *at, which starts at 0 and is moved on. False behind the last.
+ * Returns the attributes of a set one after the other, sorted by index, length
+ * of the name and name. *at is 0 at first. false: there are no more.
  */
 bool tree_next_xattr(const struct tree *tree, uint32_t set, size_t *at,
 		     struct tree_xattr *ret_xattr);
 /*
- * Replaces the content of a regular file that came from
- * tree_builder_add_content, before anyone else sees the tree: grub.cfg can be
- * written only when the kernels are known. Takes content over on success.
+ * Replaces the content of a file from tree_builder_add_content, before the tree
+ * is used: grub.cfg can only be written when the kernels are known. Takes over
+ * content on success.
  */
 int tree_set_content(struct tree *tree, tree_id id, struct content *content,
 		     uint64_t size);
-/* The content of a file, or NULL where a host file is behind it. */
+/* Returns the content of a file; NULL: it is a host file. */
 struct content *tree_content(const struct tree *tree, tree_id id);
 
 /*
- * Opens the host file behind a regular file for reading, beneath the root. The
- * caller closes. -ESTALE with a diagnostic if there is none any more. It need
- * not be the file that was scanned: what was read from it means nothing until
- * tree_verify_host has held behind it. Many of one directory are opened beneath
- * a descriptor of it, which dir (may be NULL) keeps until another one's turn
- * comes. One thread's; the caller releases it, and soon: while it is held,
- * names in the directory are found wherever that has been moved to.
+ * Opens the host file of a regular file for reading, beneath the root. The
+ * caller closes it. -ESTALE with a diagnostic: there is none any more. It may
+ * be another file than the one that was scanned: bytes that were read from it
+ * are valid only if tree_verify_host succeeds afterwards.
+ *
+ * dir (may be NULL) makes it cheap to open many files of one directory: it
+ * holds a descriptor of the last directory. It is for one thread. The caller
+ * releases it soon: while it is held, files are found in the directory wherever
+ * that has been moved to.
  */
 struct tree_dir {
 	const struct tree *tree;
@@ -388,8 +393,8 @@ int tree_open_host_in(const struct tree *tree, tree_id id, struct tree_dir *dir,
 		      int *ret_fd, struct diag *diag);
 void tree_dir_release(struct tree_dir *dir);
 /*
- * Fills all of buf with a regular file's bytes, from wherever they come; the
- * range lies within the file. -ESTALE: not the host file that was scanned.
+ * Fills all of buf with bytes of a regular file; the range is within the file.
+ * -ESTALE: it is no longer the host file that was scanned.
  */
 int tree_read(const struct tree *tree, tree_id id, void *buf, size_t len,
 	      uint64_t offset, struct diag *diag);
@@ -413,28 +418,28 @@ struct tree_check {
 int tree_read_opened(const struct tree *tree, tree_id id, int fd,
 		     const struct tree_check *check, void *buf, size_t len,
 		     uint64_t offset, struct diag *diag);
-/* The check alone, on an open descriptor: 0 or -ESTALE. */
+/* Checks that fd is the file that was scanned, unchanged: 0 or -ESTALE. */
 int tree_verify_host(const struct tree *tree, tree_id id, int fd,
 		     struct diag *diag);
-/* As tree_verify_host, but does not compare the change time. */
+/* As tree_verify_host, but without the change time. */
 bool tree_same_but_ctime(const struct tree *tree, tree_id id, int fd);
 /*
- * If the watch of a directory reports all writes to a file: true, that watch,
- * and the file's name in it (without a NUL). False if the file had other names
- * when it was scanned, or is not beneath the root.
+ * Returns the watch of the directory that reports all writes to a file, and the
+ * file's name in it (without a NUL). false: the file had several names when it
+ * was scanned, or is not beneath the root.
  */
 bool tree_watched_name(const struct tree *tree, tree_id id, int32_t *ret_watch,
 		       const char **ret_name, size_t *ret_len);
 /*
- * The first regular file of the host from id on that had several names,
+ * Returns the first regular file of the host from id on that had several names,
  * anywhere on the host, when it was scanned; TREE_NONE: there are no more.
  */
 tree_id tree_next_linked(const struct tree *tree, tree_id id);
 
 /*
- * 128 bits that stand for everything the image shows of the tree, but for the
- * files' bytes: names, attributes (extended ones too), sizes, links, targets.
- * Host inode numbers and change times have no part in it.
+ * Returns a 128-bit digest of everything that the image shows of the tree,
+ * except the files' bytes: names, attributes (extended ones too), sizes, links,
+ * targets. Host inode numbers and change times are not part of it.
  */
 void tree_digest(const struct tree *tree, uint8_t ret_digest[16]);
 
