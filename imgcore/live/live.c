@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "imgcore/diag.h"
-#include "live/poll.h"
+#include "live/poll_changes.h"
 #include "live/reason.h"
 #include "live/rescan.h"
 #include "live/state.h"

@@ -9,7 +9,7 @@
 #include "base/math.h"
 #include "base/path.h"
 #include "imgcore/diag.h"
-#include "live/poll.h"
+#include "live/poll_changes.h"
 #include "live/reason.h"
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef LIVE_POLL_H
-#define LIVE_POLL_H
+#ifndef LIVE_POLL_CHANGES_H
+#define LIVE_POLL_CHANGES_H
 
 #include "live/state.h"
 

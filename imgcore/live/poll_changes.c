@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "live/poll.h"
+#include "live/poll_changes.h"
 
 #include <poll.h>
 #include <stdlib.h>
