@@ -15,47 +15,47 @@
 int diag_set(struct diag *diag, int err, const char *path,
 	     const char *reason_fmt, ...)
 {
-	struct diag said = DIAG_INIT;
+	struct diag new = DIAG_INIT;
 	va_list args;
 
 	if (!diag)
 		return err;
-	/* What is said may be made of what was said before. */
-	said.listener = diag->listener;
-	said.told = diag->told;
+	/* The new texts may be made from the old ones. */
+	new.sink = diag->sink;
+	new.reported = diag->reported;
 	if (path)
-		said.path = strdup(path);
+		new.path = strdup(path);
 	if (reason_fmt) {
 		va_start(args, reason_fmt);
-		if (vasprintf(&said.reason, reason_fmt, args) < 0)
-			said.reason = NULL;
+		if (vasprintf(&new.reason, reason_fmt, args) < 0)
+			new.reason = NULL;
 		va_end(args);
 	} else {
-		said.reason = strdup(strerror(-err));
+		new.reason = strdup(strerror(-err));
 	}
 	diag_clear(diag);
-	*diag = said;
+	*diag = new;
 	return err;
 }
 
-int diag_tell(struct diag *diag, int err)
+int diag_report(struct diag *diag, int err)
 {
-	if (err >= 0 || err == -ENOMEM || !diag_has_listener(diag))
+	if (err >= 0 || err == -ENOMEM || !diag_has_sink(diag))
 		return err;
-	diag->listener->tell(diag->listener->context, diag, err);
-	if (!diag->told)
-		diag->told = err;
+	diag->sink->report(diag->sink->context, diag, err);
+	if (!diag->reported)
+		diag->reported = err;
 	diag_clear(diag);
 	return 0;
 }
 
-void diag_note(struct diag *diag, const char *path, const char *reason)
+void diag_notice(struct diag *diag, const char *path, const char *reason)
 {
 	const struct diag note = { .path = (char *)path,
 				   .reason = (char *)reason };
 
-	if (diag_has_listener(diag))
-		diag->listener->tell(diag->listener->context, &note, 0);
+	if (diag_has_sink(diag))
+		diag->sink->report(diag->sink->context, &note, 0);
 }
 
 void diag_move(struct diag *to, struct diag *from)

@@ -72,13 +72,13 @@ static void note_no_list(const struct cpio *cpio, struct diag *diag)
 	static const char name[] = "modules.dep";
 	_cleanup_free_ char *path = NULL;
 
-	if (!diag_has_listener(diag) ||
+	if (!diag_has_sink(diag) ||
 	    tree_child(cpio->tree, cpio->dir, name, strlen(name)) != TREE_NONE)
 		return;
 	(void)tree_host_path(cpio->tree, cpio->dir, &path);
-	diag_note(diag, path,
-		  "has no modules.dep: insmod takes these modules, "
-		  "modprobe does not (depmod makes it)");
+	diag_notice(diag, path,
+		    "has no modules.dep: insmod takes these modules, "
+		    "modprobe does not (depmod makes it)");
 }
 
 /* Where a directory that is a /lib/modules/V goes. */

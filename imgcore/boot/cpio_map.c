@@ -194,7 +194,7 @@ static int add_entries(struct mapping *m)
 			break;
 		if (r > 0)
 			r = add_entry(m, &at);
-		r = diag_tell(m->diag, r);
+		r = diag_report(m->diag, r);
 	} while (r >= 0);
 	cpio_walk_end(&m->walk);
 	return r;

@@ -119,7 +119,7 @@ static int take_line(struct reading *in, char *text)
 	if (r == -EINVAL && reason)
 		r = devices_fail(in->devices, in->line, r, in->diag, "%s",
 				 reason);
-	return diag_tell(in->diag, r);
+	return diag_report(in->diag, r);
 }
 
 /* All whole lines in the text; at the end of the file the rest is one. */
@@ -320,7 +320,7 @@ static int check_parents(const struct devices *devices, struct diag *diag)
 				 "\"%.*s\" is no directory: see line %llu",
 				 (int)dir->path_len, dir->path,
 				 (unsigned long long)dir->line);
-		r = diag_tell(diag, r);
+		r = diag_report(diag, r);
 		if (r < 0)
 			return r;
 	}

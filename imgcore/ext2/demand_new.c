@@ -128,7 +128,7 @@ static int check_indexes(struct ext2_demand *d, struct diag *diag)
 		r = fail(
 			d, d->htrees.items[i].node, diag, -EFBIG,
 			"more names than ext2's index of a directory holds (1 GiB of them)");
-		r = diag_tell(diag, r);
+		r = diag_report(diag, r);
 		if (r < 0)
 			return r;
 	}
@@ -378,8 +378,8 @@ static int check_refusals(struct measuring *m, struct diag *diag)
 	for (size_t i = 0; i < m->refusals.count && r == 0; i++) {
 		const struct refusal *refusal = &m->refusals.items[i];
 
-		r = diag_tell(diag, fail(m->demand, refusal->node, diag,
-					 refusal->error, refusal->reason));
+		r = diag_report(diag, fail(m->demand, refusal->node, diag,
+					   refusal->error, refusal->reason));
 	}
 	return r;
 }
@@ -387,7 +387,7 @@ static int check_refusals(struct measuring *m, struct diag *diag)
 /* Leaves the blocks of each inode in demand.start. */
 static int measure_inodes(struct ext2_demand *d, struct diag *diag)
 {
-	struct measuring m = { .demand = d, .all = diag_has_listener(diag) };
+	struct measuring m = { .demand = d, .all = diag_has_sink(diag) };
 	int r;
 
 	d->start = calloc((size_t)d->inodes + 1, sizeof(*d->start));
@@ -423,7 +423,7 @@ static int find_lost_found(struct ext2_demand *d, struct diag *diag)
 		"is not a directory, and must be one on an ext2 file system; rename it");
 	/* Told, it only has to be something with an inode of its own. */
 	d->lost_found = info.inode;
-	return diag_tell(diag, r);
+	return diag_report(diag, r);
 }
 
 /* Notes who has no inode number in sequence, and counts the others. */

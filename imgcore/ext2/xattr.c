@@ -67,7 +67,7 @@ static int add_user(struct ext2_demand *d, tree_id node, uint32_t set,
 	struct xattr_block *block;
 
 	if (open[set] == 0 && !fits_block(d->tree, set))
-		return diag_tell(diag, fail_too_large(d, node, diag));
+		return diag_report(diag, fail_too_large(d, node, diag));
 	if (open[set] == 0 ||
 	    d->xattr_blocks.items[open[set] - 1].users == MAX_USERS) {
 		block = vec_push(&d->xattr_blocks);

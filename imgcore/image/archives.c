@@ -114,7 +114,7 @@ static int graft_in(const struct grafting *g, struct holder *holder,
 
 			r = graft_in(g, &below, id);
 		}
-		r = diag_tell(g->diag, r);
+		r = diag_report(g->diag, r);
 	}
 	return r;
 }

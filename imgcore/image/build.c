@@ -184,7 +184,7 @@ static int place_partitions(struct build *b)
 			entries[i].asked = b->options->boot_size;
 			entries[i].option = "--boot-size";
 		}
-		r = diag_tell(b->diag, measure(b, i, &entries[i].need));
+		r = diag_report(b->diag, measure(b, i, &entries[i].need));
 		if (r < 0)
 			return r;
 	}
@@ -192,7 +192,7 @@ static int place_partitions(struct build *b)
 			  size_cause(b->options), &image->size, b->diag);
 	/* What was complained of is in none of these numbers. */
 	if (r == 0 && b->diag)
-		r = b->diag->told;
+		r = b->diag->reported;
 	for (size_t i = 0; i < PARTITIONS && r == 0; i++)
 		image->partitions[image->n_partitions++] = (struct partition){
 			.start = entries[i].start,

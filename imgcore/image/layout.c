@@ -77,13 +77,13 @@ int layout_choose(struct layout_entry *entries, size_t n, uint64_t asked,
 
 		e->size = max_u64(e->usual, round_up(e->need, MEBIBYTE));
 		if (e->asked)
-			r = diag_tell(diag, size_asked(e, diag));
+			r = diag_report(diag, size_asked(e, diag));
 	}
 	if (r < 0)
 		return r;
 	place(entries, n);
 	if (asked)
-		r = diag_tell(diag, fill(entries, n, asked, diag));
+		r = diag_report(diag, fill(entries, n, asked, diag));
 	else
 		size = max_u64(DISK_SIZE, last->start + last->size + GAP);
 	if (r < 0)

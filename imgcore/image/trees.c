@@ -158,7 +158,7 @@ static int find_kernels(struct scan *s)
 	if (r == 0 && s->grub)
 		r = menu_write(boot, s->trees.kernels, &s->options->boot,
 			       s->diag);
-	return diag_tell(s->diag, r);
+	return diag_report(s->diag, r);
 }
 
 int image_scan(const struct image_options *options,
@@ -173,9 +173,10 @@ int image_scan(const struct image_options *options,
 	int r = scan_part(&s, IMAGE_PART_BOOT);
 
 	if (r == 0 && grub)
-		r = diag_tell(diag, boot_grub_check(
-					    grub, s.trees.tree[IMAGE_PART_BOOT],
-					    diag));
+		r = diag_report(diag,
+				boot_grub_check(grub,
+						s.trees.tree[IMAGE_PART_BOOT],
+						diag));
 	if (r == 0)
 		r = scan_part(&s, IMAGE_PART_ARCHIVES);
 	if (r == 0)

@@ -273,7 +273,7 @@ static void slot_fill(struct scan *s, struct slot *slot, size_t place)
 	scan->euid = s->euid;
 	scan->count = s->options->progress ? report : NULL;
 	scan->context = s;
-	scan->reporting = diag_has_listener(s->diag);
+	scan->reporting = diag_has_sink(s->diag);
 	if (!was || s->previous_dirs.items[place].read)
 		return;
 	scan->before = was->dir;
@@ -508,13 +508,13 @@ static int scan_root(struct scan *s, int root_fd, const char *root_path)
 	r = xattr_reader_init(&s->xattrs, o->xattrs, root_fd);
 	if (r == 0)
 		r = xattrs_scan(&s->xattrs, &builder, root, root_fd, ".");
-	else if (diag_has_listener(s->diag)) /* reported once, not per entry */
+	else if (diag_has_sink(s->diag)) /* reported once, not per entry */
 		s->xattrs.which = TREE_XATTRS_NONE;
 	if (r < 0)
 		r = diag_set(s->diag, r, root_path, "%s",
 			     *s->xattrs.reason ? s->xattrs.reason
 					       : strerror(-r));
-	r = diag_tell(s->diag, r);
+	r = diag_report(s->diag, r);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < WINDOW; i++)

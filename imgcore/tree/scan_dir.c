@@ -111,11 +111,11 @@ void dir_scan_report(struct dir_scan *scan, struct diag *diag)
 		const struct scan_report *report = &scan->reports.items[i];
 
 		if (report->err == 0)
-			diag_note(diag, report->path, report->reason);
+			diag_notice(diag, report->path, report->reason);
 		else
-			(void)diag_tell(diag, diag_set(diag, report->err,
-						       report->path, "%s",
-						       report->reason));
+			(void)diag_report(diag, diag_set(diag, report->err,
+							 report->path, "%s",
+							 report->reason));
 	}
 }
 

@@ -61,15 +61,15 @@ static inline void assert_contains(const char *text, const char *part)
 		fail_msg("\"%s\" does not say \"%s\"", text ? text : "", part);
 }
 
-/* Keeps the lines that a diagnostic's listener was told. */
+/* Keeps the lines that a diagnostic's sink got. */
 struct heard {
 	char *lines[256];
 	int errors[256];
 	size_t n;
-	struct diag_listener listener;
+	struct diag_sink sink;
 };
 
-static inline void heard_tell(void *context, const struct diag *diag, int err)
+static inline void heard_report(void *context, const struct diag *diag, int err)
 {
 	struct heard *heard = context;
 
@@ -80,8 +80,8 @@ static inline void heard_tell(void *context, const struct diag *diag, int err)
 
 static inline struct diag heard_begin(struct heard *heard)
 {
-	*heard = (struct heard){ .listener = { heard_tell, heard } };
-	return (struct diag){ .listener = &heard->listener };
+	*heard = (struct heard){ .sink = { heard_report, heard } };
+	return (struct diag){ .sink = &heard->sink };
 }
 
 static inline void heard_clear(struct heard *heard)

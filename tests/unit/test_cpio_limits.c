@@ -225,7 +225,7 @@ static void a_listed_path_that_is_too_long(void **state)
 		       "NAME of 4097 bytes: 4095 at most");
 }
 
-/* All that is wrong is told to who listens. */
+/* A sink gets every problem. */
 static void all_that_does_not_fit(void **state)
 {
 	static const char *const wanted[] = {
@@ -259,7 +259,7 @@ static void all_that_does_not_fit(void **state)
 	tree = builder_tree(b);
 	assert_ok(
 		cpio_new(&cpio, tree, must_find(tree, "d"), CPIO_AS_IS, &diag));
-	assert_int_equal(diag.told, -EINVAL);
+	assert_int_equal(diag.reported, -EINVAL);
 	for (size_t i = 0; i < heard.n && i < ARRAY_SIZE(wanted); i++)
 		assert_string_equal(heard.lines[i], wanted[i]);
 	assert_int_equal(heard.n, ARRAY_SIZE(wanted));
@@ -283,7 +283,7 @@ static void every_path_that_is_too_long(void **state)
 	tree = builder_tree(b);
 	assert_ok(
 		cpio_new(&cpio, tree, must_find(tree, "d"), CPIO_AS_IS, &diag));
-	assert_int_equal(diag.told, -EINVAL);
+	assert_int_equal(diag.reported, -EINVAL);
 	/* The line, the first directory that is too deep, the file. */
 	assert_in_range(heard.n, 3, ARRAY_SIZE(heard.lines));
 	assert_contains(heard.lines[0], "/d/devices:1: NAME of");

@@ -247,7 +247,7 @@ static void without_lost_and_found(void **state)
 	assert_refused(b, -EINVAL, "/lost+found", "rename it");
 }
 
-/* Who listens is told of all of it, in the tree's order. */
+/* A sink gets every problem, in the order of the tree. */
 static void all_that_is_too_much(void **state)
 {
 	static const char *const wrong[] = {

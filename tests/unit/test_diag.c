@@ -69,23 +69,23 @@ static void says_more_of_the_same(void **state)
 	assert_string_equal(diag.reason, "first and second");
 }
 
-/* Who listens hears all; the first error is remembered. */
-static void listener_is_told(void **state)
+/* A sink gets every problem; the first error is remembered. */
+static void sink_gets_all(void **state)
 {
 	_cleanup_(heard_clear) struct heard heard;
 	_cleanup_diag_ struct diag diag = heard_begin(&heard);
 
-	assert_int_equal(diag_tell(&diag, 0), 0);
-	diag_note(&diag, "/n", "is of note");
-	assert_int_equal(diag.told, 0);
+	assert_int_equal(diag_report(&diag, 0), 0);
+	diag_notice(&diag, "/n", "is of note");
+	assert_int_equal(diag.reported, 0);
 	diag_set(&diag, -EIO, "/a", "first");
-	assert_int_equal(diag_tell(&diag, -EIO), 0);
+	assert_int_equal(diag_report(&diag, -EIO), 0);
 	assert_null(diag.path);
-	assert_int_equal(diag_tell(&diag, diag_set(&diag, -EPERM, "/b", "2")),
+	assert_int_equal(diag_report(&diag, diag_set(&diag, -EPERM, "/b", "2")),
 			 0);
-	assert_int_equal(diag.told, -EIO);
+	assert_int_equal(diag.reported, -EIO);
 	/* That is no question of what is left out. */
-	assert_int_equal(diag_tell(&diag, -ENOMEM), -ENOMEM);
+	assert_int_equal(diag_report(&diag, -ENOMEM), -ENOMEM);
 	assert_int_equal(heard.n, 3);
 	assert_string_equal(heard.lines[0], "/n: is of note");
 	assert_string_equal(heard.lines[1], "/a: first");
@@ -99,10 +99,10 @@ static void nobody_listens(void **state)
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 	struct diag other = DIAG_INIT;
 
-	assert_int_equal(diag_tell(NULL, -EIO), -EIO);
+	assert_int_equal(diag_report(NULL, -EIO), -EIO);
 	diag_set(&diag, -EIO, "/a", "why");
-	diag_note(&diag, "/n", "is of note");
-	assert_int_equal(diag_tell(&diag, -EIO), -EIO);
+	diag_notice(&diag, "/n", "is of note");
+	assert_int_equal(diag_report(&diag, -EIO), -EIO);
 	assert_string_equal(diag.path, "/a");
 	diag_move(&other, &diag);
 	assert_null(diag.path);
@@ -182,7 +182,7 @@ int main(void)
 		cmocka_unit_test(what_is_set),
 		cmocka_unit_test(path_is_no_format),
 		cmocka_unit_test(says_more_of_the_same),
-		cmocka_unit_test(listener_is_told),
+		cmocka_unit_test(sink_gets_all),
 		cmocka_unit_test(nobody_listens),
 		cmocka_unit_test(bytes_that_a_terminal_obeys),
 		cmocka_unit_test(utf8_stays),

@@ -367,7 +367,7 @@ static void changed_before_it_was_kept(void **state)
 {
 	const struct temp *t = *state;
 	_cleanup_image_ struct image *image = NULL;
-	const struct diag_listener listener = { 0 };
+	const struct diag_sink sink = { 0 };
 	int before;
 
 	put_source(t->fd);
@@ -383,13 +383,13 @@ static void changed_before_it_was_kept(void **state)
 		assert_int_equal(image_keep(image, NULL, MANY, NULL, 0, &diag),
 				 -ESTALE);
 		assert_string_equal(diag.path, "/src/boot/grub/grub.cfg");
-		/* Whoever listens goes on to. */
+		/* The sink stays. */
 		diag_clear(&diag);
-		diag.listener = &listener;
+		diag.sink = &sink;
 		assert_int_equal(image_keep(image, NULL, MANY, NULL, 0, &diag),
 				 -ESTALE);
 		assert_string_equal(diag.path, "/src/boot/grub/grub.cfg");
-		assert_ptr_equal(diag.listener, &listener);
+		assert_ptr_equal(diag.sink, &sink);
 		assert_int_equal(image_keep(image, NULL, MANY, NULL, 0, NULL),
 				 -ESTALE);
 		assert_int_equal(image_kept(image), 0);

@@ -259,7 +259,7 @@ static void all_that_is_too_small(void **state)
 	assert_int_equal(heard.n, 2);
 	assert_contains(heard.lines[0], "--boot-size: 2097152 bytes");
 	assert_contains(heard.lines[1], "--size: 20971520 bytes");
-	assert_int_equal(diag.told, -ENOSPC);
+	assert_int_equal(diag.reported, -ENOSPC);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A scan for which memory fails once, at every place in turn: the tree is
- * whole, or there is none, whoever listens. Linked with --wrap.
+ * whole, or there is none, with a sink or without. Linked with --wrap.
  */
 #include "support.h"
 
@@ -97,7 +97,7 @@ static bool fail_once(int src, const struct tree_scan_options *options,
 	int r;
 
 	if (!listening)
-		diag.listener = NULL;
+		diag.sink = NULL;
 	atomic_store(&left, at);
 	r = try_scan(src, options, grafts, &tree, &diag);
 	failed = atomic_exchange(&left, -1) < 0;

@@ -234,7 +234,7 @@ static int scan_listening(void *context)
 
 		if (tree_scan(fd, "/src", &options, NULL, &tree, &diag) < 0)
 			return 2;
-		if (heard.n != 25 * 6 || diag.told != -EACCES)
+		if (heard.n != 25 * 6 || diag.reported != -EACCES)
 			return 3;
 		for (size_t n = 1; n < heard.n; n++)
 			if (strcmp(heard.lines[n - 1], heard.lines[n]) >= 0)

@@ -17,7 +17,7 @@ DEFINE_CLEANUP(struct image, image_free)
 struct examination {
 	struct report *report;
 	const struct image_options *options;
-	struct diag_listener listener;
+	struct diag_sink sink;
 	struct diag diag; /* what nobody was told of yet */
 	struct boot_grub *grub;
 	struct image_trees trees;
@@ -44,7 +44,7 @@ static void note_finding(void *context, const struct diag *diag, int err)
 /* Tells of what a step ended with; true if it came through. */
 static bool came_through(struct examination *x, int r)
 {
-	if (diag_tell(&x->diag, r) == -ENOMEM)
+	if (diag_report(&x->diag, r) == -ENOMEM)
 		x->no_memory = true;
 	return r == 0;
 }
@@ -64,7 +64,7 @@ static bool scan(struct examination *x)
 		hidden = owners_are_hidden(&owners, x->options,
 					   x->trees.tree[i]);
 	if (hidden)
-		diag_note(&x->diag, x->options->src_path, OWNERS_HIDDEN);
+		diag_notice(&x->diag, x->options->src_path, OWNERS_HIDDEN);
 	return true;
 }
 
@@ -132,7 +132,7 @@ static void check_disk(struct examination *x)
 			       &x->diag);
 
 	/* The same error once more, where it was told before. */
-	if (r < 0 && (r == -ENOMEM || x->diag.reason || !x->diag.told))
+	if (r < 0 && (r == -ENOMEM || x->diag.reason || !x->diag.reported))
 		(void)came_through(x, r);
 	if (r < 0)
 		return;
@@ -176,8 +176,8 @@ int report_make(struct report *ret_report, const struct image_options *options,
 		.options = options,
 	};
 
-	x.listener = (struct diag_listener){ note_finding, &x };
-	x.diag.listener = &x.listener;
+	x.sink = (struct diag_sink){ note_finding, &x };
+	x.diag.sink = &x.sink;
 	(void)came_through(&x, image_find_grub(options, &x.grub, &x.diag));
 	if (scan(&x)) {
 		check_menu(&x);

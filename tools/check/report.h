@@ -4,8 +4,8 @@
 
 /*
  * What a disk of a tree would be like: what boots, what does not, and all that
- * is in the way of making it. Found as dirdisk makes its disk, with somebody
- * who listens (imgcore/diag.h); nothing is read from the disk but its first
+ * is in the way of making it. Found as dirdisk makes its disk, with a sink for
+ * the diagnostics (imgcore/diag.h); nothing is read from the disk but its first
  * sector.
  */
 

@@ -3,7 +3,7 @@
 #define IMGCORE_DIAG_H
 
 /*
- * What went wrong, for the person who has to mend it: a path (or an option)
+ * Describes a problem for the person who has to fix it: a path (or an option)
  * and a reason.
  *
  * Every function of the library that takes a `struct diag *` returns 0 or a
@@ -16,25 +16,25 @@
 
 #include <stdbool.h>
 
-struct diag_listener;
+struct diag_sink;
 
 struct diag {
 	char *path; /* what it is about; may be NULL */
 	char *reason; /* one phrase, no full stop; may be NULL */
-	const struct diag_listener *listener; /* the caller's; or NULL */
-	int told; /* the first error that the listener was told of, or 0 */
+	const struct diag_sink *sink; /* the caller's; or NULL */
+	int reported; /* the first error that the sink got, or 0 */
 };
 
 /*
- * Somebody who wants to hear of all that is wrong, not of the first alone.
- * Where a function can go on without what failed, it then does (see diag_tell),
- * and what it makes in the end is good for finding more of that kind, nothing
- * else. err is 0 for what is no error, but may not be what a person expects.
- * Called by one thread at a time, not always the caller's, in the order in
- * which one thread alone would find it.
+ * If a diag has a sink, every problem is reported, not only the first: where a
+ * function can leave out what failed, it reports it and goes on (diag_report).
+ * Its result is then good for finding more problems, and for nothing else. err
+ * is 0 for a notice: no error, but perhaps not what a person expects. report is
+ * called by one thread at a time, not always the caller's, in the order in
+ * which a single thread would find the problems.
  */
-struct diag_listener {
-	void (*tell)(void *context, const struct diag *diag, int err);
+struct diag_sink {
+	void (*report)(void *context, const struct diag *diag, int err);
 	void *context;
 };
 
@@ -44,7 +44,8 @@ struct diag_listener {
 	}
 
 /*
- * Says why, and returns err, so that a failing call is one statement:
+ * Sets path and reason, and returns err, so that a failing call is one
+ * statement:
  *     return diag_set(diag, -ENOENT, path, "no such file");
  * With reason_fmt NULL the reason is strerror(-err).
  */
@@ -52,28 +53,28 @@ int diag_set(struct diag *diag, int err, const char *path,
 	     const char *reason_fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /*
- * What failed can be left out: if somebody listens, tells and clears what was
- * said, and returns 0. If not, and for -ENOMEM, returns err.
- *     r = diag_tell(diag, find(..., diag));
+ * Reports a failure that can be left out: if there is a sink, reports and
+ * clears the diagnostic, and returns 0. Without one, and for -ENOMEM, returns
+ * err. r = diag_report(diag, find(..., diag));
  */
-int diag_tell(struct diag *diag, int err);
-/* Tells of something that is no error, if somebody listens. */
-void diag_note(struct diag *diag, const char *path, const char *reason);
-static inline bool diag_has_listener(const struct diag *diag)
+int diag_report(struct diag *diag, int err);
+/* Reports something that is not an error, if there is a sink. */
+void diag_notice(struct diag *diag, const char *path, const char *reason);
+static inline bool diag_has_sink(const struct diag *diag)
 {
-	return diag && diag->listener;
+	return diag && diag->sink;
 }
-/* Hands what was said on to `to` (may be NULL), which keeps its listener. */
+/* Moves path and reason to `to` (may be NULL), which keeps its sink. */
 void diag_move(struct diag *to, struct diag *from);
 
 /*
- * "path: reason" on one line, control characters and bytes that are not UTF-8
- * as \xNN. Falls back to strerror(-err) where nothing was said. The caller
- * frees the result; NULL when out of memory.
+ * Returns "path: reason" on one line; control characters and bytes that are not
+ * UTF-8 are \xNN. Without a reason it is strerror(-err). The caller frees the
+ * result; NULL when out of memory.
  */
 char *diag_format(const struct diag *diag, int err);
 
-/* Frees the strings; the diagnostic can be used again, by who listens too. */
+/* Frees the strings; the diagnostic can be used again, and keeps its sink. */
 void diag_clear(struct diag *diag);
 
 #endif

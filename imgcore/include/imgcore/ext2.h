@@ -42,9 +42,8 @@ struct ext2_options {
  * which decides what stands where in them; the superblock tells it to drivers.
  * previous (may be NULL): the volume of an earlier tree with the same seed;
  * what it knows of directories that the trees share is not computed again.
- * Where diag has a listener, it is told of all that the format cannot hold, and
- * a demand without that is good for its size alone: no volume can be made of
- * it.
+ * If diag has a sink, everything that the format cannot hold is reported; the
+ * result then has a valid size, but no volume can be made of it.
  */
 struct ext2_demand;
 int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,

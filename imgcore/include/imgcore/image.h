@@ -102,8 +102,8 @@ int image_scan(const struct image_options *options,
 void image_trees_release(struct image_trees *trees);
 /*
  * The disk of such trees, which need no menu and may come from elsewhere; those
- * on partitions must have lost+found below their roots. It is not made if a
- * listener of diag was told of an error, here or before: then that error. Takes
+ * on partitions must have lost+found below their roots. It is not made if an
+ * error was reported to a sink of diag, here or before: then that error. Takes
  * the trees over on success, and leaves *trees empty. What an earlier disk
  * (NULL: none) knows of directories that the trees share is not computed again.
  */

@@ -268,7 +268,7 @@ struct tree_scan_options {
  * point is shown as an empty directory, or file. root_path is for messages
  * only.
  *
- * If diag has a listener, each entry that cannot be read is reported; it is
+ * If diag has a sink, each entry that cannot be read is reported; it is
  * left out, or has no extended attributes, and the scan goes on. Entries that
  * are shown otherwise than they are, are reported too.
  *
