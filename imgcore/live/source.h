@@ -3,8 +3,8 @@
 #define LIVE_SOURCE_H
 
 /*
- * The directory that is shown: the one that the source's path leads to. While
- * it is held open, its inode number and its mount id are not reused: together
+ * The directory that is on the disk: the one that the source's path leads to.
+ * While it is open, its inode number and its mount id are not reused: together
  * they identify it.
  *
  * Threading: one thread at a time.
@@ -30,9 +30,9 @@ int source_init(struct source *source, const struct live_options *options);
 void source_release(struct source *source);
 /*
  * Follows the path again. *ret_moved: it leads to another directory than
- * before, which *source then has. own_dev: st_dev of our mount, or 0;
- * mountinfo: as mount_is_disk has it. -EXDEV: to the mount of this or another
- * disk, which may wait for this one.
+ * before, which is now that of *source. own_dev: st_dev of our mount, or 0;
+ * mountinfo: as in mount_is_disk. -EXDEV: it leads to the mount of this or
+ * another disk, which may wait for this one.
  */
 int source_poll(struct source *source, uint64_t own_dev, int mountinfo,
 		bool *ret_moved, struct diag *diag);

@@ -27,7 +27,7 @@ struct builder_node {
 	char *target;
 	struct tree_extent *extents;
 	size_t n_extents;
-	uint8_t *xattrs; /* the set, as tree/xattr_set.h has it */
+	uint8_t *xattrs; /* the set, in the form of tree/xattr_set.h */
 	size_t xattrs_len;
 	struct content_source *source; /* NULL: the file has no bytes */
 	uint64_t size; /* file: bytes; link: length of the target */

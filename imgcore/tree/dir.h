@@ -23,7 +23,7 @@ struct content_source; /* tree/builder.h */
 enum node_flags {
 	NODE_RESERVED = 1 << 0, /* the file system's own directory */
 	NODE_UNSCANNED = 1 << 1, /* shown empty: pruned, or mounted over */
-	NODE_GRAFT = 1 << 2, /* nothing of the host is behind it */
+	NODE_GRAFT = 1 << 2, /* made by us: no file of the host */
 	NODE_LINKED = 1 << 3, /* there may be further names of its inode */
 	/*
 	 * A symbolic link that leads out and may be followed: the regular file
@@ -88,14 +88,14 @@ struct dir_more {
 	struct {
 		uint64_t *items;
 		size_t count, size;
-	} devices; /* but for dir.dev, which is number 0 */
+	} devices; /* from number 1 on; dir.dev is number 0 */
 	struct xattr_sets xattrs;
 };
 
 /* The entries of one directory, sorted by name. */
 struct dir {
 	atomic_uint users;
-	uint32_t count;
+	uint32_t count; /* entries */
 	uint32_t subdirs;
 	uint32_t sparse; /* files with holes */
 	uint32_t linked; /* entries with NODE_LINKED */

@@ -3,8 +3,8 @@
 #define TREE_LINKS_H
 
 /*
- * Which node stands for an inode: (device, inode number) -> node, for files
- * with more than one name. Open addressing, linear probing.
+ * Maps inodes to nodes: (device, inode number) -> node, for files with more
+ * than one name. Open addressing, linear probing.
  */
 
 #include <stdbool.h>
@@ -26,12 +26,12 @@ struct links {
 };
 
 /*
- * The node noted for this inode, or `node`, which is noted from now on. 0 or
- * -ENOMEM.
+ * Returns the node of an inode; if it has none yet, that is `node` from now on.
+ * 0 or -ENOMEM.
  */
 int links_intern(struct links *links, uint32_t dev, uint64_t ino, tree_id node,
 		 tree_id *ret_node);
-/* Whether there is a node noted for this inode, and which. */
+/* Whether an inode has a node, and which. */
 bool links_find(const struct links *links, uint32_t dev, uint64_t ino,
 		tree_id *ret_node);
 void links_release(struct links *links);

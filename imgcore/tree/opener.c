@@ -172,7 +172,7 @@ int opener_open_link(struct opener *opener, int root_fd, const char *path,
 			  O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return dir;
-	/* No request to what is mounted there by now: it may be our disk. */
+	/* A file system that is mounted there by now gets no request. */
 	if (statx(dir, name,
 		  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
 		  STATX_TYPE | STATX_UID, &link) < 0)

@@ -31,7 +31,7 @@
  *
  * A directory that was in the previous tree and did not change is shared with
  * it. If something around it changed (the attributes of a subdirectory, its
- * grafts), it is made anew of what is known, and not read.
+ * grafts), it is made anew from what is known, and not read.
  *
  * Each directory is opened by its path from the root: a thread needs two
  * descriptors, however deep the tree is.
@@ -83,7 +83,7 @@ struct scan {
 	size_t waiting; /* entries scanned out of turn */
 	struct slot slots[WINDOW]; /* of claims turn ... claims - 1 */
 	pthread_t threads[THREADS_MAX];
-	unsigned n_threads; /* started, but for the caller's */
+	unsigned n_threads; /* that were started */
 	unsigned max_threads;
 
 	pthread_mutex_t count_mutex;

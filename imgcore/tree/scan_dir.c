@@ -44,7 +44,7 @@ static char *host_path(const struct dir_scan *s, const char *name)
 	return path;
 }
 
-/* Adds to what will be reported. err is 0 for what is no error. */
+/* Adds a report. err is 0 for a notice. */
 static void report(struct dir_scan *s, const char *name, int err,
 		   const char *reason)
 {
@@ -397,7 +397,8 @@ static bool is_left_out(const struct dir_scan *s, const char *name, bool is_dir)
 	return false;
 }
 
-/* Whether an entry is here for what is below it, and of another part itself. */
+/* Whether an entry is of another part, and only leads to entries of this one.
+ */
 static bool is_other_part(const struct dir_scan *s, const char *name)
 {
 	return s->options->part == TREE_PART_ARCHIVES && !is_archive(s, name) &&

@@ -23,7 +23,7 @@ struct dir_scan {
 	int root_fd;
 	const char *root_path;
 	const char *path; /* beneath the root; "": the root itself */
-	uint64_t dev; /* what its parent showed */
+	uint64_t dev; /* as its parent showed them */
 	uint64_t ino;
 	/*
 	 * The directory as it was, if it did not change, and which of its own
@@ -38,7 +38,7 @@ struct dir_scan {
 	size_t n_above;
 	struct mount_types *mounts;
 	uid_t euid;
-	bool reporting; /* what fails is left out, and reported */
+	bool reporting; /* entries that fail are reported and left out */
 	/* Counts entries as they are read; may be NULL. */
 	void (*count)(void *context, uint64_t entries);
 	void *context;
@@ -58,8 +58,8 @@ struct dir_scan {
 		size_t count, size;
 	} reports;
 	int32_t watch;
-	int64_t youngest; /* change time of what was looked at, in ns */
-	struct diag diag; /* of what dir_scan_run returned */
+	int64_t youngest; /* the latest change time that was read, in ns */
+	struct diag diag; /* of the error that dir_scan_run returned */
 
 	/* While it runs. */
 	int dirfd;
@@ -76,7 +76,7 @@ int dir_scan_run(struct dir_scan *scan);
 /* Empties it for the next one, but keeps room that is not large. */
 void dir_scan_clear(struct dir_scan *scan);
 void dir_scan_release(struct dir_scan *scan);
-/* Reports what was found, in the order of names. */
+/* Reports problems and notices, in the order of names. */
 void dir_scan_report(struct dir_scan *scan, struct diag *diag);
 
 /* Fills a node from what statx found, except for its name and its place. */

@@ -148,7 +148,8 @@ uint32_t tree_place_of(const struct place *place, const struct node *node)
 
 /* ---- all about a node ---- */
 
-/* Takes what the inode's own node says, which stands at `place`. */
+/* Fills info from the inode's own node, which is in the directory of `place`.
+ */
 static void get_inode(const struct tree *tree, const struct place *place,
 		      const struct node *node, struct tree_info *info)
 {
@@ -251,7 +252,7 @@ const tree_id *tree_list(const struct tree *tree, enum tree_list list,
 	return tree->lists[list].items;
 }
 
-/* The place of a directory, or NULL for what is none. */
+/* Returns the place of a directory; NULL: the node is not a directory. */
 static const struct place *dir_place(const struct tree *tree, tree_id id)
 {
 	const struct place *place;
@@ -471,8 +472,8 @@ bool tree_next_xattr(const struct tree *tree, uint32_t set, size_t *at,
 /* ---- the digest ---- */
 
 /*
- * That of the directories' digests, and of what the directories do not know:
- * which names are of one inode.
+ * The digest of the directories' digests, and of what the directories do not
+ * know: which names are of one inode.
  */
 void tree_digest(const struct tree *tree, uint8_t ret_digest[16])
 {
