@@ -177,14 +177,15 @@ static struct previous_dir find_previous(const struct scan *s,
 	};
 }
 
-/* Finds the subdirectories of the directory that was just put in. */
-static int note_previous(struct scan *s, size_t place)
+/* Puts in a directory, and finds its subdirectories in the previous tree. */
+static int put_dir(struct scan *s, size_t place, struct dir *dir,
+		   const struct dir_builder *builder)
 {
 	const struct place *was = previous_place(s, place);
-	const struct dir *dir = s->writer.tree->places.items[place].dir;
+	int r = tree_writer_put(&s->writer, dir, builder, s->diag);
 
-	if (dir->subdirs == 0)
-		return 0;
+	if (r < 0 || dir->subdirs == 0)
+		return r;
 	for (uint32_t i = 0; i < dir->count; i++) {
 		struct previous_dir *previous;
 
@@ -192,7 +193,7 @@ static int note_previous(struct scan *s, size_t place)
 			continue;
 		previous = vec_push(&s->previous_dirs);
 		if (!previous)
-			return -ENOMEM;
+			return diag_set(s->diag, -ENOMEM, NULL, NULL);
 		if (was)
 			*previous = find_previous(s, was, dir, &dir->nodes[i]);
 	}
@@ -305,10 +306,7 @@ static void scan_share(struct scan *s)
 		if (!dir)
 			return;
 		s->next++;
-		s->error = tree_writer_put(&s->writer, dir_ref(dir), NULL,
-					   s->diag);
-		if (s->error == 0)
-			s->error = note_previous(s, place);
+		s->error = put_dir(s, place, dir_ref(dir), NULL);
 		s->stop = s->error != 0;
 	}
 }
@@ -380,24 +378,18 @@ static int slot_run(struct scan *s, struct slot *slot)
 /* Puts in the slot whose turn it is. */
 static int scan_put(struct scan *s, struct slot *slot)
 {
+	const struct dir_scan *scan = &slot->scan;
 	struct tree *t = s->writer.tree;
-	int r;
 
 	if (slot->error < 0) {
 		diag_move(s->diag, &slot->scan.diag);
 		return slot->error;
 	}
 	dir_scan_report(&slot->scan, s->diag);
-	if (slot->scan.youngest > t->youngest)
-		t->youngest = slot->scan.youngest;
-	r = tree_writer_put(&s->writer, take_ptr(slot->dir),
-			    slot->scan.builder.order.count ? &slot->scan.builder
-							   : NULL,
-			    s->diag);
-	if (r < 0)
-		return r;
-	r = note_previous(s, slot->place);
-	return r < 0 ? diag_set(s->diag, r, NULL, NULL) : 0;
+	if (scan->youngest > t->youngest)
+		t->youngest = scan->youngest;
+	return put_dir(s, slot->place, take_ptr(slot->dir),
+		       scan->builder.order.count ? &scan->builder : NULL);
 }
 
 /* Hands a slot in, and puts in all slots whose turn has come. */
@@ -454,35 +446,6 @@ static void scan_release(struct scan *s)
 }
 
 DEFINE_CLEANUP(struct scan, scan_release)
-
-static struct scan *scan_new(const struct tree_scan_options *options,
-			     const struct tree_builder *grafts,
-			     struct diag *diag)
-{
-	struct scan *s = calloc(1, sizeof(*s));
-	unsigned threads = options->threads ? options->threads
-					    : threads_cores();
-
-	if (!s)
-		return NULL;
-	s->options = options;
-	s->grafts = grafts;
-	s->diag = diag;
-	s->euid = geteuid();
-	s->own_mountinfo = -1;
-	if (options->cross_mounts && options->mountinfo <= 0)
-		s->own_mountinfo = open("/proc/thread-self/mountinfo",
-					O_RDONLY | O_CLOEXEC);
-	mount_types_init(&s->mounts, options->mountinfo > 0 ? options->mountinfo
-							    : s->own_mountinfo);
-	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
-	for (size_t i = 0; i < WINDOW; i++)
-		slot_clear(&s->slots[i]);
-	pthread_mutex_init(&s->mutex, NULL);
-	pthread_mutex_init(&s->count_mutex, NULL);
-	pthread_cond_init(&s->changed, NULL);
-	return s;
-}
 
 /* Puts in the root itself. */
 static int scan_root(struct scan *s, int root_fd, const char *root_path)
@@ -550,12 +513,30 @@ static int scan_once(int root_fd, const char *root_path,
 		     const struct tree_builder *grafts, struct tree **ret_tree,
 		     struct link_rescan *rescan, struct diag *diag)
 {
-	_cleanup_(scan_releasep) struct scan *s = scan_new(options, grafts,
-							   diag);
+	_cleanup_(scan_releasep) struct scan *s = calloc(1, sizeof(*s));
+	unsigned threads = options->threads ? options->threads
+					    : threads_cores();
+	int mountinfo = options->mountinfo;
 	int r;
 
 	if (!s)
 		return diag_set(diag, -ENOMEM, root_path, NULL);
+	s->options = options;
+	s->grafts = grafts;
+	s->diag = diag;
+	s->euid = geteuid();
+	s->own_mountinfo = -1;
+	if (options->cross_mounts && mountinfo <= 0)
+		s->own_mountinfo = open("/proc/thread-self/mountinfo",
+					O_RDONLY | O_CLOEXEC);
+	mount_types_init(&s->mounts,
+			 mountinfo > 0 ? mountinfo : s->own_mountinfo);
+	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
+	for (size_t i = 0; i < WINDOW; i++)
+		slot_clear(&s->slots[i]);
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_mutex_init(&s->count_mutex, NULL);
+	pthread_cond_init(&s->changed, NULL);
 	r = scan_root(s, root_fd, root_path);
 	if (r < 0)
 		return r;
