@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "boot/cpio.h"
+#include "imgcore/archive.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file may include which: base < tree < boot, ext2 < image < live < fs
-< tools. A layer includes itself and what stands to its left, no neighbour."""
+"""Which file may include which: base < tree < archive, boot, ext2 < image < live
+< fs < tools. A layer includes itself and what stands to its left, no neighbour."""
 import re
 
-RANK = {"base": 0, "tree": 1, "boot": 2, "ext2": 2, "image": 3, "live": 4,
-        "fs": 5, "tools": 6}
+RANK = {"base": 0, "tree": 1, "archive": 2, "boot": 2, "ext2": 2, "image": 3,
+        "live": 4, "fs": 5, "tools": 6}
 # A public header belongs to the layer of its name, but for these.
 PUBLIC = {"diag": "base", "opener": "tree", "overlay": "image",
           "overlay_budget": "image", "map": "image", "volume": "tree"}

@@ -43,7 +43,8 @@ def make_tree(root):
         (top / name / "part.h").write_text("")
     public = root / "imgcore/include/imgcore"
     public.mkdir(parents=True)
-    for name in ("diag", "tree", "boot", "ext2", "image", "overlay", "live"):
+    for name in ("diag", "tree", "archive", "boot", "ext2", "image",
+                 "overlay", "live"):
         (public / f"{name}.h").write_text("")
 
 
@@ -61,6 +62,7 @@ BAD = [
     ("imgcore/tree/a.h", "#\tinclude <imgcore/overlay.h>"),
     ("imgcore/ext2/a.c", '#include "imgcore/boot.h"'),
     ("imgcore/boot/a.c", '#include "../ext2/part.h"'),
+    ("imgcore/boot/a.c", '#include "imgcore/archive.h"'),
     ("imgcore/image/a.c", '#include "imgcore/live.h"'),
     ("imgcore/live/a.c", '#include "../../fs/part.h"'),
     ("fs/a.c", '#include "../tools/part.h"'),

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "boot/cpio.h"
+#include "imgcore/archive.h"
 #include "imgcore/diag.h"
 #include "random_tree.h"
 

@@ -7,7 +7,7 @@
 #include "support.h"
 
 #include "base/math.h"
-#include "boot/cpio.h"
+#include "imgcore/archive.h"
 
 /* ---- reading an archive, by the format's description alone ---- */
 

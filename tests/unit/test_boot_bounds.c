@@ -18,11 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "archive/devices.h"
 #include "base/math.h"
-#include "boot/cpio.h"
-#include "boot/devices.h"
 #include "boot_tree.h"
 #include "image/archives.h"
+#include "imgcore/archive.h"
 
 #define MANY 100000u
 /* Of this process' time: others may have the processor. */

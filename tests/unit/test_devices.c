@@ -2,7 +2,7 @@
 /* A list of entries: what its lines say, and what is wrong with each. */
 #include "support.h"
 
-#include "boot/devices.h"
+#include "archive/devices.h"
 
 #define _cleanup_devices_ _cleanup_(devices_clear)
 

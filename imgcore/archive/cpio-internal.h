@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef BOOT_CPIO_INTERNAL_H
-#define BOOT_CPIO_INTERNAL_H
+#ifndef ARCHIVE_CPIO_INTERNAL_H
+#define ARCHIVE_CPIO_INTERNAL_H
 
 /*
  * The inside of an archive: where each entry stands, and what it is of.
@@ -12,9 +12,9 @@
 #include <assert.h>
 #include <stdbool.h>
 
+#include "archive/devices.h"
 #include "base/math.h"
-#include "boot/cpio.h"
-#include "boot/devices.h"
+#include "imgcore/archive.h"
 
 /* Numbers are eight digits of hexadecimal, without a NUL. */
 struct newc_header {

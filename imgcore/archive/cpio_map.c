@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/cpio_walk.h"
 #include "base/math.h"
 #include "base/vec.h"
-#include "boot/cpio_walk.h"
 #include "imgcore/diag.h"
 
 /* An entry whose inode has further names, maybe in this archive. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "boot/device_line.h"
+#include "archive/device_line.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef BOOT_CPIO_H
-#define BOOT_CPIO_H
+#ifndef IMGCORE_ARCHIVE_H
+#define IMGCORE_ARCHIVE_H
 
 /*
  * A directory of a tree as a newc cpio archive, for the kernel to unpack as an
@@ -31,7 +31,7 @@ enum cpio_layout {
 	 * is in it, siblings bytewise by name: byte for byte what `cpio -o -H
 	 * newc --reproducible` makes of these names. Links from elsewhere do
 	 * not count, times are clamped to the format's 32 bits. A regular file
-	 * `devices` is no entry but a list of some (boot/devices.h).
+	 * `devices` is no entry but a list of some (archive/devices.h).
 	 */
 	CPIO_AS_IS,
 	/*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef BOOT_DEVICE_LINE_H
-#define BOOT_DEVICE_LINE_H
+#ifndef ARCHIVE_DEVICE_LINE_H
+#define ARCHIVE_DEVICE_LINE_H
 
 /* One line of a list of devices. */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "boot/cpio_walk.h"
+#include "archive/cpio_walk.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "boot/cpio.h"
+#include "imgcore/archive.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/cpio-internal.h"
 #include "base/math.h"
-#include "boot/cpio-internal.h"
 #include "imgcore/diag.h"
 
 /* ---- making ---- */

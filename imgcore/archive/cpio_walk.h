@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef BOOT_CPIO_WALK_H
-#define BOOT_CPIO_WALK_H
+#ifndef ARCHIVE_CPIO_WALK_H
+#define ARCHIVE_CPIO_WALK_H
 
 /*
  * The names of an archive in their order: those of the directory and those of
  * the list, merged. One step is one name, so no depth is too great.
  */
 
-#include "boot/cpio-internal.h"
+#include "archive/cpio-internal.h"
 
 /* What the tree has next; node TREE_NONE: nothing more. */
 struct walk_ahead {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef BOOT_DEVICES_H
-#define BOOT_DEVICES_H
+#ifndef ARCHIVE_DEVICES_H
+#define ARCHIVE_DEVICES_H
 
 /*
  * A list of entries that who makes a directory cannot or need not make there,
@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "boot/device_line.h"
+#include "archive/device_line.h"
 #include "imgcore/tree.h"
 
 struct diag;

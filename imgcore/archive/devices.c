@@ -4,7 +4,7 @@
  * it. So what the directory needs is known from one neighbour: a parent is
  * there if the path before has it, too, as its beginning.
  */
-#include "boot/devices.h"
+#include "archive/devices.h"
 
 #include <errno.h>
 #include <stdarg.h>
