@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "imgcore/archive.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "archive/cpio-internal.h"
-#include "base/math.h"
+#include "archive/cpio_entries.h"
+#include "imgcore/archive.h"
 #include "imgcore/diag.h"
+
+struct cpio {
+	struct content content;
+	struct cpio_source source;
+	struct cpio_entries entries;
+};
 
 /* ---- making ---- */
 
@@ -17,156 +21,129 @@ void cpio_free(struct cpio *cpio)
 {
 	if (!cpio)
 		return;
-	devices_clear(&cpio->list);
-	free(cpio->prefix);
+	devices_clear(&cpio->source.list);
+	free(cpio->source.prefix);
 	free(cpio->entries.items);
 	free(cpio);
 }
 
-/* Whether the directory has one of that name. */
-static bool has_dir(const struct cpio *cpio, const char *name)
+static bool has_dir(const struct cpio_source *source, const char *name)
 {
-	tree_id id = tree_child(cpio->tree, cpio->dir, name, strlen(name));
+	tree_id id = tree_child(source->tree, source->dir, name, strlen(name));
 	struct tree_info info;
 
 	if (id == TREE_NONE)
 		return false;
-	tree_get(cpio->tree, id, &info);
+	tree_get(source->tree, id, &info);
 	return S_ISDIR(info.attr.mode);
 }
 
+/* Reads the list that a regular file of the name `devices` is. */
 static int read_list(struct cpio *cpio, struct diag *diag)
 {
-	tree_id id = tree_child(cpio->tree, cpio->dir, "devices", 7);
+	struct cpio_source *source = &cpio->source;
+	tree_id id = tree_child(source->tree, source->dir, "devices", 7);
 	struct tree_info info;
 
 	if (id == TREE_NONE)
 		return 0;
-	tree_get(cpio->tree, id, &info);
+	tree_get(source->tree, id, &info);
 	if (!S_ISREG(info.attr.mode))
 		return 0;
-	cpio->list_file = id;
-	/* A line may have gone: only its own time tells. */
-	cpio_note_time(cpio, &info.attr);
-	return devices_read(&cpio->list, cpio->tree, id, diag);
+	source->list_file = id;
+	/* A line may have gone: only its own time shows that. */
+	cpio_entries_note_time(&cpio->entries, &info.attr);
+	return devices_read(&source->list, source->tree, id, diag);
 }
 
-/* V of modules-V, or NULL; not terminated. */
-static const char *modules_version(const struct tree_info *dir, size_t *ret_len)
-{
-	static const char before[] = "modules-";
-	size_t len = sizeof(before) - 1;
-	const char *version = dir->name + len;
-
-	if (dir->name_len <= len || memcmp(dir->name, before, len) != 0)
-		return NULL;
-	*ret_len = dir->name_len - len;
-	if (*ret_len <= 2 && memcmp(version, "..", *ret_len) == 0)
-		return NULL;
-	return version;
-}
-
-/* What of them modprobe would not find. */
-static void note_no_list(const struct cpio *cpio, struct diag *diag)
-{
-	static const char name[] = "modules.dep";
-	_cleanup_free_ char *path = NULL;
-
-	if (!diag_has_sink(diag) ||
-	    tree_child(cpio->tree, cpio->dir, name, strlen(name)) != TREE_NONE)
-		return;
-	(void)tree_host_path(cpio->tree, cpio->dir, &path);
-	diag_notice(diag, path,
-		    "has no modules.dep: insmod takes these modules, "
-		    "modprobe does not (depmod makes it)");
-}
-
-/* Where a directory that is a /lib/modules/V goes. */
-static int set_prefix(struct cpio *cpio, const struct tree_info *dir,
+/* Puts a directory that is a /lib/modules/V there: V from its name. */
+static int set_prefix(struct cpio_source *source, const struct tree_info *dir,
 		      struct diag *diag)
 {
+	static const char start[] = "modules-", depends[] = "modules.dep";
 	const struct tree_attr attr = {
 		.mode = S_IFDIR | 0755,
 		.mtime = dir->attr.mtime,
 		.mtime_ns = dir->attr.mtime_ns,
 	};
-	const char *version;
+	size_t len = dir->name_len - strlen(start);
 	char *path;
-	size_t len;
 	int r;
 
-	if (has_dir(cpio, "lib") || has_dir(cpio, "usr") ||
+	if (has_dir(source, "lib") || has_dir(source, "usr") ||
 	    dir->n_children == 0)
 		return 0;
-	version = modules_version(dir, &len);
-	if (!version)
+	if (dir->name_len <= strlen(start) ||
+	    memcmp(dir->name, start, strlen(start)) != 0 ||
+	    (len <= 2 && memcmp(dir->name + strlen(start), "..", len) == 0))
 		return tree_fail(
-			cpio->tree, cpio->dir, -EINVAL,
+			source->tree, source->dir, -EINVAL,
 			"modules of which version? Name it modules-VERSION,"
 			" or have lib/modules/VERSION in it",
 			diag);
-	if (asprintf(&path, "lib/modules/%.*s/", (int)len, version) < 0)
+	if (asprintf(&path, "lib/modules/%.*s/", (int)len,
+		     dir->name + strlen(start)) < 0)
 		return -ENOMEM;
-	note_no_list(cpio, diag);
-	free(cpio->prefix);
-	cpio->prefix = path;
+	if (diag_has_sink(diag) &&
+	    tree_child(source->tree, source->dir, depends, strlen(depends)) ==
+		    TREE_NONE) {
+		_cleanup_free_ char *host = NULL;
+
+		(void)tree_host_path(source->tree, source->dir, &host);
+		diag_notice(diag, host,
+			    "has no modules.dep: insmod takes these modules, "
+			    "modprobe does not (depmod makes it)");
+	}
+	free(source->prefix);
+	source->prefix = path;
 	len = strlen(path) - 1;
 	path[len] = '\0';
-	r = devices_add_dirs(&cpio->list, path, &attr);
+	r = devices_add_dirs(&source->list, path, &attr);
 	path[len] = '/';
 	return r;
-}
-
-static int fill(struct cpio *cpio, struct diag *diag)
-{
-	struct tree_info dir;
-	int r;
-
-	tree_get(cpio->tree, cpio->dir, &dir);
-	if (!S_ISDIR(dir.attr.mode))
-		return tree_fail(cpio->tree, cpio->dir, -ENOTDIR,
-				 "is no directory", diag);
-	cpio->mtime = dir.attr.mtime;
-	cpio->mtime_ns = dir.attr.mtime_ns;
-	if (cpio->layout == CPIO_MODULES)
-		r = set_prefix(cpio, &dir, diag);
-	else
-		r = read_list(cpio, diag);
-	return r < 0 ? r : cpio_map(cpio, diag);
 }
 
 int cpio_new(struct cpio **ret_cpio, const struct tree *tree, tree_id dir,
 	     enum cpio_layout layout, struct diag *diag)
 {
 	_cleanup_cpio_ struct cpio *cpio = calloc(1, sizeof(*cpio));
+	struct tree_info info;
 	int r;
 
 	if (!cpio)
 		return -ENOMEM;
-	cpio->tree = tree;
-	cpio->dir = dir;
-	cpio->layout = layout;
-	cpio->list_file = TREE_NONE;
-	cpio->prefix = strdup("");
-	if (!cpio->prefix)
+	cpio->source.tree = tree;
+	cpio->source.dir = dir;
+	cpio->source.layout = layout;
+	cpio->source.list_file = TREE_NONE;
+	cpio->source.prefix = strdup("");
+	if (!cpio->source.prefix)
 		return -ENOMEM;
-	r = fill(cpio, diag);
-	if (r < 0)
-		return r;
-	*ret_cpio = take_ptr(cpio);
-	return 0;
+	tree_get(tree, dir, &info);
+	if (!S_ISDIR(info.attr.mode))
+		return tree_fail(tree, dir, -ENOTDIR, "is no directory", diag);
+	cpio->entries.mtime = info.attr.mtime;
+	cpio->entries.mtime_ns = info.attr.mtime_ns;
+	r = layout == CPIO_MODULES ? set_prefix(&cpio->source, &info, diag)
+				   : read_list(cpio, diag);
+	if (r == 0)
+		r = cpio_entries_find(&cpio->entries, &cpio->source, diag);
+	if (r == 0)
+		*ret_cpio = take_ptr(cpio);
+	return r;
 }
 
 uint64_t cpio_size(const struct cpio *cpio)
 {
-	return round_up(cpio->trailer + cpio_head_size(strlen(NEWC_TRAILER)),
+	return round_up(cpio->entries.end +
+				newc_head_size(strlen(NEWC_TRAILER)),
 			NEWC_BLOCK);
 }
 
 void cpio_time(const struct cpio *cpio, int64_t *ret_seconds, uint32_t *ret_ns)
 {
-	*ret_seconds = cpio->mtime;
-	*ret_ns = cpio->mtime_ns;
+	*ret_seconds = cpio->entries.mtime;
+	*ret_ns = cpio->entries.mtime_ns;
 }
 
 /* ---- headers ---- */
@@ -182,73 +159,56 @@ static void put_hex(char field[8], uint64_t value)
 	}
 }
 
-static uint64_t clamp_time(int64_t seconds)
+/* A header without its name; times are clamped to 32 bits. */
+static void put_header(char *head, const struct cpio_entry *entry,
+		       const struct tree_attr *attr, uint64_t size)
 {
-	return seconds < 0 ? 0 : min_u64((uint64_t)seconds, UINT32_MAX);
-}
+	struct newc_header *header = (struct newc_header *)head;
+	int64_t mtime = attr->mtime < 0 ? 0 : attr->mtime;
 
-static void put_header(struct newc_header *header, const struct tree_attr *attr,
-		       uint32_t ino, uint32_t nlink, uint64_t size,
-		       size_t name_len)
-{
 	memset(header, '0', sizeof(*header));
 	memcpy(header->magic, "070701", sizeof(header->magic));
-	put_hex(header->ino, ino);
+	put_hex(header->ino, entry->ino);
 	put_hex(header->mode, attr->mode);
 	put_hex(header->uid, attr->uid);
 	put_hex(header->gid, attr->gid);
-	put_hex(header->nlink, nlink);
-	put_hex(header->mtime, clamp_time(attr->mtime));
+	put_hex(header->nlink, entry->nlink);
+	put_hex(header->mtime, min_u64((uint64_t)mtime, UINT32_MAX));
 	put_hex(header->size, size);
 	put_hex(header->major, attr->major);
 	put_hex(header->minor, attr->minor);
-	put_hex(header->name_size, name_len + 1);
+	put_hex(header->name_size, entry->name_len + 1u);
 }
 
-/* The names from the archive's directory down to a node, at their end. */
-static void put_node_path(const struct cpio *cpio, tree_id node, char *end)
+/* The name of an entry, with its NUL, from its end to its beginning. */
+static void put_name(const struct cpio_source *source,
+		     const struct cpio_entry *entry, bool is_dir, char *name)
 {
+	char *end = name + entry->name_len;
 	struct tree_info info;
 
-	while (node != cpio->dir) {
-		tree_get(cpio->tree, node, &info);
+	*end = '\0';
+	if (source->layout == CPIO_MODULES && is_dir)
+		*--end = '/';
+	if (entry->flags & ENTRY_LISTED) {
+		const struct device *d = &source->list.items[entry->source];
+
+		memcpy(name, d->path_len ? d->path : ".", (size_t)(end - name));
+		return;
+	}
+	if (entry->source == source->dir) {
+		*name = '.';
+		return;
+	}
+	for (tree_id node = entry->source; node != source->dir;) {
+		tree_get(source->tree, node, &info);
 		end -= info.name_len;
 		memcpy(end, info.name, info.name_len);
 		node = info.parent;
-		if (node != cpio->dir)
+		if (node != source->dir)
 			*--end = '/';
 	}
-	end -= strlen(cpio->prefix);
-	memcpy(end, cpio->prefix, strlen(cpio->prefix));
-}
-
-static void put_name(const struct cpio *cpio, const struct cpio_entry *entry,
-		     bool is_dir, char *name)
-{
-	char *end = name + entry->name_len;
-
-	*end = '\0';
-	if (cpio->layout == CPIO_MODULES && is_dir)
-		*--end = '/';
-	if (entry->flags & ENTRY_LISTED) {
-		const struct device *d = &cpio->list.items[entry->source];
-
-		memcpy(name, d->path_len ? d->path : ".", (size_t)(end - name));
-	} else if (entry->source == cpio->dir) {
-		*name = '.';
-	} else {
-		put_node_path(cpio, entry->source, end);
-	}
-}
-
-static void put_head(const struct cpio *cpio, const struct cpio_entry *entry,
-		     const struct cpio_item *item, char head[HEAD_MAX])
-{
-	memset(head, 0, cpio_head_size(entry->name_len));
-	put_header((struct newc_header *)head, &item->attr, entry->ino,
-		   entry->nlink, item->size, entry->name_len);
-	put_name(cpio, entry, S_ISDIR(item->attr.mode),
-		 head + sizeof(struct newc_header));
+	memcpy(name, source->prefix, (size_t)(end - name));
 }
 
 /* ---- reading ---- */
@@ -257,12 +217,12 @@ static void put_head(const struct cpio *cpio, const struct cpio_entry *entry,
 struct range {
 	char *buf;
 	size_t len;
-	uint64_t offset; /* from where the current entry stands */
+	uint64_t offset; /* from the start of the current entry */
 };
 
 /*
- * Cuts off what lies in the next `size` bytes: where to put it, how much of it
- * and from where on, or false.
+ * Cuts off what lies in the next `size` bytes: the buffer, the length and the
+ * offset in these bytes, or false.
  */
 static bool range_take(struct range *range, uint64_t size, struct range *ret)
 {
@@ -278,7 +238,7 @@ static bool range_take(struct range *range, uint64_t size, struct range *ret)
 	return true;
 }
 
-static int read_data(const struct cpio *cpio, const struct cpio_item *item,
+static int read_data(const struct tree *tree, const struct cpio_item *item,
 		     const struct content_reader *reader,
 		     const struct range *to)
 {
@@ -288,125 +248,105 @@ static int read_data(const struct cpio *cpio, const struct cpio_item *item,
 		memcpy(to->buf, item->target + to->offset, to->len);
 		return 0;
 	}
-	content = tree_content(cpio->tree, item->file);
+	content = tree_content(tree, item->file);
 	if (content)
 		return content->pread(content, reader, to->buf, to->len,
 				      to->offset);
-	return reader->read(reader, cpio->tree, item->file, to->buf, to->len,
+	return reader->read(reader, tree, item->file, to->buf, to->len,
 			    to->offset);
 }
 
 static int read_entry(const struct cpio *cpio, const struct cpio_entry *entry,
 		      const struct content_reader *reader, struct range *range)
 {
+	uint64_t size = newc_head_size(entry->name_len);
 	char head[HEAD_MAX];
 	struct cpio_item item;
 	struct range to;
+	int r = 0;
 
-	cpio_get(cpio, entry, &item);
-	if (range_take(range, cpio_head_size(entry->name_len), &to)) {
-		put_head(cpio, entry, &item, head);
+	cpio_entries_get(&cpio->source, entry, &item);
+	if (range_take(range, size, &to)) {
+		memset(head, 0, size);
+		put_header(head, entry, &item.attr, item.size);
+		put_name(&cpio->source, entry, S_ISDIR(item.attr.mode),
+			 head + sizeof(struct newc_header));
 		memcpy(to.buf, head + to.offset, to.len);
 	}
-	if (range_take(range, item.size, &to)) {
-		int r = read_data(cpio, &item, reader, &to);
-
-		if (r < 0)
-			return r;
-	}
-	if (range_take(range, -item.size % NEWC_ALIGN, &to))
+	if (range_take(range, item.size, &to))
+		r = read_data(cpio->source.tree, &item, reader, &to);
+	if (r == 0 && range_take(range, -item.size % NEWC_ALIGN, &to))
 		memset(to.buf, 0, to.len);
-	return 0;
+	return r;
 }
 
 /* The trailer, and zeroes up to the end of its block. */
 static void read_trailer(const struct cpio *cpio, struct range *range)
 {
+	static const struct cpio_entry trailer = {
+		.nlink = 1,
+		.name_len = sizeof(NEWC_TRAILER) - 1,
+	};
 	static const struct tree_attr none;
-	uint64_t size = cpio_head_size(strlen(NEWC_TRAILER));
+	uint64_t size = newc_head_size(trailer.name_len);
 	char head[sizeof(struct newc_header) + sizeof(NEWC_TRAILER) + 3] = "";
 	struct range to;
 
-	put_header((struct newc_header *)head, &none, 0, 1, 0,
-		   strlen(NEWC_TRAILER));
+	put_header(head, &trailer, &none, 0);
 	memcpy(head + sizeof(struct newc_header), NEWC_TRAILER,
 	       sizeof(NEWC_TRAILER));
 	if (range_take(range, size, &to))
 		memcpy(to.buf, head + to.offset, to.len);
-	if (range_take(range, cpio_size(cpio) - cpio->trailer - size, &to))
+	if (range_take(range, cpio_size(cpio) - cpio->entries.end - size, &to))
 		memset(to.buf, 0, to.len);
-}
-
-/* The last entry that begins at offset or before; count: the trailer. */
-static size_t find_entry(const struct cpio *cpio, uint64_t offset)
-{
-	size_t lo = 0;
-	size_t hi = cpio->entries.count;
-
-	if (offset >= cpio->trailer)
-		return hi;
-	while (hi - lo > 1) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (cpio->entries.items[mid].offset <= offset)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	return lo;
 }
 
 int cpio_pread(const struct cpio *cpio, const struct content_reader *reader,
 	       void *buf, size_t len, uint64_t offset)
 {
-	size_t at = find_entry(cpio, offset);
-	struct range range = { .buf = buf, .len = len, .offset = offset };
+	const struct cpio_entries *entries = &cpio->entries;
+	struct range range = { .buf = buf, .len = len };
+	size_t at = 0;
+	size_t end = entries->count;
+	int r = 0;
 
-	range.offset -= at < cpio->entries.count
-				? cpio->entries.items[at].offset
-				: cpio->trailer;
-	while (range.len > 0 && at < cpio->entries.count) {
-		int r = read_entry(cpio, &cpio->entries.items[at++], reader,
-				   &range);
+	/* The last entry that begins at offset or before; count: the trailer.
+	 */
+	if (offset >= entries->end)
+		at = end;
+	while (end - at > 1) {
+		size_t mid = at + (end - at) / 2;
 
-		if (r < 0)
-			return r;
+		if (entries->items[mid].offset <= offset)
+			at = mid;
+		else
+			end = mid;
 	}
-	if (range.len > 0)
+	range.offset = offset - (at < entries->count ? entries->items[at].offset
+						     : entries->end);
+	while (r == 0 && range.len > 0 && at < entries->count)
+		r = read_entry(cpio, &entries->items[at++], reader, &range);
+	if (r == 0 && range.len > 0)
 		read_trailer(cpio, &range);
-	return 0;
+	return r;
 }
 
 /* ---- as a file's content ---- */
 
-struct cpio_file {
-	struct content content;
-	struct cpio *cpio;
-};
-
-static int file_pread(struct content *content,
-		      const struct content_reader *reader, void *buf,
-		      size_t len, uint64_t offset)
+static int content_pread(struct content *content,
+			 const struct content_reader *reader, void *buf,
+			 size_t len, uint64_t offset)
 {
-	return cpio_pread(((struct cpio_file *)content)->cpio, reader, buf, len,
-			  offset);
+	return cpio_pread((struct cpio *)content, reader, buf, len, offset);
 }
 
-static void file_release(struct content *content)
+static void content_release(struct content *content)
 {
-	struct cpio_file *file = (struct cpio_file *)content;
-
-	cpio_free(file->cpio);
-	free(file);
+	cpio_free((struct cpio *)content);
 }
 
-int cpio_content(struct cpio *cpio, struct content **ret_content)
+struct content *cpio_content(struct cpio *cpio)
 {
-	struct cpio_file *file = malloc(sizeof(*file));
-
-	if (!file)
-		return -ENOMEM;
-	*file = (struct cpio_file){ { file_pread, file_release }, cpio };
-	*ret_content = &file->content;
-	return 0;
+	cpio->content = (struct content){ content_pread, content_release };
+	return &cpio->content;
 }

@@ -8,105 +8,85 @@
 #include "base/vec.h"
 #include "imgcore/diag.h"
 
-#define TOO_LONG                                                            \
-	"its path in the archive has more than " NEWC_NAME_LIMIT " bytes, " \
-	"the most that a kernel unpacks"
-
-int cpio_fail(const struct cpio *cpio, const struct walked *at, int err,
-	      const char *reason, struct diag *diag)
+int cpio_walk_fail(const struct cpio_source *source, const struct walked *at,
+		   int err, const char *reason, struct diag *diag)
 {
 	if (!at->listed)
-		return tree_fail(cpio->tree, at->source, err, reason, diag);
-	return devices_fail(&cpio->list, at->line, err, diag, "%s", reason);
+		return tree_fail(source->tree, at->source, err, reason, diag);
+	return devices_fail(&source->list, at->line, err, diag, "%s", reason);
 }
 
 /* ---- the tree's names ---- */
 
-static bool is_too_long(const struct cpio *cpio, size_t path_len, bool is_dir)
+/* The next node, in the directory that the last one was or after it. */
+static int advance(struct cpio_walk *walk, struct diag *diag)
 {
-	/* There a directory's name ends in '/'. */
-	if (cpio->layout == CPIO_MODULES && is_dir)
-		path_len++;
-	return path_len > NEWC_NAME_MAX;
-}
-
-/* Looks at a node whose directory's path is the first path_len bytes. */
-static int look_at(struct cpio_walk *walk, tree_id node, size_t path_len,
-		   struct diag *diag)
-{
+	const struct tree *tree = walk->source->tree;
 	struct walk_ahead *ahead = &walk->ahead;
+	struct walk_dir *dir = NULL;
+	size_t path_len;
+	bool is_dir;
 
-	tree_get(walk->cpio->tree, node, &ahead->info);
+	if (S_ISDIR(ahead->info.attr.mode) && ahead->info.n_children > 0) {
+		dir = vec_push(&walk->dirs);
+		if (!dir)
+			return -ENOMEM;
+		dir->next = ahead->info.first_child;
+		dir->end = ahead->info.first_child + ahead->info.n_children;
+		dir->path_len = ahead->path_len;
+	}
+	ahead->node = TREE_NONE;
+	while (ahead->node == TREE_NONE && walk->dirs.count > 0) {
+		dir = &walk->dirs.items[walk->dirs.count - 1];
+		if (dir->next == dir->end)
+			walk->dirs.count--;
+		/* The list itself is no entry. */
+		else if (dir->next++ != walk->source->list_file)
+			ahead->node = dir->next - 1;
+	}
+	if (ahead->node == TREE_NONE)
+		return 0;
+	tree_get(tree, ahead->node, &ahead->info);
+	path_len = dir->path_len;
 	if (path_len > 0)
 		walk->path[path_len++] = '/';
 	memcpy(walk->path + path_len, ahead->info.name, ahead->info.name_len);
-	ahead->node = node;
 	ahead->path_len = path_len + ahead->info.name_len;
 	ahead->depth = walk->prefix_depth + (unsigned)walk->dirs.count;
-	if (!is_too_long(walk->cpio, ahead->path_len,
-			 S_ISDIR(ahead->info.attr.mode)))
+	/* A directory of modules has a '/' at its end. */
+	is_dir = S_ISDIR(ahead->info.attr.mode);
+	if (ahead->path_len +
+		    (walk->source->layout == CPIO_MODULES && is_dir) <=
+	    NEWC_NAME_MAX)
 		return 0;
-	/* Who goes on after that does so behind it. */
+	/* The next call continues after all that is in it. */
 	ahead->info.n_children = 0;
-	return tree_fail(walk->cpio->tree, node, -ENAMETOOLONG, TOO_LONG, diag);
+	return tree_fail(
+		tree, ahead->node, -ENAMETOOLONG,
+		"its path in the archive has more than " NEWC_NAME_LIMIT
+		" bytes, the most that a kernel unpacks",
+		diag);
 }
 
-/* The next node, in the directory that the last one was or behind it. */
-static int advance(struct cpio_walk *walk, struct diag *diag)
-{
-	const struct tree_info *info = &walk->ahead.info;
-
-	if (S_ISDIR(info->attr.mode) && info->n_children > 0) {
-		struct walk_dir *dir = vec_push(&walk->dirs);
-
-		if (!dir)
-			return -ENOMEM;
-		dir->next = info->first_child;
-		dir->end = info->first_child + info->n_children;
-		dir->path_len = walk->ahead.path_len;
-	}
-	while (walk->dirs.count > 0) {
-		struct walk_dir *dir = &walk->dirs.items[walk->dirs.count - 1];
-
-		if (dir->next < dir->end)
-			return look_at(walk, dir->next++, dir->path_len, diag);
-		walk->dirs.count--;
-	}
-	walk->ahead.node = TREE_NONE;
-	return 0;
-}
-
-/* The list itself is no entry. */
-static int advance_past_list(struct cpio_walk *walk, struct diag *diag)
-{
-	int r;
-
-	do {
-		r = advance(walk, diag);
-	} while (r == 0 && walk->ahead.node == walk->cpio->list_file &&
-		 walk->ahead.node != TREE_NONE);
-	return r;
-}
-
-void cpio_walk_begin(struct cpio_walk *walk, const struct cpio *cpio)
+void cpio_walk_begin(struct cpio_walk *walk, const struct cpio_source *source)
 {
 	struct walk_ahead *ahead = &walk->ahead;
-	size_t len = strlen(cpio->prefix);
+	size_t len = strlen(source->prefix);
 
-	walk->cpio = cpio;
+	walk->source = source;
 	walk->listed = 0;
 	walk->dirs.items = NULL;
 	walk->dirs.count = walk->dirs.size = 0;
 	walk->prefix_depth = 0;
-	memcpy(walk->path, cpio->prefix, len);
+	memcpy(walk->path, source->prefix, len);
 	for (size_t i = 0; i < len; i++)
-		walk->prefix_depth += cpio->prefix[i] == '/';
-	tree_get(cpio->tree, cpio->dir, &ahead->info);
-	ahead->node = cpio->dir;
+		walk->prefix_depth += source->prefix[i] == '/';
+	tree_get(source->tree, source->dir, &ahead->info);
+	ahead->node = source->dir;
 	ahead->path_len = len ? len - 1 : 0;
 	ahead->depth = 0;
 	/* A directory of modules is what is in it, not itself. */
-	walk->taken = cpio->layout == CPIO_MODULES;
+	walk->returned = source->layout == CPIO_MODULES;
 }
 
 void cpio_walk_end(struct cpio_walk *walk)
@@ -116,94 +96,72 @@ void cpio_walk_end(struct cpio_walk *walk)
 
 /* ---- with the list's ---- */
 
-static const struct device *next_listed(const struct cpio_walk *walk)
-{
-	const struct devices *list = &walk->cpio->list;
-
-	return walk->listed < list->count ? &list->items[walk->listed] : NULL;
-}
-
 static int take_node(struct cpio_walk *walk, struct walked *ret)
 {
-	const struct walk_ahead *ahead = &walk->ahead;
-
 	*ret = (struct walked){
-		.source = ahead->node,
+		.source = walk->ahead.node,
 		.path = walk->path,
-		.path_len = ahead->path_len,
-		.depth = ahead->depth,
+		.path_len = walk->ahead.path_len,
+		.depth = walk->ahead.depth,
 	};
-	walk->taken = true;
+	walk->returned = true;
 	return 1;
 }
 
 static int take_listed(struct cpio_walk *walk, struct walked *ret)
 {
-	const struct device *device = next_listed(walk);
+	const struct device *device = &walk->source->list.items[walk->listed];
 
 	*ret = (struct walked){
 		.listed = true,
-		.source = (uint32_t)walk->listed,
+		.source = (uint32_t)walk->listed++,
 		.path = device->path,
 		.path_len = device->path_len,
 		.depth = device->depth,
 		.line = device->line,
 	};
-	walk->listed++;
 	return 1;
-}
-
-/* One name in both: the list's, but for a directory that no line is about. */
-static int take_both(struct cpio_walk *walk, struct walked *ret,
-		     struct diag *diag)
-{
-	const struct tree_info *info = &walk->ahead.info;
-	const struct device *device = next_listed(walk);
-	const char *reason = NULL;
-
-	if (device->implied && !S_ISDIR(info->attr.mode))
-		reason = "is no directory";
-	if (!S_ISDIR(device->attr.mode) && S_ISDIR(info->attr.mode) &&
-	    info->n_children > 0)
-		reason = "is a directory with something in it";
-	if (reason) {
-		walk->taken = true;
-		walk->listed++;
-		return devices_fail(&walk->cpio->list, device->line, -EINVAL,
-				    diag, "\"%.*s\" %s", (int)device->path_len,
-				    device->path, reason);
-	}
-	if (device->implied) {
-		walk->listed++;
-		return take_node(walk, ret);
-	}
-	walk->taken = true;
-	return take_listed(walk, ret);
 }
 
 int cpio_walk_next(struct cpio_walk *walk, struct walked *ret,
 		   struct diag *diag)
 {
+	const struct devices *list = &walk->source->list;
 	const struct walk_ahead *ahead = &walk->ahead;
 	const struct device *device;
+	const char *reason = NULL;
 	int c;
 
 	/* Not before: the path was the caller's. */
-	if (walk->taken) {
-		int r = advance_past_list(walk, diag);
+	if (walk->returned) {
+		int r = advance(walk, diag);
 
 		if (r < 0)
 			return r;
 	}
-	walk->taken = false;
-	device = next_listed(walk);
-	if (!device)
+	walk->returned = false;
+	if (walk->listed == list->count)
 		return ahead->node == TREE_NONE ? 0 : take_node(walk, ret);
 	if (ahead->node == TREE_NONE)
 		return take_listed(walk, ret);
-	c = path_compare(walk->path, ahead->path_len, device->path,
-			 device->path_len);
-	if (c == 0)
-		return take_both(walk, ret, diag);
-	return c < 0 ? take_node(walk, ret) : take_listed(walk, ret);
+	device = &list->items[walk->listed];
+	c = devices_compare_paths(walk->path, ahead->path_len, device->path,
+				  device->path_len);
+	if (c != 0)
+		return c < 0 ? take_node(walk, ret) : take_listed(walk, ret);
+
+	/* In both: the list's, but a directory that no line names. */
+	if (device->implied && !S_ISDIR(ahead->info.attr.mode))
+		reason = "is no directory";
+	if (!S_ISDIR(device->attr.mode) && S_ISDIR(ahead->info.attr.mode) &&
+	    ahead->info.n_children > 0)
+		reason = "is a directory with something in it";
+	walk->returned = true;
+	if (!reason && !device->implied)
+		return take_listed(walk, ret);
+	walk->listed++;
+	if (!reason)
+		return take_node(walk, ret);
+	return devices_fail(list, device->line, -EINVAL, diag, "\"%.*s\" %s",
+			    (int)device->path_len, device->path, reason);
 }

@@ -7,9 +7,21 @@
  * the list, merged. One step is one name, so no depth is too great.
  */
 
-#include "archive/cpio-internal.h"
+#include "archive/devices.h"
+#include "archive/newc.h"
+#include "imgcore/archive.h"
 
-/* What the tree has next; node TREE_NONE: nothing more. */
+/* What an archive is made from. */
+struct cpio_source {
+	const struct tree *tree;
+	tree_id dir;
+	enum cpio_layout layout;
+	struct devices list;
+	tree_id list_file; /* or TREE_NONE */
+	char *prefix; /* of the tree's names: "" or "lib/modules/V/" */
+};
+
+/* The tree's next name; node TREE_NONE: no more names. */
 struct walk_ahead {
 	tree_id node;
 	struct tree_info info;
@@ -18,10 +30,10 @@ struct walk_ahead {
 };
 
 struct cpio_walk {
-	const struct cpio *cpio;
+	const struct cpio_source *source;
 	size_t listed; /* of the list: the next one */
 	struct walk_ahead ahead;
-	/* The directories that it stands in, and what of each is left. */
+	/* The directories above ahead, and what is left of each. */
 	struct {
 		struct walk_dir {
 			tree_id next;
@@ -30,28 +42,31 @@ struct cpio_walk {
 		} * items;
 		size_t count, size;
 	} dirs;
-	bool taken; /* ahead is what the last step gave */
+	bool returned; /* ahead is what the last step returned */
 	unsigned prefix_depth;
 	char path[2 * NEWC_NAME_MAX]; /* any prefix and name */
 };
 
 struct walked {
 	bool listed;
-	uint32_t source; /* as entry.source */
+	uint32_t source; /* as cpio_entry.source */
 	const char *path; /* until the next step; not terminated */
 	size_t path_len;
 	unsigned depth; /* 0: "." */
 	uint64_t line; /* where it is listed */
 };
 
-void cpio_walk_begin(struct cpio_walk *walk, const struct cpio *cpio);
-/* 1, 0 at the end, or a negative errno: the next call goes on behind that. */
+void cpio_walk_begin(struct cpio_walk *walk, const struct cpio_source *source);
+/*
+ * Returns 1 with the next name, 0 at the end, or a negative errno, after which
+ * the next call continues with the name that follows.
+ */
 int cpio_walk_next(struct cpio_walk *walk, struct walked *ret,
 		   struct diag *diag);
 void cpio_walk_end(struct cpio_walk *walk);
 
-/* An error about an entry, where it comes from; returns err. */
-int cpio_fail(const struct cpio *cpio, const struct walked *at, int err,
-	      const char *reason, struct diag *diag);
+/* Reports an error about an entry, with its path or line; returns err. */
+int cpio_walk_fail(const struct cpio_source *source, const struct walked *at,
+		   int err, const char *reason, struct diag *diag);
 
 #endif

@@ -3,8 +3,8 @@
 #define ARCHIVE_DEVICES_H
 
 /*
- * A list of entries that who makes a directory cannot or need not make there,
- * in the form that the kernel's usr/gen_init_cpio reads:
+ * A list of entries, such as device nodes, that need not be made in the
+ * directory, in the form that the kernel's usr/gen_init_cpio reads:
  *
  *     dir NAME MODE UID GID
  *     nod NAME MODE UID GID c|b MAJOR MINOR
@@ -12,8 +12,8 @@
  *     pipe NAME MODE UID GID
  *     sock NAME MODE UID GID
  *
- * Words are apart by blanks, MODE is octal; a '#' where a line or a further
- * word would begin starts a comment. Of two lines for one name the later holds.
+ * Blanks separate words, MODE is octal; a '#' at the start of a line or of a
+ * word starts a comment. Of two lines for one name the later is used.
  * NAME and TARGET have DEVICES_PATH_MAX bytes at most, the kernel's limit.
  */
 
@@ -21,7 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "archive/device_line.h"
 #include "imgcore/tree.h"
 
 struct diag;
@@ -30,7 +29,20 @@ struct diag;
 #define DEVICES_SIZE_MAX    ((uint64_t)16 << 20)
 #define DEVICES_ENTRIES_MAX ((size_t)1 << 20)
 
-/* Sorted by path_compare; the parents of each are in it too. */
+#define DEVICES_PATH_MAX 4095u
+
+struct device {
+	char *text; /* NULL: path is the beginning of another device's */
+	const char *path; /* "dev/console", "" for the root; not terminated */
+	size_t path_len;
+	unsigned depth; /* names in path */
+	uint64_t line; /* from 1 */
+	bool implied; /* a directory that lines name only as a parent */
+	char *target; /* of a symbolic link */
+	struct tree_attr attr; /* times are those of the list */
+};
+
+/* Sorted by devices_compare_paths; the parents of each are in it too. */
 struct devices {
 	struct device *items;
 	size_t count;
@@ -41,7 +53,7 @@ struct devices {
 /* Reads a regular file of a tree. Sets *devices, which was empty. */
 int devices_read(struct devices *devices, const struct tree *tree, tree_id file,
 		 struct diag *diag);
-/* Adds a directory `path` and what of its parents is missing. */
+/* Adds a directory `path` and those of its parents that are missing. */
 int devices_add_dirs(struct devices *devices, const char *path,
 		     const struct tree_attr *attr);
 void devices_clear(struct devices *devices);
@@ -55,6 +67,7 @@ int devices_fail(const struct devices *devices, uint64_t line, int err,
  * The order of a walk that shows a directory, then all that is in it, siblings
  * bytewise by name: '/' comes before any other byte.
  */
-int path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
+int devices_compare_paths(const char *a, size_t a_len, const char *b,
+			  size_t b_len);
 
 #endif

@@ -40,25 +40,17 @@ static int graft_file(const struct grafting *g, builder_id parent, tree_id dir,
 {
 	_cleanup_cpio_ struct cpio *cpio = NULL;
 	struct tree_attr attr = info->attr;
-	struct content *content;
-	uint64_t size;
 	int r = cpio_new(&cpio, g->archives, dir, layout_of(name), g->diag);
 
 	if (r < 0)
 		return r == -ENOMEM ? fail(g, dir, r) : r;
 	attr.mode = S_IFREG | 0644;
 	cpio_time(cpio, &attr.mtime, &attr.mtime_ns);
-	size = cpio_size(cpio);
-	r = cpio_content(cpio, &content);
+	r = tree_builder_add_content(g->grafts, parent, name, &attr,
+				     cpio_content(cpio), cpio_size(cpio), NULL);
 	if (r < 0)
 		return fail(g, dir, r);
-	take_ptr(cpio);
-	r = tree_builder_add_content(g->grafts, parent, name, &attr, content,
-				     size, NULL);
-	if (r < 0) {
-		content->release(content);
-		return fail(g, dir, r);
-	}
+	take_ptr(cpio); /* the builder's now */
 	return 0;
 }
 

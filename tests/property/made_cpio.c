@@ -72,13 +72,11 @@ static struct tree *wrap(struct cpio *cpio, uint64_t size)
 	const struct tree_attr dir = { .mode = S_IFDIR | 0755 };
 	const struct tree_attr file = { .mode = S_IFREG | 0644 };
 	struct tree_builder *b = NULL;
-	struct content *content = NULL;
 	struct tree *tree = NULL;
 
 	if (tree_builder_new(&b, &dir) < 0 ||
-	    cpio_content(cpio, &content) < 0 ||
-	    tree_builder_add_content(b, 0, "a", &file, content, size, NULL) <
-		    0 ||
+	    tree_builder_add_content(b, 0, "a", &file, cpio_content(cpio), size,
+				     NULL) < 0 ||
 	    tree_build(b, &tree, NULL) < 0)
 		abort();
 	tree_builder_free(b);

@@ -195,11 +195,9 @@ static void as_the_content_of_a_file(void **state)
 	_cleanup_free_ char *bytes = read_all(cpio);
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *outer = NULL;
-	struct content *content;
 	char buf[300];
 
-	assert_ok(cpio_content(cpio, &content));
-	add_content(b, 0, "initrd", content, cpio_size(cpio));
+	add_content(b, 0, "initrd", cpio_content(cpio), cpio_size(cpio));
 	outer = builder_tree(b);
 	assert_ok(tree_read(outer, must_find(outer, "initrd"), buf, sizeof(buf),
 			    99, NULL));
@@ -247,7 +245,6 @@ static void a_host_file_that_changed(void **state)
 	_cleanup_tree_ struct tree *tree = NULL;
 	_cleanup_tree_ struct tree *outer = NULL;
 	struct cpio *cpio;
-	struct content *content;
 	char buf[1024];
 
 	assert_sys(mkdirat(t->fd, "d", 0755));
@@ -255,8 +252,7 @@ static void a_host_file_that_changed(void **state)
 	tree = scan(t->fd, &scan_all, NULL);
 	cpio = must_make(tree, "d", CPIO_AS_IS);
 	assert_int_equal(cpio_size(cpio), 512);
-	assert_ok(cpio_content(cpio, &content));
-	add_content(b, 0, "x", content, 512);
+	add_content(b, 0, "x", cpio_content(cpio), 512);
 	outer = builder_tree(b);
 	assert_ok(tree_read(outer, must_find(outer, "x"), buf, 512, 0, &diag));
 	assert_memory_equal(buf + 112 + 116, "0123456789", 10);

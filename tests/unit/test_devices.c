@@ -270,8 +270,9 @@ static void a_long_list(void **state)
 		const struct device *d = &devices.items[i];
 
 		if (i > 0)
-			assert_true(path_compare(d[-1].path, d[-1].path_len,
-						 d->path, d->path_len) < 0);
+			assert_true(devices_compare_paths(
+					    d[-1].path, d[-1].path_len, d->path,
+					    d->path_len) < 0);
 		assert_true(d->implied || d->attr.uid == d->attr.minor);
 	}
 }
@@ -320,8 +321,8 @@ static void assert_complete(const struct devices *devices)
 		const char *slash = memrchr(b->path, '/', b->path_len);
 		size_t dir = slash ? (size_t)(slash - b->path) : 0;
 
-		assert_true(path_compare(a->path, a->path_len, b->path,
-					 b->path_len) < 0);
+		assert_true(devices_compare_paths(a->path, a->path_len, b->path,
+						  b->path_len) < 0);
 		/* The parent is among those before it. */
 		while (dir > 0 && (a->path_len != dir ||
 				   memcmp(a->path, b->path, dir) != 0))
@@ -363,8 +364,9 @@ static void order_of_paths(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(sorted); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(sorted); k++) {
-			int c = path_compare(sorted[i], strlen(sorted[i]),
-					     sorted[k], strlen(sorted[k]));
+			int c = devices_compare_paths(
+				sorted[i], strlen(sorted[i]), sorted[k],
+				strlen(sorted[k]));
 
 			assert_int_equal((c > 0) - (c < 0), (i > k) - (i < k));
 		}

@@ -35,12 +35,12 @@ enum cpio_layout {
 	 */
 	CPIO_AS_IS,
 	/*
-	 * Kernel modules, to be unpacked over another archive. What holds a
-	 * directory lib or usr is a tree as `make modules_install` leaves it;
-	 * anything else is itself a /lib/modules/V, V from the directory's
-	 * name, modules-V. A directory's name has a '/' at its end: the kernel
-	 * then leaves one that is there alone, or a link to one (`lib`), which
-	 * it would remove otherwise.
+	 * Kernel modules, to be unpacked over another archive. A directory that
+	 * contains lib or usr is a tree as `make modules_install` leaves it;
+	 * any other is itself a /lib/modules/V, V from the directory's name,
+	 * modules-V. A directory's name has a '/' at its end: the kernel then
+	 * leaves an existing directory, or a link to one (`lib`), as it is;
+	 * otherwise it would remove it.
 	 */
 	CPIO_MODULES,
 };
@@ -55,14 +55,14 @@ uint64_t cpio_size(const struct cpio *cpio);
 void cpio_time(const struct cpio *cpio, int64_t *ret_seconds, uint32_t *ret_ns);
 
 /*
- * Fills all of buf; the range lies within the archive. A file is asked for in
- * one call, as far as the range has it.
+ * Fills all of buf; the range lies within the archive. All bytes of one file
+ * are read in one call.
  */
 int cpio_pread(const struct cpio *cpio, const struct content_reader *reader,
 	       void *buf, size_t len, uint64_t offset);
 
-/* A file's content that is the archive; takes it over on success. */
-int cpio_content(struct cpio *cpio, struct content **ret_content);
+/* The archive as the content of a file, whose release frees it. */
+struct content *cpio_content(struct cpio *cpio);
 
 DEFINE_CLEANUP(struct cpio, cpio_free)
 #define _cleanup_cpio_ _cleanup_(cpio_freep)
