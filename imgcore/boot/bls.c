@@ -9,6 +9,7 @@
 
 #include "base/math.h"
 #include "boot/vercmp.h"
+#include "imgcore/target.h"
 
 static const char blank[] = " \t";
 
@@ -137,11 +138,13 @@ void bls_clear(struct bls *bls)
 #define VALUE_LIMIT   DECIMAL(BLS_VALUE_MAX)
 #define INITRDS_LIMIT DECIMAL(BLS_INITRDS_MAX)
 
-/* The machine is a PC, of 32 or 64 bits as the kernel likes. */
-static bool is_native(const char *architecture)
+static bool is_native(const char *architecture,
+		      const struct boot_target *target)
 {
-	return !architecture || strcasecmp(architecture, "x64") == 0 ||
-	       strcasecmp(architecture, "ia32") == 0;
+	for (const char *const *a = target->architectures; *a; a++)
+		if (architecture && strcasecmp(architecture, *a) == 0)
+			return true;
+	return !architecture;
 }
 
 static bool is_longer(const char *value, size_t most)
@@ -149,7 +152,8 @@ static bool is_longer(const char *value, size_t most)
 	return value && strlen(value) > most;
 }
 
-const char *bls_unfit(const struct bls *bls)
+const char *bls_unsupported(const struct bls *bls,
+			    const struct boot_target *target)
 {
 	if (is_longer(bls->version, BLS_KEY_MAX) ||
 	    is_longer(bls->sort_key, BLS_KEY_MAX) ||
@@ -166,7 +170,7 @@ const char *bls_unfit(const struct bls *bls)
 	    is_longer(bls->linux_path, BLS_VALUE_MAX))
 		return "has a title or linux of more than " VALUE_LIMIT
 		       " bytes";
-	if (!is_native(bls->architecture))
+	if (!is_native(bls->architecture, target))
 		return "is for another architecture";
 	if (bls->linux_path)
 		return NULL;

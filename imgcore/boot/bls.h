@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct boot_target;
+
 /* Bytes of a title or path, and of a sort key; lines "initrd". */
 #define BLS_VALUE_MAX	4095
 #define BLS_KEY_MAX	255
@@ -34,8 +36,12 @@ struct bls {
 int bls_parse(struct bls *bls, const char *id, char *text);
 void bls_clear(struct bls *bls);
 
-/* Why this disk cannot offer it, before any file is looked for, or NULL. */
-const char *bls_unfit(const struct bls *bls);
+/*
+ * The reason why a disk for this target cannot offer it, before any file is
+ * looked for, or NULL.
+ */
+const char *bls_unsupported(const struct bls *bls,
+			    const struct boot_target *target);
 
 /* Whether its boots are counted, and none is left. */
 bool bls_is_bad(const struct bls *bls);

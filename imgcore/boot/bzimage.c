@@ -14,8 +14,8 @@
 #include "base/cleanup.h"
 #include "base/le.h"
 #include "base/math.h"
-#include "imgcore/boot.h"
 #include "imgcore/diag.h"
+#include "imgcore/target.h"
 
 /* Where the fields of the header are in the file. */
 enum {
@@ -94,8 +94,8 @@ static int check_protocol(const uint8_t *header, char **ret_reason)
 	return 0;
 }
 
-int boot_check_kernel(const uint8_t *header, size_t len, uint64_t size,
-		      char **ret_reason)
+int bzimage_check(const uint8_t *header, size_t len, uint64_t size,
+		  char **ret_reason)
 {
 	int r;
 
@@ -154,7 +154,7 @@ static int read_version(const struct tree *tree, tree_id file, uint64_t size,
 }
 
 int bzimage_read(const struct tree *tree, tree_id file,
-		 struct bzimage *ret_image, char **ret_reason,
+		 struct kernel_image *ret_image, char **ret_reason,
 		 struct diag *diag)
 {
 	struct diag ignored = DIAG_INIT;
@@ -163,14 +163,14 @@ int bzimage_read(const struct tree *tree, tree_id file,
 	size_t len;
 	int r = 0;
 
-	*ret_image = (struct bzimage){ 0 };
+	*ret_image = (struct kernel_image){ 0 };
 	*ret_reason = NULL;
 	tree_get(tree, file, &info);
 	len = (size_t)min_u64(sizeof(header), info.size);
 	if (len)
 		r = tree_read(tree, file, header, len, 0, &ignored);
 	if (r == 0)
-		r = boot_check_kernel(header, len, info.size, ret_reason);
+		r = bzimage_check(header, len, info.size, ret_reason);
 	if (r == 0 && !*ret_reason) {
 		ret_image->cmdline_size = cmdline_size(header);
 		r = read_version(tree, file, info.size, header,

@@ -13,18 +13,22 @@
 
 struct diag;
 
-struct bzimage {
-	char *version; /* first word of the text inside; NULL: there is none */
-	uint32_t
-		cmdline_size; /* bytes of a command line, its NUL not counted */
+/* boot_target.check_kernel */
+int bzimage_check(const uint8_t *header, size_t len, uint64_t size,
+		  char **ret_reason);
+
+/* What a kernel of any target says of itself. */
+struct kernel_image {
+	char *version; /* the first word of the embedded text, or NULL */
+	uint32_t cmdline_size; /* of a command line, without its NUL */
 };
 
 /*
- * 0, with *ret_reason NULL where it is one, or why it is none; the caller frees
- * both. -ESTALE and -ENOMEM with a diagnostic.
+ * boot_target.read_kernel: sets *ret_reason to NULL, or to the reason why it is
+ * no kernel; the caller frees both. -ESTALE and -ENOMEM with a diagnostic.
  */
 int bzimage_read(const struct tree *tree, tree_id file,
-		 struct bzimage *ret_image, char **ret_reason,
+		 struct kernel_image *ret_image, char **ret_reason,
 		 struct diag *diag);
 
 #endif

@@ -162,19 +162,6 @@ uint64_t cmdline_size(const char *path, const char *arguments)
 	return size + (*arguments != '\0');
 }
 
-static const char *consoles(enum boot_console console)
-{
-	switch (console) {
-	case BOOT_CONSOLE_SERIAL:
-		return " console=ttyS0,115200";
-	case BOOT_CONSOLE_VGA:
-		return " console=tty0";
-	case BOOT_CONSOLE_BOTH:
-		break;
-	}
-	return " console=tty0 console=ttyS0,115200";
-}
-
 static bool has_root(const char *text)
 {
 	return text && cmdline_has(text, "root=");
@@ -192,7 +179,7 @@ int cmdline_make(const struct cmdline *parts, char **ret_text)
 
 	if (!f)
 		return -ENOMEM;
-	r = cmdline_put(f, consoles(parts->console));
+	r = cmdline_put(f, parts->consoles);
 	if (r == 0 && parts->root && !has_root(parts->own) &&
 	    !has_root(parts->append))
 		r = cmdline_put(f, CMDLINE_ROOT " rw");

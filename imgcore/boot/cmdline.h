@@ -12,8 +12,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "imgcore/boot.h"
-
 /* Why GRUB would not hand text over as it is, or NULL; caller frees. -ENOMEM.
  */
 int cmdline_check(const char *text, char **ret_reason);
@@ -32,7 +30,7 @@ uint64_t cmdline_size(const char *path, const char *arguments);
 
 /* What parts of it come from where; each may be NULL. */
 struct cmdline {
-	enum boot_console console;
+	const char *consoles; /* the target's */
 	bool root; /* root= is partition 2, unless a word says else */
 	const char *own; /* the kernel's */
 	const char *append; /* the user's, for all kernels */

@@ -21,25 +21,12 @@
 #include "base/math.h"
 #include "base/spawn.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
+#include "imgcore/target.h"
 
-#define PREFIX	    "(,msdos1)/boot/grub"
 #define MESSAGE_MAX 4096u
+#define MODULES_MAX 32u /* of a target */
 #define TOOL	    "grub-mkimage"
-
-/*
- * The first three find all others on the first partition, where they are
- * loaded as they are needed: an image of these alone is made in a tenth of the
- * time, which is most of what it takes to start. The fourth reads the menu;
- * the rest are what a menu and a prompt are good for.
- */
-static const char *const modules[] = {
-	"biosdisk", "part_msdos", "ext2",   "normal",	"configfile",
-	"linux",    "multiboot",  "serial", "terminal", "search",
-	"echo",	    "ls",	  "cat",    "test",	"true",
-	"boot",	    "halt",	  "reboot", "regexp",	"memrw",
-};
-#define N_FINDERS   3
-#define N_ESSENTIAL 4
 
 /* The tool's name where the package calls it grub, and where it is grub2. */
 static const char *const tools[] = { TOOL, "grub2-mkimage" };
@@ -117,19 +104,22 @@ static int module_exists(int dir_fd, const char *module)
  * Adds what there is of the modules to argv, from argv[n]: all of them, or
  * those that find the others.
  */
-static int modules_add(const char **argv, size_t n, const char *dir, int dir_fd,
-		       bool all, struct diag *diag)
+static int modules_add(const char **argv, size_t n,
+		       const struct boot_target *target, const char *dir,
+		       int dir_fd, bool all, struct diag *diag)
 {
-	for (size_t i = 0; i < (all ? ARRAY_SIZE(modules) : N_ESSENTIAL); i++) {
+	const char *const *modules = target->modules;
+
+	for (size_t i = 0; modules[i] && (all || i < target->n_required); i++) {
 		int exists = module_exists(dir_fd, modules[i]);
 
 		if (exists < 0)
 			return diag_set(diag, exists, dir,
 					"%s.mod cannot be looked for: %s",
 					modules[i], strerror(-exists));
-		if (exists && (all || i < N_FINDERS))
+		if (exists && (all || i < target->n_finders))
 			argv[n++] = modules[i];
-		else if (!exists && i < N_ESSENTIAL)
+		else if (!exists && i < target->n_required)
 			return diag_set(diag, -ENOENT, dir,
 					"has no %s.mod, without which GRUB "
 					"cannot find its menu; give another "
@@ -151,16 +141,19 @@ void core_tool_release(struct core_tool *tool)
 	*tool = (struct core_tool)CORE_TOOL_INIT;
 }
 
-int core_start(struct core_tool *tool, const char *dir, int dir_fd, bool all,
-	       struct diag *diag)
+int core_start(struct core_tool *tool, const struct boot_target *target,
+	       const char *dir, int dir_fd, bool all, struct diag *diag)
 {
-	const char *argv[8 + ARRAY_SIZE(modules)] = {
-		TOOL, "-O", "i386-pc", "-d", dir, "-p", PREFIX,
+	char prefix[64];
+	const char *argv[8 + MODULES_MAX] = {
+		TOOL, "-O", target->platform, "-d", dir, "-p", prefix,
 	};
-	int r = modules_add(argv, 7, dir, dir_fd, all, diag);
+	int r = modules_add(argv, 7, target, dir, dir_fd, all, diag);
 
 	if (r < 0)
 		return r;
+	snprintf(prefix, sizeof(prefix), "(,%s1)/" PATH_GRUB,
+		 target->partition_map);
 	tool->out = memory_file("core.img");
 	tool->err = memory_file("grub-mkimage's messages");
 	r = tool->out < 0 ? tool->out

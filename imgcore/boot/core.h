@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 
+struct boot_target;
 struct diag;
 
 /* The usual gap: sectors 1 to 2047. */
@@ -35,8 +36,8 @@ struct core_tool {
 	{                            \
 		.out = -1, .err = -1 \
 	}
-int core_start(struct core_tool *tool, const char *dir, int dir_fd, bool all,
-	       struct diag *diag);
+int core_start(struct core_tool *tool, const struct boot_target *target,
+	       const char *dir, int dir_fd, bool all, struct diag *diag);
 int core_finish(struct core_tool *tool, uint8_t **ret_bytes, size_t *ret_len,
 		struct diag *diag);
 void core_tool_release(struct core_tool *tool);

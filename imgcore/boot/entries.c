@@ -19,8 +19,9 @@
 #include "boot/lookup.h"
 #include "boot/names.h"
 #include "boot/text.h"
+#include "imgcore/paths.h"
 
-static const char *const loader_dirs[2] = { "boot/loader", "loader" };
+static const char *const loader_dirs[2] = { PATH_BOOT "/loader", "loader" };
 
 /* One entry on its way; reason: why it goes no further. */
 struct reading {
@@ -161,9 +162,10 @@ static int check_kernel(struct reading *reading)
 {
 	struct kernel *kernel = &reading->kernel;
 	_cleanup_free_ char *reason = NULL;
-	struct bzimage image;
-	int r = bzimage_read(tree_of(reading), kernel->file, &image, &reason,
-			     reading->finder->diag);
+	struct kernel_image image;
+	int r = reading->finder->target->read_kernel(
+		tree_of(reading), kernel->file, &image, &reason,
+		reading->finder->diag);
 
 	if (r < 0)
 		return r;
@@ -252,7 +254,7 @@ static int read_file(struct reading *reading, tree_id file, const char *name)
 {
 	_cleanup_free_ char *id = strndup(name, strlen(name) - strlen(".conf"));
 	_cleanup_free_ char *text = NULL;
-	const char *unfit;
+	const char *unsupported;
 	int r;
 
 	if (!id)
@@ -266,8 +268,9 @@ static int read_file(struct reading *reading, tree_id file, const char *name)
 	r = bls_parse(&reading->bls, id, text);
 	if (r < 0)
 		return r;
-	unfit = bls_unfit(&reading->bls);
-	return unfit ? stop(reading, "%s", unfit) : take_kernel(reading);
+	unsupported = bls_unsupported(&reading->bls, reading->finder->target);
+	return unsupported ? stop(reading, "%s", unsupported)
+			   : take_kernel(reading);
 }
 
 static int read_entry(struct finder *finder, unsigned partition,

@@ -15,6 +15,7 @@
 #include "boot/order.h"
 #include "boot/text.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
 /*
  * Limits of a menu. GRUB reads all of it before it shows the first line: in an
@@ -199,7 +200,7 @@ static int finish_kernels(struct finder *finder,
 			  const struct boot_options *options)
 {
 	const struct cmdline common = {
-		.console = options->console,
+		.consoles = finder->target->consoles[options->console],
 		.root = has_init(finder->trees[1]),
 		.append = options->append,
 	};
@@ -326,7 +327,7 @@ static int menu_room(struct finder *finder, const struct boot_kernels *kernels,
 	const struct boot_entry *entry = &kernel->entry;
 	char *reason = NULL;
 	size_t size = 0;
-	int r = menu_entry_size(entry, &size);
+	int r = menu_entry_size(entry, finder->target, &size);
 	int n;
 
 	if (r < 0)
@@ -406,6 +407,7 @@ int boot_find(struct boot_kernels **ret_kernels, const struct tree *boot_tree,
 	      const struct boot_options *options, struct diag *diag)
 {
 	_cleanup_(finder_clear) struct finder finder = {
+		.target = &boot_targets[options->target],
 		.trees = { boot_tree, system_tree },
 		.diag = diag,
 	};
@@ -423,5 +425,5 @@ int boot_find(struct boot_kernels **ret_kernels, const struct tree *boot_tree,
 		return 0;
 	}
 	boot_kernels_free(kernels);
-	return r == -ENOMEM ? diag_set(diag, r, "kernels", NULL) : r;
+	return r == -ENOMEM ? diag_set(diag, r, PATH_KERNELS, NULL) : r;
 }

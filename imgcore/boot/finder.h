@@ -58,6 +58,7 @@ struct nodes {
 
 /* What is found, and where. */
 struct finder {
+	const struct boot_target *target;
 	const struct tree *trees[2];
 	struct kernels kernels;
 	size_t taken; /* bytes of all kernels but arguments: finder_take */

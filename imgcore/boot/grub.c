@@ -19,12 +19,12 @@
 #include "base/math.h"
 #include "boot/core.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
 /* Debian and most others, then where grub is called grub2. */
 static const char *const grub_dirs[] = {
-	"/usr/lib/grub/i386-pc",       "/usr/share/grub/i386-pc",
-	"/usr/lib/grub2/i386-pc",      "/usr/share/grub2/i386-pc",
-	"/usr/local/lib/grub/i386-pc",
+	"/usr/lib/grub",    "/usr/share/grub",	   "/usr/lib/grub2",
+	"/usr/share/grub2", "/usr/local/lib/grub",
 };
 
 static const char *const font_dirs[] = {
@@ -92,19 +92,27 @@ static int grub_set_dir(struct boot_grub *grub, int fd, const char *path)
 /* The first of the usual directories that has a boot.img. */
 static int grub_find_dir(struct boot_grub *grub, struct diag *diag)
 {
+	char path[64];
+
 	for (size_t i = 0; i < ARRAY_SIZE(grub_dirs); i++) {
-		int fd = dir_with(grub_dirs[i], "boot.img", F_OK);
+		int fd;
 		int r;
 
+		snprintf(path, sizeof(path), "%s/%s", grub_dirs[i],
+			 grub->target->platform);
+		fd = dir_with(path, "boot.img", F_OK);
 		if (fd == -ENOENT)
 			continue;
-		r = grub_set_dir(grub, fd, grub_dirs[i]);
-		return r < 0 ? diag_set(diag, r, grub_dirs[i], NULL) : 0;
+		r = grub_set_dir(grub, fd, path);
+		return r < 0 ? diag_set(diag, r, path, NULL) : 0;
 	}
-	return diag_set(diag, -ENOENT, grub_dirs[0],
-			"GRUB for BIOS machines is not installed; install the "
-			"packages grub-pc-bin and grub-common, name its "
-			"directory with --grub-dir, or mount with --no-grub");
+	snprintf(path, sizeof(path), "%s/%s", grub_dirs[0],
+		 grub->target->platform);
+	return diag_set(diag, -ENOENT, path,
+			"GRUB for %s machines is not installed; install the "
+			"packages %s and grub-common, name its directory with "
+			"--grub-dir, or mount with --no-grub",
+			grub->target->firmware, grub->target->package);
 }
 
 static int grub_open_dir(struct boot_grub *grub, const char *path,
@@ -122,9 +130,9 @@ static int grub_open_dir(struct boot_grub *grub, const char *path,
 	if (faccessat(grub->dir_fd, "boot.img", F_OK, 0) < 0)
 		return diag_set(diag, -errno, path,
 				"no boot.img there; --grub-dir is the "
-				"directory i386-pc that the package "
-				"grub-pc-bin installs, --no-grub mounts "
-				"without");
+				"directory %s that the package %s installs, "
+				"--no-grub mounts without",
+				grub->target->platform, grub->target->package);
 	return 0;
 }
 
@@ -198,7 +206,7 @@ static int grub_read_core(struct boot_grub *grub,
 	int r;
 
 	r = path ? core_read(path, &bytes, &len, diag)
-		 : core_start(&tool, grub->dir, grub->dir_fd,
+		 : core_start(&tool, grub->target, grub->dir, grub->dir_fd,
 			      options->whole_core, diag);
 	if (r == 0)
 		r = grub_files_read(grub->files, diag);
@@ -243,8 +251,8 @@ static int grub_read(struct boot_grub *grub, const struct boot_options *options,
 	if (r == 0)
 		r = grub_open_dir(grub, options->grub_dir, diag);
 	if (r == 0)
-		r = grub_files_new(&grub->files, grub->dir_fd, grub->dir,
-				   grub->font_fd, diag);
+		r = grub_files_new(&grub->files, grub->target, grub->dir_fd,
+				   grub->dir, grub->font_fd, diag);
 	if (r == 0)
 		r = grub_files_list(grub->files, diag);
 	if (r == 0)
@@ -266,6 +274,7 @@ int boot_grub_new(struct boot_grub **ret_grub,
 
 		if (!grub)
 			return diag_set(diag, -ENOMEM, NULL, NULL);
+		grub->target = &boot_targets[options->target];
 		grub->dir_fd = -1;
 		grub->font_fd = -1;
 		grub->self_contained = options->whole_core ||
@@ -314,12 +323,13 @@ static int graft_config(struct tree_builder *grafts, builder_id to,
 
 	file.mode = S_IFREG | 0644;
 	if (r == 0) {
-		r = tree_builder_add_content(grafts, to, "grub.cfg", &file,
+		r = tree_builder_add_content(grafts, to,
+					     strrchr(PATH_MENU, '/') + 1, &file,
 					     content, 0, &id);
 		if (r < 0)
 			content->release(content);
 	}
-	return r < 0 ? diag_set(diag, r, "boot/grub/grub.cfg", NULL) : 0;
+	return r < 0 ? diag_set(diag, r, PATH_MENU, NULL) : 0;
 }
 
 int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
@@ -331,12 +341,12 @@ int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
 	int r;
 
 	dir.mode = S_IFDIR | 0755;
-	r = tree_builder_mkdirs(grafts, 0, "boot/grub", &dir, &grub_id);
+	r = tree_builder_mkdirs(grafts, 0, PATH_GRUB, &dir, &grub_id);
 	if (r == 0)
-		r = tree_builder_mkdirs(grafts, grub_id, "i386-pc", &dir,
-					&modules_id);
+		r = tree_builder_mkdirs(grafts, grub_id, grub->target->platform,
+					&dir, &modules_id);
 	if (r < 0)
-		return diag_set(diag, r, "boot/grub/i386-pc", NULL);
+		return diag_set(diag, r, grub->target->modules_dir, NULL);
 	r = grub_files_graft(grub->files, grafts, modules_id, &dir, diag);
 	if (r == 0)
 		r = graft_config(grafts, grub_id, attr, diag);

@@ -16,6 +16,7 @@
 #include "imgcore/boot.h"
 
 struct boot_grub {
+	const struct boot_target *target;
 	int dir_fd; /* while GRUB is read; afterwards -1 */
 	int font_fd; /* the directory of its font, likewise; -1: none */
 	char *dir;

@@ -17,6 +17,8 @@
 #include "boot/lookup.h"
 #include "boot/names.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
+#include "imgcore/target.h"
 
 #define FONT "unicode.pf2"
 /* Ten times a GRUB with all its modules and fonts. */
@@ -36,6 +38,7 @@ struct grub_file {
 
 struct grub_files {
 	atomic_uint users;
+	const struct boot_target *target;
 	int dir_fd;
 	int font_fd;
 	char *dir;
@@ -190,8 +193,9 @@ static void wait_for_tick(const struct grub_files *files)
 		nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
 }
 
-int grub_files_new(struct grub_files **ret_files, int dir_fd, const char *dir,
-		   int font_fd, struct diag *diag)
+int grub_files_new(struct grub_files **ret_files,
+		   const struct boot_target *target, int dir_fd,
+		   const char *dir, int font_fd, struct diag *diag)
 {
 	_cleanup_(grub_files_unrefp) struct grub_files *files =
 		calloc(1, sizeof(*files));
@@ -199,6 +203,7 @@ int grub_files_new(struct grub_files **ret_files, int dir_fd, const char *dir,
 	if (!files)
 		return diag_set(diag, -ENOMEM, dir, NULL);
 	atomic_init(&files->users, 1);
+	files->target = target;
 	files->dir_fd = dir_fd;
 	files->font_fd = font_fd;
 	files->dir = strdup(dir);
@@ -292,10 +297,15 @@ static int read_file(struct grub_file *file, uint8_t *bytes, struct diag *diag)
 		return fail(file->files, file->name, -EIO,
 			    "gives fewer bytes than its size says", diag);
 	/* An upgrade was cut off; grub-mkimage would take it. */
-	if (n == 0 && name_ends(file->name, ".mod"))
-		return fail(file->files, file->name, -EINVAL,
-			    "is empty; install the package grub-pc-bin again",
-			    diag);
+	if (n == 0 && name_ends(file->name, ".mod")) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%s/%s", file->files->dir, file->name) < 0)
+			path = NULL;
+		return diag_set(diag, -EINVAL, path,
+				"is empty; install the package %s again",
+				file->files->target->package);
+	}
 	file->content = (struct content){ content_pread, content_release };
 	file->bytes = bytes;
 	return 0;
@@ -379,7 +389,7 @@ int grub_files_graft(struct grub_files *files, struct tree_builder *grafts,
 		if (!file->bytes)
 			continue;
 		if (is_font(files, i))
-			r = tree_builder_mkdirs(grafts, 0, GRUB_FONTS, attr,
+			r = tree_builder_mkdirs(grafts, 0, PATH_FONTS, attr,
 						&to);
 		if (r == 0)
 			r = graft_file(file, grafts, to);
@@ -414,8 +424,9 @@ static int compare_bytes(const struct grub_file *file, const struct tree *tree,
 int grub_files_check(const struct grub_files *files, const struct tree *tree,
 		     struct diag *diag)
 {
-	tree_id dir = lookup(tree, TREE_ROOT, GRUB_MODULES,
-			     strlen(GRUB_MODULES), LOOKUP_LINKS_GRUB);
+	const char *modules = files->target->modules_dir;
+	tree_id dir = lookup(tree, TREE_ROOT, modules, strlen(modules),
+			     LOOKUP_LINKS_GRUB);
 
 	for (size_t i = 0; i < files->count; i++) {
 		const struct grub_file *file = &files->items[i];
@@ -436,8 +447,7 @@ int grub_files_check(const struct grub_files *files, const struct tree *tree,
 		if (!same) {
 			_cleanup_free_ char *path = NULL;
 
-			if (asprintf(&path, "%s/%s", GRUB_MODULES, file->name) <
-			    0)
+			if (asprintf(&path, "%s/%s", modules, file->name) < 0)
 				path = NULL;
 			return diag_set(diag, -EINVAL, path,
 					"is not of the GRUB that the disk was "

@@ -17,10 +17,7 @@
 #include "base/cleanup.h"
 #include "imgcore/tree.h"
 
-/* Where GRUB looks for its files, on the first partition. */
-#define GRUB_MODULES "boot/grub/i386-pc"
-#define GRUB_FONTS   "boot/grub/fonts"
-
+struct boot_target;
 struct diag;
 struct grub_files;
 
@@ -29,8 +26,9 @@ struct grub_files;
  * (-1: none); lists none yet. Both descriptors stay the caller's, and must be
  * open until grub_files_changed was called.
  */
-int grub_files_new(struct grub_files **ret_files, int dir_fd, const char *dir,
-		   int font_fd, struct diag *diag);
+int grub_files_new(struct grub_files **ret_files,
+		   const struct boot_target *target, int dir_fd,
+		   const char *dir, int font_fd, struct diag *diag);
 /*
  * Lists the files, with the identity of each. Waits until any later change
  * would give a file another change time.
@@ -45,7 +43,7 @@ int grub_files_read(struct grub_files *files, struct diag *diag);
 bool grub_files_changed(const struct grub_files *files);
 void grub_files_unref(struct grub_files *files);
 
-/* Adds the modules to the directory `to`, and the font to boot/grub/fonts. */
+/* Adds the modules to the directory `to`, and the font to PATH_FONTS. */
 int grub_files_graft(struct grub_files *files, struct tree_builder *grafts,
 		     builder_id to, const struct tree_attr *attr,
 		     struct diag *diag);

@@ -11,9 +11,10 @@
 #include "boot/initrds.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
+#include "imgcore/paths.h"
 
-static const char boot_dir[] = "boot";
-static const char kernels_dir[] = "kernels";
+static const char boot_dir[] = PATH_BOOT;
+static const char kernels_dir[] = PATH_KERNELS;
 static const char unspeakable[] =
 	"has a carriage return in its name, which GRUB cannot be told";
 
@@ -71,9 +72,9 @@ static int kernel_read(struct finder *finder, struct kernel *kernel,
 	struct boot_entry *entry = &kernel->entry;
 	const struct tree *tree = finder->trees[entry->partition - 1];
 	const char *version;
-	struct bzimage image;
-	int r = bzimage_read(tree, kernel->file, &image, ret_reason,
-			     finder->diag);
+	struct kernel_image image;
+	int r = finder->target->read_kernel(tree, kernel->file, &image,
+					    ret_reason, finder->diag);
 
 	if (r < 0)
 		return r;
@@ -159,7 +160,7 @@ static int reject_vmlinux(struct finder *finder, const struct place *place,
 	tree_id file = lookup(tree, place->dir, name, strlen(name),
 			      LOOKUP_LINKS_GRUB);
 	_cleanup_free_ char *path = NULL;
-	struct bzimage image = { 0 };
+	struct kernel_image image = { 0 };
 	char *reason;
 	int r;
 
@@ -169,7 +170,8 @@ static int reject_vmlinux(struct finder *finder, const struct place *place,
 		path = NULL;
 		return -ENOMEM;
 	}
-	r = bzimage_read(tree, file, &image, &reason, finder->diag);
+	r = finder->target->read_kernel(tree, file, &image, &reason,
+					finder->diag);
 	free(image.version);
 	if (r < 0)
 		return r;

@@ -17,6 +17,7 @@
 #include "boot/cmdline.h"
 #include "boot/found.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
 /* "6.9.0, 6.8.0, ..." for a message. */
 static char *entries_listed(const struct boot_entry *entries, size_t n)
@@ -55,41 +56,6 @@ static int default_unknown(const struct boot_kernels *kernels, const char *name,
 			listed ? listed : "another");
 }
 
-/*
- * A machine without a serial port keeps the console it has.
- *
- * A BIOS may have its screen on the serial line already, as QEMU's with
- * -nographic: with GRUB there too, each character would be seen twice, and some
- * of the keys lost between them. Its interrupt 0x10 is then not in a VGA's ROM,
- * at c000, but in its own or in a later one. With no VGA it is so as well.
- */
-static void put_terminals(FILE *f, enum boot_console console)
-{
-	static const char both[] =
-		"if serial --unit=0 --speed=115200; then\n"
-		"\t# Not twice, where the BIOS has its screen there too.\n"
-		"\tread_word -v segment 0x42\n"
-		"\tif regexp '^(f000|c[89a-f]..|d...)$' \"$segment\"; then\n"
-		"\t\tterminal_input serial\n"
-		"\t\tterminal_output serial\n"
-		"\telse\n"
-		"\t\tterminal_input serial console\n"
-		"\t\tterminal_output serial console\n"
-		"\tfi\n"
-		"fi\n";
-	static const char serial[] = "if serial --unit=0 --speed=115200; then\n"
-				     "\tterminal_input serial\n"
-				     "\tterminal_output serial\n"
-				     "fi\n";
-	static const char vga[] = "terminal_input console\n"
-				  "terminal_output console\n";
-
-	fputs(console == BOOT_CONSOLE_VGA      ? vga
-	      : console == BOOT_CONSOLE_SERIAL ? serial
-					       : both,
-	      f);
-}
-
 static void put_drive(FILE *f)
 {
 	fputs("# The disk that this file is on.\n"
@@ -121,7 +87,8 @@ static int put_head(FILE *f, const struct boot_entry *entry,
 	return 0;
 }
 
-static int put_body(FILE *f, const struct boot_entry *entry, const char *more)
+static int put_body(FILE *f, const struct boot_entry *entry,
+		    const struct boot_target *target, const char *more)
 {
 	_cleanup_free_ char *version = quote_shown(entry->version);
 	_cleanup_free_ char *loading = NULL;
@@ -134,8 +101,8 @@ static int put_body(FILE *f, const struct boot_entry *entry, const char *more)
 	}
 	fputs("\techo ", f);
 	quote_text(f, loading);
-	fprintf(f, "\n\tset root=\"$drive,msdos%u\"\n\tlinux ",
-		entry->partition);
+	fprintf(f, "\n\tset root=\"$drive,%s%u\"\n\tlinux ",
+		target->partition_map, entry->partition);
 	quote_word(f, entry->path);
 	r = cmdline_quote(f, entry->arguments);
 	fputs(more, f);
@@ -147,22 +114,24 @@ static int put_body(FILE *f, const struct boot_entry *entry, const char *more)
 	return r;
 }
 
-static int put_entry(FILE *f, const struct boot_entry *entry)
+static int put_entry(FILE *f, const struct boot_entry *entry,
+		     const struct boot_target *target)
 {
 	int r = put_head(f, entry, "", "");
 
 	if (r == 0)
-		r = put_body(f, entry, "");
+		r = put_body(f, entry, target, "");
 	if (r == 0)
 		r = put_head(f, entry, " (recovery)", "-recovery");
-	return r < 0 ? r : put_body(f, entry, " single");
+	return r < 0 ? r : put_body(f, entry, target, " single");
 }
 
-int menu_entry_size(const struct boot_entry *entry, size_t *ret_size)
+int menu_entry_size(const struct boot_entry *entry,
+		    const struct boot_target *target, size_t *ret_size)
 {
 	_cleanup_free_ char *text = NULL;
 	FILE *f = open_memstream(&text, ret_size);
-	int r = f ? put_entry(f, entry) : -ENOMEM;
+	int r = f ? put_entry(f, entry, target) : -ENOMEM;
 
 	if (f && fclose(f) != 0)
 		r = -ENOMEM;
@@ -184,11 +153,12 @@ static void put_custom(FILE *f)
 static int put_menu(FILE *f, const struct boot_kernels *kernels,
 		    const struct boot_options *options)
 {
+	const struct boot_target *target = &boot_targets[options->target];
 	const struct boot_entry *entries;
 	size_t n = boot_entries(kernels, &entries);
 	int r = 0;
 
-	put_terminals(f, options->console);
+	fputs(target->terminals[options->console], f);
 	if (n == 0)
 		fputs("# No kernel in kernels/ or boot/: the prompt.\n", f);
 	else
@@ -196,7 +166,7 @@ static int put_menu(FILE *f, const struct boot_kernels *kernels,
 			options->timeout < 0 ? -1 : options->timeout);
 	put_drive(f);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = put_entry(f, &entries[i]);
+		r = put_entry(f, &entries[i], target);
 	put_custom(f);
 	return r;
 }
@@ -215,10 +185,10 @@ int boot_menu(const struct boot_kernels *kernels,
 		return default_unknown(kernels, options->default_entry, diag);
 	f = memstream_open(&stream);
 	if (!f)
-		return diag_set(diag, -ENOMEM, "grub.cfg", NULL);
+		return diag_set(diag, -ENOMEM, PATH_MENU, NULL);
 	r = put_menu(f, kernels, options);
 	if (memstream_close(&stream, &text, &len) < 0 || r < 0)
-		return diag_set(diag, -ENOMEM, "grub.cfg", NULL);
+		return diag_set(diag, -ENOMEM, PATH_MENU, NULL);
 	*ret_text = take_ptr(text);
 	*ret_len = len;
 	return 0;

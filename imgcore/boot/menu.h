@@ -5,8 +5,10 @@
 #include <stddef.h>
 
 struct boot_entry;
+struct boot_target;
 
 /* Sets the bytes of an entry in grub.cfg: 0 or -ENOMEM. */
-int menu_entry_size(const struct boot_entry *entry, size_t *ret_size);
+int menu_entry_size(const struct boot_entry *entry,
+		    const struct boot_target *target, size_t *ret_size);
 
 #endif

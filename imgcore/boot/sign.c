@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "boot/cmdline.h"
+#include "imgcore/boot.h"
 
 #define ZEROS_AT strlen("root=PARTUUID=")
 

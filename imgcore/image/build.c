@@ -17,6 +17,7 @@
 #include "image/menu.h"
 #include "imgcore/diag.h"
 #include "imgcore/ext2.h"
+#include "imgcore/paths.h"
 
 /* /boot keeps room for what grub-editenv or a guest's update writes. */
 #define BOOT_FREE MEBIBYTE
@@ -66,9 +67,9 @@ static void build_release(struct build *b)
  * The modules that a tree contains, or links to, may be of another GRUB: 1, 0
  * or a negative errno. What may not be looked into is none.
  */
-static int brings_modules(int src_fd)
+static int brings_modules(int src_fd, const struct boot_target *target)
 {
-	static const char *const ways[] = { "boot", "boot/grub" };
+	static const char *const ways[] = { PATH_BOOT, PATH_GRUB };
 	struct stat st;
 	int r = 0;
 
@@ -77,7 +78,7 @@ static int brings_modules(int src_fd)
 		if (r <= 0 || !S_ISDIR(st.st_mode))
 			return r == -EACCES ? 0 : r;
 	}
-	r = io_stat_at(src_fd, "boot/grub/i386-pc", AT_SYMLINK_NOFOLLOW, &st);
+	r = io_stat_at(src_fd, target->modules_dir, AT_SYMLINK_NOFOLLOW, &st);
 	return r == -EACCES ? 0 : r;
 }
 
@@ -85,17 +86,18 @@ int image_find_grub(const struct image_options *options,
 		    struct boot_grub **ret_grub, struct diag *diag)
 {
 	struct boot_options boot = options->boot;
+	const struct boot_target *target = &boot_targets[boot.target];
 	int r;
 
 	if (boot.no_grub) {
 		*ret_grub = NULL;
 		return 0;
 	}
-	r = brings_modules(options->src_fd);
+	r = brings_modules(options->src_fd, target);
 	if (r < 0)
 		return diag_set(diag, r, options->src_path,
-				"boot/grub/i386-pc cannot be looked for: %s",
-				strerror(-r));
+				"%s cannot be looked for: %s",
+				target->modules_dir, strerror(-r));
 	boot.whole_core |= r > 0;
 	return boot_grub_new(ret_grub, &boot, diag);
 }

@@ -13,6 +13,7 @@
 #include "image/kept_file.h"
 #include "image/watch.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
 /* Limit of files with several names that are kept besides those of a boot. */
 #define LINKED_MAX 4096u
@@ -343,8 +344,8 @@ static int keep_all(struct kept *kept, const struct kept *previous,
 		enum image_part part;
 		const char *path;
 	} tops[] = {
-		{ IMAGE_PART_SYSTEM, "kernels" },
-		{ IMAGE_PART_BOOT, "boot" },
+		{ IMAGE_PART_SYSTEM, PATH_KERNELS },
+		{ IMAGE_PART_BOOT, PATH_BOOT },
 		{ IMAGE_PART_ARCHIVES, "" },
 	};
 	_cleanup_(walk_release) struct walk w = {

@@ -6,13 +6,12 @@
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
-
-#define MENU_PATH "boot/grub/grub.cfg"
+#include "imgcore/paths.h"
 
 /* The node of a menu that is ours, or TREE_NONE. */
 static tree_id find(const struct tree *boot_tree)
 {
-	tree_id node = tree_find(boot_tree, MENU_PATH);
+	tree_id node = tree_find(boot_tree, PATH_MENU);
 
 	return node != TREE_NONE && tree_content(boot_tree, node) ? node
 								  : TREE_NONE;
@@ -26,7 +25,7 @@ static int set(struct tree *boot_tree, tree_id node, const char *text,
 
 	if (r == 0)
 		r = tree_set_content(boot_tree, node, content, len);
-	return r < 0 ? diag_set(diag, r, MENU_PATH, NULL) : 0;
+	return r < 0 ? diag_set(diag, r, PATH_MENU, NULL) : 0;
 }
 
 int menu_write(struct tree *boot_tree, const struct boot_kernels *kernels,
@@ -55,7 +54,7 @@ int menu_sign(struct tree *boot_tree, uint32_t signature, struct diag *diag)
 	tree_get(boot_tree, node, &info);
 	text = malloc(info.size + 1);
 	if (!text)
-		return diag_set(diag, -ENOMEM, MENU_PATH, NULL);
+		return diag_set(diag, -ENOMEM, PATH_MENU, NULL);
 	r = tree_read(boot_tree, node, text, info.size, 0, diag);
 	if (r < 0)
 		return r;

@@ -9,9 +9,10 @@
 #include "image/image-internal.h"
 #include "image/menu.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
-static const char boot_dir[] = "boot";
-static const char kernels_dir[] = "kernels";
+static const char boot_dir[] = PATH_BOOT;
+static const char kernels_dir[] = PATH_KERNELS;
 
 DEFINE_CLEANUP(struct tree_builder, tree_builder_free)
 

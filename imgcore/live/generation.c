@@ -11,8 +11,8 @@
 #include "base/math.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
-#define MENU_PATH "boot/grub/grub.cfg"
 /* Limits of the texts that info/ shows. */
 #define MENU_MAX  (1u << 20)
 #define TABLE_MAX (256u << 10)
@@ -76,7 +76,7 @@ int generation_menu(const struct generation *generation, char **ret_text)
 {
 	const struct tree *tree = image_tree(generation->image,
 					     IMAGE_PART_BOOT);
-	tree_id node = tree_find(tree, MENU_PATH);
+	tree_id node = tree_find(tree, PATH_MENU);
 	_cleanup_free_ char *text = NULL;
 	const char *comment = NULL;
 	struct tree_info info;
@@ -85,16 +85,16 @@ int generation_menu(const struct generation *generation, char **ret_text)
 	if (node != TREE_NONE)
 		tree_get(tree, node, &info);
 	if (node == TREE_NONE) {
-		comment = "# There is no " MENU_PATH ".\n";
+		comment = "# There is no " PATH_MENU ".\n";
 	} else if (!S_ISREG(info.attr.mode) || info.size > MENU_MAX) {
-		comment = "# " MENU_PATH " is no file to show here.\n";
+		comment = "# " PATH_MENU " is no file to show here.\n";
 	} else {
 		text = calloc(1, info.size + 1);
 		if (!text)
 			return -ENOMEM;
 		r = tree_read(tree, node, text, info.size, 0, NULL);
 		if (r == -ESTALE)
-			comment = "# " MENU_PATH " has changed since.\n";
+			comment = "# " PATH_MENU " has changed since.\n";
 		else if (r < 0)
 			return r;
 	}

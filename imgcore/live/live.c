@@ -23,7 +23,6 @@
 DEFINE_CLEANUP(struct live, live_free)
 DEFINE_CLEANUP(struct image, image_free)
 
-#define MODULES	  "boot/grub/i386-pc"
 #define ELSEWHERE "the path leads to another directory: all of it was read\n"
 /* The largest number of files that are kept open, and of attempts at it. */
 #define KEEP_MAX   65536u
@@ -89,7 +88,8 @@ static void report_overlay(const struct live *live)
 static void report_modules(struct live *live, const struct tree *tree)
 {
 	const struct boot_options *boot = &live->options.image.boot;
-	tree_id id = tree_find(tree, MODULES);
+	const char *dir = boot_targets[boot->target].modules_dir;
+	tree_id id = tree_find(tree, dir);
 	struct tree_info info;
 
 	if (live->reported_modules || id == TREE_NONE)
@@ -99,7 +99,7 @@ static void report_modules(struct live *live, const struct tree *tree)
 		return;
 	if (live->newest && live->grub && !boot->core_image &&
 	    !boot->whole_core)
-		notice(live, MODULES, "mount again to boot with its modules",
+		notice(live, dir, "mount again to boot with its modules",
 		       -ESTALE);
 	live->reported_modules = true;
 }

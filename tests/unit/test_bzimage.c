@@ -19,7 +19,7 @@
 
 /* Reads these bytes as a kernel; the caller frees what it is given. */
 static char *reason_of(const uint8_t *bytes, size_t len,
-		       struct bzimage *ret_image)
+		       struct kernel_image *ret_image)
 {
 	const struct file files[] = {
 		{ "k", .bytes = bytes, .len = len },
@@ -37,7 +37,7 @@ static char *reason_of(const uint8_t *bytes, size_t len,
 
 static void assert_reason(const uint8_t *bytes, size_t len, const char *words)
 {
-	struct bzimage image;
+	struct kernel_image image;
 	_cleanup_free_ char *reason = reason_of(bytes, len, &image);
 
 	if (!words && reason)
@@ -54,7 +54,7 @@ static void whole(void **state)
 	_cleanup_free_ uint8_t *bytes =
 		kernel_bytes("6.9.0-rc1+ (me@here) #1 SMP", 100000, &len);
 	_cleanup_free_ char *longer = calloc(1, len + 4096);
-	struct bzimage image;
+	struct kernel_image image;
 
 	assert_null(reason_of(bytes, len, &image));
 	assert_string_equal(image.version, "6.9.0-rc1+");
@@ -145,7 +145,7 @@ static void cmdline_sizes(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		size_t len;
 		_cleanup_free_ uint8_t *bytes = kernel_bytes(NULL, 0, &len);
-		struct bzimage image;
+		struct kernel_image image;
 
 		put_le16(bytes + 0x206, (uint16_t)cases[i].protocol);
 		put_le32(bytes + 0x238, cases[i].value);
@@ -179,7 +179,7 @@ static void versions(void **state)
 		size_t len;
 		_cleanup_free_ uint8_t *bytes = kernel_bytes(cases[i].text, 0,
 							     &len);
-		struct bzimage image;
+		struct kernel_image image;
 
 		put_le16(bytes + 0x20e, (uint16_t)cases[i].offset);
 		assert_null(reason_of(bytes, len, &image));
@@ -192,7 +192,7 @@ static void versions(void **state)
 	{
 		size_t len;
 		_cleanup_free_ uint8_t *bytes = kernel_bytes(endless, 0, &len);
-		struct bzimage image;
+		struct kernel_image image;
 
 		assert_null(reason_of(bytes, len, &image));
 		assert_null(image.version);
@@ -207,7 +207,7 @@ static void any_bytes(void **state)
 	for (unsigned i = 0; i < 20000; i++) {
 		size_t len;
 		_cleanup_free_ uint8_t *bytes = kernel_bytes("6.9", 3000, &len);
-		struct bzimage image;
+		struct kernel_image image;
 
 		for (unsigned n = 0; n < 6; n++)
 			bytes[0x1f0 + (unsigned)rand_r(&seed) % 0x50] =

@@ -545,8 +545,10 @@ static void assert_check(const struct boot_grub *grub, const char *normal,
 	builder_id to;
 
 	assert_int_equal(tree_builder_new(&builder, &dir), 0);
-	assert_int_equal(
-		tree_builder_mkdirs(builder, 0, GRUB_MODULES, &dir, &to), 0);
+	assert_int_equal(tree_builder_mkdirs(builder, 0,
+					     boot_targets[0].modules_dir, &dir,
+					     &to),
+			 0);
 	for (size_t i = 0; i < 5; i++) {
 		const char *text = files[i].text;
 		struct content *content;

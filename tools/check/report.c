@@ -10,6 +10,7 @@
 #include "fs/owners.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
+#include "imgcore/paths.h"
 
 DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
 DEFINE_CLEANUP(struct image, image_free)
@@ -84,10 +85,10 @@ static enum menu find_menu(const struct examination *x)
 
 	if (x->options->boot.no_grub)
 		return MENU_NONE;
-	if (is_own(tree, "boot/grub/grub.cfg"))
+	if (is_own(tree, PATH_MENU))
 		return MENU_OWN;
 	/* Not even ours is there: something of the tree's is in its way. */
-	if (x->grub && tree_find(tree, "boot/grub/grub.cfg") == TREE_NONE)
+	if (x->grub && tree_find(tree, PATH_MENU) == TREE_NONE)
 		return MENU_NONE;
 	return MENU_GENERATED;
 }

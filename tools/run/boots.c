@@ -18,6 +18,7 @@
 #include "base/path.h"
 #include "base/vec.h"
 #include "imgcore/boot.h"
+#include "imgcore/paths.h"
 #include "menu.h"
 
 /* Of a menu. */
@@ -135,8 +136,8 @@ static bool is_whole_kernel(const char *path)
 		return false;
 	n = io_pread(fd, header, sizeof(header), 0);
 	return n >= 0 &&
-	       boot_check_kernel(header, (size_t)n, (uint64_t)st.st_size,
-				 &reason) == 0 &&
+	       boot_targets[BOOT_I386_PC].check_kernel(
+		       header, (size_t)n, (uint64_t)st.st_size, &reason) == 0 &&
 	       !reason;
 }
 
@@ -213,8 +214,8 @@ static void hide_signatures(char *text)
 
 static int read_menu(struct boots *boots, const char *place)
 {
-	static const char own[] = "boot/grub/grub.cfg";
-	static const char custom[] = "boot/grub/custom.cfg";
+	static const char own[] = PATH_MENU;
+	static const char custom[] = PATH_CUSTOM;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *own_path = host_path(boots, own);
 	int r;

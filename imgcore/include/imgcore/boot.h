@@ -14,15 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "imgcore/target.h"
 #include "imgcore/tree.h"
 
 struct diag;
-
-enum boot_console {
-	BOOT_CONSOLE_BOTH, /* serial and VGA */
-	BOOT_CONSOLE_SERIAL,
-	BOOT_CONSOLE_VGA,
-};
 
 enum boot_order {
 	BOOT_ORDER_VERSION, /* newest version first */
@@ -30,6 +25,7 @@ enum boot_order {
 };
 
 struct boot_options {
+	enum boot_target_id target;
 	bool no_grub; /* a disk without a boot loader */
 	const char *grub_dir; /* NULL: where GRUB is installed */
 	const char *core_image; /* NULL: made with grub-mkimage */
@@ -76,15 +72,6 @@ int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,
  * "modules-*".
  */
 bool boot_is_archive(const char *name, size_t len);
-
-/*
- * Whether a file of `size` bytes can be booted: header is what it begins with,
- * BOOT_KERNEL_HEADER bytes or all there are. *ret_reason says why not, in a
- * phrase that the caller frees; NULL: it is a whole bzImage. 0 or -ENOMEM.
- */
-#define BOOT_KERNEL_HEADER 0x23cu
-int boot_check_kernel(const uint8_t *header, size_t len, uint64_t size,
-		      char **ret_reason);
 
 /*
  * What there is to boot: the kernels of boot/ in partition 1, of kernels/ and
