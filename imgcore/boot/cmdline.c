@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/memstream.h"
 #include "base/quote.h"
+#include "base/vec.h"
 
 /* Where the word at text ends: a space outside of double quotes. */
 static const char *word_end(const char *text)
@@ -109,8 +110,16 @@ int cmdline_check(const char *text, char **ret_reason)
 	}
 }
 
+/*
+ * The disk's name. Its signature follows from the content of both trees, which
+ * the menu is a part of: so the signature is written last.
+ */
+#define ROOT_PREFIX "root=PARTUUID="
+#define ROOT	    ROOT_PREFIX "00000000-02"
+
 static int put_words(FILE *f, const char *text,
-		     void (*put)(FILE *f, const char *word))
+		     void (*put)(FILE *f, const char *word),
+		     struct boot_placeholders *placeholders)
 {
 	for (;;) {
 		_cleanup_free_ char *word = NULL;
@@ -119,6 +128,13 @@ static int put_words(FILE *f, const char *text,
 		if (r < 0 || !word)
 			return r;
 		fputc(' ', f);
+		if (placeholders && strcmp(word, ROOT) == 0) {
+			size_t *offset = vec_push(placeholders);
+
+			if (!offset)
+				return -ENOMEM;
+			*offset = (size_t)ftell(f) + strlen(ROOT_PREFIX);
+		}
 		put(f, word);
 	}
 }
@@ -128,14 +144,26 @@ static void put_passed(FILE *f, const char *word)
 	fprintf(f, strchr(word, ' ') ? "\"%s\"" : "%s", word);
 }
 
-int cmdline_put(FILE *f, const char *text)
+int cmdline_put(FILE *f, const char *text,
+		struct boot_placeholders *placeholders)
 {
-	return put_words(f, text, put_passed);
+	return put_words(f, text, put_passed, placeholders);
 }
 
-int cmdline_quote(FILE *f, const char *text)
+int cmdline_quote(FILE *f, const char *text,
+		  struct boot_placeholders *placeholders)
 {
-	return put_words(f, text, quote_word);
+	return put_words(f, text, quote_word, placeholders);
+}
+
+void cmdline_sign(char *text, const struct boot_placeholders *placeholders,
+		  uint32_t disk_signature)
+{
+	char digits[9];
+
+	snprintf(digits, sizeof(digits), "%08x", disk_signature);
+	for (size_t i = 0; i < placeholders->count; i++)
+		memcpy(text + placeholders->items[i], digits, 8);
 }
 
 bool cmdline_has(const char *text, const char *prefix)
@@ -168,7 +196,8 @@ static bool has_root(const char *text)
 }
 
 /* Of two words that say the same the kernel takes the last. */
-int cmdline_make(const struct cmdline *parts, char **ret_text)
+int cmdline_make(const struct cmdline *parts, char **ret_text,
+		 struct boot_placeholders *placeholders)
 {
 	_cleanup_free_ char *text = NULL;
 	struct memstream stream;
@@ -179,18 +208,20 @@ int cmdline_make(const struct cmdline *parts, char **ret_text)
 
 	if (!f)
 		return -ENOMEM;
-	r = cmdline_put(f, parts->consoles);
+	r = cmdline_put(f, parts->consoles, NULL);
 	if (r == 0 && parts->root && !has_root(parts->own) &&
 	    !has_root(parts->append))
-		r = cmdline_put(f, CMDLINE_ROOT " rw");
+		r = cmdline_put(f, ROOT " rw", placeholders);
 	if (r == 0 && parts->own)
-		r = cmdline_put(f, parts->own);
+		r = cmdline_put(f, parts->own, placeholders);
 	if (r == 0 && parts->append)
-		r = cmdline_put(f, parts->append);
+		r = cmdline_put(f, parts->append, placeholders);
 	closed = memstream_close(&stream, &text, &len);
 	if (r < 0 || closed < 0)
 		return r < 0 ? r : closed;
 	memmove(text, text + 1, len); /* the first space */
+	for (size_t i = 0; i < placeholders->count; i++)
+		placeholders->items[i]--;
 	*ret_text = take_ptr(text);
 	return 0;
 }

@@ -12,14 +12,20 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "imgcore/boot.h"
+
 /* Why GRUB would not hand text over as it is, or NULL; caller frees. -ENOMEM.
  */
 int cmdline_check(const char *text, char **ret_reason);
 
-/* What text is once it has been through GRUB: a space before each word. */
-int cmdline_put(FILE *f, const char *text);
-/* The same as words of a GRUB script. */
-int cmdline_quote(FILE *f, const char *text);
+/*
+ * Print text as the kernel gets it from GRUB, and as words of a GRUB script; a
+ * space before each word. Add the offsets of placeholders, unless NULL.
+ */
+int cmdline_put(FILE *f, const char *text,
+		struct boot_placeholders *placeholders);
+int cmdline_quote(FILE *f, const char *text,
+		  struct boot_placeholders *placeholders);
 
 /* Whether one of the words begins so. */
 bool cmdline_has(const char *text, const char *prefix);
@@ -35,9 +41,11 @@ struct cmdline {
 	const char *own; /* the kernel's */
 	const char *append; /* the user's, for all kernels */
 };
-int cmdline_make(const struct cmdline *parts, char **ret_text);
+int cmdline_make(const struct cmdline *parts, char **ret_text,
+		 struct boot_placeholders *placeholders);
 
-/* The word that boot_menu_sign looks for. */
-#define CMDLINE_ROOT "root=PARTUUID=00000000-02"
+/* Writes the signature at each placeholder of text. */
+void cmdline_sign(char *text, const struct boot_placeholders *placeholders,
+		  uint32_t disk_signature);
 
 #endif

@@ -159,7 +159,8 @@ static int make_arguments(const struct finder *finder, struct kernel *kernel,
 		return -ENOMEM;
 	}
 	parts.own = own.text;
-	r = cmdline_make(&parts, &kernel->entry.arguments);
+	r = cmdline_make(&parts, &kernel->entry.arguments,
+			 &kernel->entry.placeholders);
 	if (r < 0)
 		return r;
 	kernel->entry.arguments_from = take_ptr(own.from);

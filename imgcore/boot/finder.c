@@ -95,6 +95,7 @@ void boot_entry_clear(struct boot_entry *entry)
 	for (size_t i = 0; i < entry->n_initrds; i++)
 		free(entry->initrds[i]);
 	free(entry->initrds);
+	vec_free(&entry->placeholders);
 	*entry = (struct boot_entry){ 0 };
 }
 

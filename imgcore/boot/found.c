@@ -13,6 +13,7 @@ void boot_kernels_free(struct boot_kernels *kernels)
 		boot_entry_clear(&kernels->entries.items[i]);
 	vec_free(&kernels->entries);
 	rejects_clear(&kernels->rejects);
+	vec_free(&kernels->placeholders);
 	free(kernels);
 }
 

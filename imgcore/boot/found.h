@@ -13,6 +13,7 @@ struct boot_kernels {
 	} entries;
 	struct rejects rejects;
 	bool no_default; /* --default is none of them */
+	struct boot_placeholders placeholders; /* in the menu made last */
 };
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "base/memstream.h"
 #include "base/quote.h"
+#include "base/vec.h"
 #include "boot/cmdline.h"
 #include "boot/found.h"
 #include "imgcore/diag.h"
@@ -88,7 +89,8 @@ static int put_head(FILE *f, const struct boot_entry *entry,
 }
 
 static int put_body(FILE *f, const struct boot_entry *entry,
-		    const struct boot_target *target, const char *more)
+		    const struct boot_target *target, const char *more,
+		    struct boot_placeholders *placeholders)
 {
 	_cleanup_free_ char *version = quote_shown(entry->version);
 	_cleanup_free_ char *loading = NULL;
@@ -104,7 +106,7 @@ static int put_body(FILE *f, const struct boot_entry *entry,
 	fprintf(f, "\n\tset root=\"$drive,%s%u\"\n\tlinux ",
 		target->partition_map, entry->partition);
 	quote_word(f, entry->path);
-	r = cmdline_quote(f, entry->arguments);
+	r = cmdline_quote(f, entry->arguments, placeholders);
 	fputs(more, f);
 	for (size_t i = 0; i < entry->n_initrds; i++) {
 		fputs(i ? " " : "\n\tinitrd ", f);
@@ -115,15 +117,16 @@ static int put_body(FILE *f, const struct boot_entry *entry,
 }
 
 static int put_entry(FILE *f, const struct boot_entry *entry,
-		     const struct boot_target *target)
+		     const struct boot_target *target,
+		     struct boot_placeholders *placeholders)
 {
 	int r = put_head(f, entry, "", "");
 
 	if (r == 0)
-		r = put_body(f, entry, target, "");
+		r = put_body(f, entry, target, "", placeholders);
 	if (r == 0)
 		r = put_head(f, entry, " (recovery)", "-recovery");
-	return r < 0 ? r : put_body(f, entry, target, " single");
+	return r < 0 ? r : put_body(f, entry, target, " single", placeholders);
 }
 
 int menu_entry_size(const struct boot_entry *entry,
@@ -131,7 +134,7 @@ int menu_entry_size(const struct boot_entry *entry,
 {
 	_cleanup_free_ char *text = NULL;
 	FILE *f = open_memstream(&text, ret_size);
-	int r = f ? put_entry(f, entry, target) : -ENOMEM;
+	int r = f ? put_entry(f, entry, target, NULL) : -ENOMEM;
 
 	if (f && fclose(f) != 0)
 		r = -ENOMEM;
@@ -150,7 +153,7 @@ static void put_custom(FILE *f)
 	      f);
 }
 
-static int put_menu(FILE *f, const struct boot_kernels *kernels,
+static int put_menu(FILE *f, struct boot_kernels *kernels,
 		    const struct boot_options *options)
 {
 	const struct boot_target *target = &boot_targets[options->target];
@@ -158,6 +161,7 @@ static int put_menu(FILE *f, const struct boot_kernels *kernels,
 	size_t n = boot_entries(kernels, &entries);
 	int r = 0;
 
+	vec_free(&kernels->placeholders);
 	fputs(target->terminals[options->console], f);
 	if (n == 0)
 		fputs("# No kernel in kernels/ or boot/: the prompt.\n", f);
@@ -166,14 +170,13 @@ static int put_menu(FILE *f, const struct boot_kernels *kernels,
 			options->timeout < 0 ? -1 : options->timeout);
 	put_drive(f);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = put_entry(f, &entries[i], target);
+		r = put_entry(f, &entries[i], target, &kernels->placeholders);
 	put_custom(f);
 	return r;
 }
 
-int boot_menu(const struct boot_kernels *kernels,
-	      const struct boot_options *options, char **ret_text,
-	      size_t *ret_len, struct diag *diag)
+int boot_menu(struct boot_kernels *kernels, const struct boot_options *options,
+	      char **ret_text, size_t *ret_len, struct diag *diag)
 {
 	_cleanup_free_ char *text = NULL;
 	struct memstream stream;
@@ -192,4 +195,16 @@ int boot_menu(const struct boot_kernels *kernels,
 	*ret_text = take_ptr(text);
 	*ret_len = len;
 	return 0;
+}
+
+void boot_menu_sign(const struct boot_kernels *kernels, char *menu,
+		    uint32_t disk_signature)
+{
+	cmdline_sign(menu, &kernels->placeholders, disk_signature);
+}
+
+void boot_entry_sign(const struct boot_entry *entry, char *arguments,
+		     uint32_t disk_signature)
+{
+	cmdline_sign(arguments, &entry->placeholders, disk_signature);
 }

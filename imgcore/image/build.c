@@ -257,8 +257,8 @@ static int make_disk(struct build *b)
 	identity_init(&b->identity, b->options, trees, PARTITIONS);
 	b->signature = identity_signature(&b->identity, SIGNATURE);
 	if (b->grub)
-		r = menu_sign(image->trees.tree[IMAGE_PART_BOOT], b->signature,
-			      b->diag);
+		r = menu_sign(image->trees.tree[IMAGE_PART_BOOT],
+			      image->trees.kernels, b->signature, b->diag);
 	if (r == 0)
 		r = place_partitions(b);
 	for (size_t i = 0; i < PARTITIONS && r == 0; i++)

@@ -28,7 +28,7 @@ static int set(struct tree *boot_tree, tree_id node, const char *text,
 	return r < 0 ? diag_set(diag, r, PATH_MENU, NULL) : 0;
 }
 
-int menu_write(struct tree *boot_tree, const struct boot_kernels *kernels,
+int menu_write(struct tree *boot_tree, struct boot_kernels *kernels,
 	       const struct boot_options *options, struct diag *diag)
 {
 	tree_id node = find(boot_tree);
@@ -42,7 +42,8 @@ int menu_write(struct tree *boot_tree, const struct boot_kernels *kernels,
 	return r < 0 ? r : set(boot_tree, node, text, len, diag);
 }
 
-int menu_sign(struct tree *boot_tree, uint32_t signature, struct diag *diag)
+int menu_sign(struct tree *boot_tree, const struct boot_kernels *kernels,
+	      uint32_t signature, struct diag *diag)
 {
 	tree_id node = find(boot_tree);
 	_cleanup_free_ char *text = NULL;
@@ -58,6 +59,6 @@ int menu_sign(struct tree *boot_tree, uint32_t signature, struct diag *diag)
 	r = tree_read(boot_tree, node, text, info.size, 0, diag);
 	if (r < 0)
 		return r;
-	boot_menu_sign(text, info.size, signature);
+	boot_menu_sign(kernels, text, signature);
 	return set(boot_tree, node, text, info.size, diag);
 }

@@ -10,8 +10,9 @@
 
 #include "imgcore/boot.h"
 
-int menu_write(struct tree *boot_tree, const struct boot_kernels *kernels,
+int menu_write(struct tree *boot_tree, struct boot_kernels *kernels,
 	       const struct boot_options *options, struct diag *diag);
-int menu_sign(struct tree *boot_tree, uint32_t signature, struct diag *diag);
+int menu_sign(struct tree *boot_tree, const struct boot_kernels *kernels,
+	      uint32_t signature, struct diag *diag);
 
 #endif

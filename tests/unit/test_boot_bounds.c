@@ -182,14 +182,14 @@ static size_t rejected(const struct boot_kernels *kernels, const char *text)
 	return found;
 }
 
-static size_t in_menu(const struct boot_kernels *kernels)
+static size_t in_menu(struct boot_kernels *kernels)
 {
 	const struct boot_entry *entries;
 
 	return boot_entries(kernels, &entries);
 }
 
-static size_t menu_size(const struct boot_kernels *kernels)
+static size_t menu_size(struct boot_kernels *kernels)
 {
 	static const struct boot_options options = { 0 };
 	_cleanup_free_ char *text = NULL;

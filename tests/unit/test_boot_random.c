@@ -232,8 +232,7 @@ static unsigned count(const char *text, const char *what)
 }
 
 /* Adds the menu to those in fd, which GRUB's parser sees all at once. */
-static size_t add_menu(int fd, size_t offset,
-		       const struct boot_kernels *kernels)
+static size_t add_menu(int fd, size_t offset, struct boot_kernels *kernels)
 {
 	static const struct boot_options options = { 0 };
 	const struct boot_entry *entries;
@@ -241,7 +240,7 @@ static size_t add_menu(int fd, size_t offset,
 	size_t len;
 
 	assert_int_equal(boot_menu(kernels, &options, &text, &len, NULL), 0);
-	boot_menu_sign(text, len, 0x12345678);
+	boot_menu_sign(kernels, text, 0x12345678);
 	assert_int_equal(strlen(text), len);
 	assert_true(count(text, "\nmenuentry '") >=
 		    2 * boot_entries(kernels, &entries));

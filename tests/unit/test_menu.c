@@ -397,34 +397,56 @@ static void append_is_split_as_the_kernel_does(void **state)
 	}
 }
 
-/* The signature comes into root= words, and into nothing else. */
+/* The signature replaces zeros in whole words, and nothing else. */
 static void signature(void **state)
 {
+#define ZEROS  "root=PARTUUID=00000000-02"
+#define SIGNED "root=PARTUUID=0badcafe-02"
 	static const char *const cases[][2] = {
-		{ "a root=PARTUUID=00000000-02 b",
-		  "a root=PARTUUID=0badcafe-02 b" },
-		{ "root=PARTUUID=00000000-02", "root=PARTUUID=0badcafe-02" },
-		{ "x root=PARTUUID=00000000-02\nroot=PARTUUID=00000000-02",
-		  "x root=PARTUUID=0badcafe-02\nroot=PARTUUID=0badcafe-02" },
-		{ "xroot=PARTUUID=00000000-02", NULL },
-		{ "root=PARTUUID=00000000-021", NULL },
+		{ "a " ZEROS " b", "115200 a " SIGNED " b" },
+		{ ZEROS, "115200 " SIGNED },
+		{ "x \"" ZEROS "\"   " ZEROS, "115200 x " SIGNED " " SIGNED },
+		{ "root=\"PARTUUID=00000000-02\"", "115200 " SIGNED },
+		{ "x" ZEROS, NULL },
+		{ ZEROS "1", NULL },
 		{ "root=PARTUUID=00000000-0", NULL },
-		{ "' root=PARTUUID=00000000-02 '", NULL },
-		{ "'\n root=PARTUUID=00000000-02 \n'", NULL },
-		{ "'a'\\''\n root=PARTUUID=00000000-02 \n'", NULL },
-		{ "\"' root=PARTUUID=00000000-02 \"", NULL },
-		{ "\\ root=PARTUUID=00000000-02", NULL },
-		{ "'root=PARTUUID=00000000-02'", NULL },
-		{ "\\", NULL },
-		{ "'", NULL },
+		{ "\" " ZEROS " \"", NULL },
+		{ "a=\"" ZEROS "\"", NULL },
+		{ "a=\"b " ZEROS "\"", NULL },
+		{ "a=\"b " ZEROS " \"", NULL },
 		{ "", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		_cleanup_free_ char *text = strdup(cases[i][0]);
+		struct boot_options options = { .append = cases[i][0] };
+		_cleanup_boot_ struct boot_kernels *kernels = find(one_file,
+								   &options);
+		_cleanup_free_ char *arguments = NULL;
+		_cleanup_free_ char *text = NULL;
+		const struct boot_entry *entry;
+		size_t len;
 
-		boot_menu_sign(text, strlen(text), 0x0badcafe);
-		assert_string_equal(text, cases[i][cases[i][1] != NULL]);
+		assert_int_equal(boot_entries(kernels, &entry), 1);
+		arguments = strdup(entry->arguments);
+		boot_entry_sign(entry, arguments, 0x0badcafe);
+		/* The menu made last has the placeholders. */
+		for (unsigned k = 0; k < 2; k++) {
+			free(text);
+			assert_int_equal(
+				boot_menu(kernels, &options, &text, &len, NULL),
+				0);
+		}
+		boot_menu_sign(kernels, text, 0x0badcafe);
+		assert_int_equal(strlen(text), len);
+		if (!cases[i][1]) {
+			assert_null(strstr(text, "badcafe"));
+			assert_string_equal(arguments, entry->arguments);
+			continue;
+		}
+		assert_non_null(strstr(text, cases[i][1]));
+		assert_non_null(strstr(arguments, cases[i][1]));
+		assert_null(strstr(text, ZEROS));
+		assert_null(strstr(arguments, ZEROS));
 	}
 }
 
@@ -440,13 +462,13 @@ static void signature_of_a_menu(void **state)
 			  "title root=PARTUUID=00000000-02\n" },
 		{ NULL },
 	};
+	_cleanup_boot_ struct boot_kernels *kernels = find(files, &options);
 	_cleanup_free_ char *text = NULL;
 	unsigned zeros = 0, digits = 0;
 	size_t len;
 
-	assert_int_equal(menu_of(files, &options, &text, NULL), 0);
-	len = strlen(text);
-	boot_menu_sign(text, len, 0xffeeddcc);
+	assert_int_equal(boot_menu(kernels, &options, &text, &len, NULL), 0);
+	boot_menu_sign(kernels, text, 0xffeeddcc);
 	assert_int_equal(strlen(text), len);
 	for (const char *p = text; (p = strstr(p, "PARTUUID=00000000")); p++)
 		zeros++;

@@ -209,6 +209,6 @@ char *report_arguments(const struct report *report,
 	char *arguments = strdup(entry->arguments);
 
 	if (arguments && report->verdict != VERDICT_REFUSED)
-		boot_menu_sign(arguments, strlen(arguments), report->signature);
+		boot_entry_sign(entry, arguments, report->signature);
 	return arguments;
 }

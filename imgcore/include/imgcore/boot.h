@@ -92,6 +92,15 @@ int boot_find(struct boot_kernels **ret_kernels, const struct tree *boot_tree,
 void boot_kernels_free(struct boot_kernels *kernels);
 
 /*
+ * The offsets in a text of eight digits, of root=PARTUUID=00000000-02, that the
+ * disk's signature replaces.
+ */
+struct boot_placeholders {
+	size_t *items;
+	size_t count, size;
+};
+
+/*
  * One kernel of the menu. title and id are fit to be shown and no two are
  * equal; the rest are bytes as they are. Paths start at the partition's root.
  */
@@ -110,6 +119,7 @@ struct boot_entry {
 	 * that GRUB puts first.
 	 */
 	char *arguments;
+	struct boot_placeholders placeholders; /* in arguments */
 	char *arguments_from; /* a file that has words of its own, or NULL */
 	char *bls; /* the entry of loader/entries/ it comes from, or NULL */
 	bool is_default;
@@ -132,18 +142,21 @@ size_t boot_rejects(const struct boot_kernels *kernels,
 		    const struct boot_reject **ret_rejects);
 
 /*
- * The menu, grub.cfg. No kernel at all: a configuration that ends at GRUB's
- * prompt. -EINVAL names --default if it is none of them. The caller frees text.
+ * Makes the menu, grub.cfg; kernels keeps its placeholders. Without a kernel it
+ * ends at GRUB's prompt. -EINVAL names --default if it is none of the kernels.
+ * The caller frees text.
  */
-int boot_menu(const struct boot_kernels *kernels,
-	      const struct boot_options *options, char **ret_text,
-	      size_t *ret_len, struct diag *diag);
+int boot_menu(struct boot_kernels *kernels, const struct boot_options *options,
+	      char **ret_text, size_t *ret_len, struct diag *diag);
 
 /*
- * Puts the disk's signature into each root=PARTUUID=00000000-02 of a menu, or
- * of an entry's arguments; the length stays.
+ * Write the disk's signature into the menu that boot_menu made last, and into a
+ * copy of the entry's arguments. Lengths stay.
  */
-void boot_menu_sign(char *text, size_t len, uint32_t disk_signature);
+void boot_menu_sign(const struct boot_kernels *kernels, char *menu,
+		    uint32_t disk_signature);
+void boot_entry_sign(const struct boot_entry *entry, char *arguments,
+		     uint32_t disk_signature);
 
 /*
  * Makes the tables of the kernels, in the order of the menu, and of the
