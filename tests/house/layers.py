@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file may include which: base < tree < archive, boot, ext2 < image < live
-< fs < tools. A layer includes itself and what stands to its left, no neighbour."""
+"""Which file may include which: base < tree < archive, boot, ext2 < image
+< live < fs < tools. A layer includes itself and what stands to its left, no
+neighbour."""
 import re
 
 RANK = {"base": 0, "tree": 1, "archive": 2, "boot": 2, "ext2": 2, "image": 3,
@@ -91,3 +92,46 @@ def circles(graph):
         if len(inside) == len(left):
             return sorted(map(str, left))
         left = inside
+
+
+# What a header declares is defined in the file of its name. These folders are
+# so already.
+CLEAN = {"base", "archive", "boot"}
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+DIRECTIVE = re.compile(r"^\s*#(?:.*\\\n)*.*$", re.MULTILINE)
+MACRO = re.compile(r"^[A-Z_]+\(.*\)$", re.MULTILINE)
+ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)(?=\s*;)", re.DOTALL)
+DECLARED = re.compile(r"(\w+)\s*[([]")
+
+
+def declared(text):
+    """The functions and variables that a header declares."""
+    for pattern in (COMMENT, DIRECTIVE, MACRO, ATTRIBUTE):
+        text = pattern.sub("", text)
+    while "{" in text:  # bodies, from the innermost
+        text = re.sub(r"\{[^{}]*\}", "@", text)
+    names = set()
+    for statement in re.split(r"[;@]", text):
+        words = statement.split()
+        found = DECLARED.search(statement)
+        if found and words[0] not in ("static", "typedef"):
+            names.add(found.group(1))
+    return names - {"static_assert"}
+
+
+def misplaced(root, archives):
+    """ "HEADER: name" of what is declared for another file. archives: {layer:
+    {object: the symbols that it defines}}."""
+    faults = []
+    for header in sorted((root / "imgcore").rglob("*.h")):
+        path = header.relative_to(root)
+        objects = archives.get(layer_of(path)) if layer_of(path) else None
+        if objects is None:
+            continue
+        # A public header's concept may be several files of its layer.
+        own = ({s for symbols in objects.values() for s in symbols}
+               if path.parts[1] == "include"
+               else objects.get(path.stem + ".c.o", set()))
+        names = declared(header.read_text(encoding="utf-8")) - own
+        faults += [f"{path}: {name}" for name in sorted(names)]
+    return faults

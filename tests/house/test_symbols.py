@@ -7,6 +7,7 @@ import subprocess
 
 import layers
 import pytest
+from sources import ROOT
 
 
 def nm(path, option):
@@ -65,3 +66,39 @@ def test_circle_is_found(tmp_path):
         subprocess.check_call(["cc", "-c", "-o", objects[-1], source])
     assert layers.circles(uses(objects)) == ["first.o", "second.o"]
     assert layers.circles(uses(objects[1:])) == []
+
+
+def test_headers_declare_what_their_file_defines():
+    found = {}
+    for path in ARCHIVES:
+        layer = pathlib.Path(path).stem.removeprefix("lib")
+        if layer in layers.CLEAN:
+            found[layer] = nm(path, "--defined-only")
+    assert found.keys() == layers.CLEAN
+    assert layers.misplaced(ROOT, found) == []
+
+
+def test_misplaced_declaration_is_found(tmp_path):
+    boot = tmp_path / "imgcore/boot"
+    public = tmp_path / "imgcore/include/imgcore"
+    boot.mkdir(parents=True)
+    public.mkdir(parents=True)
+    (boot / "one.h").write_text(
+        "/* int no(void); */\n"
+        "#define NEVER \\\n\tnone(1)\n"
+        "struct one {\n\tint (*call)(int);\n\tstruct {\n\t\tint a;\n"
+        "\t} inner;\n};\n"
+        "MAKE(struct one, free)\n"
+        "static inline int no(void)\n{\n\tif (1) {\n\t}\n\treturn f();\n}\n"
+        "typedef int visit(int);\n"
+        "int own(int (*call)(void))\n"
+        "\t__attribute__((format(printf, 1, 2)));\n"
+        "struct one *other(\n\tint a);\n"
+        "extern const struct one rows[2];\n")
+    (public / "boot.h").write_text("int boot_a(void);\nint boot_b(void);\n")
+    objects = {"one.c.o": {"own"}, "two.c.o": {"other", "rows", "boot_a"}}
+    assert layers.misplaced(tmp_path, {"boot": objects}) == [
+        "imgcore/boot/one.h: other",
+        "imgcore/boot/one.h: rows",
+        "imgcore/include/imgcore/boot.h: boot_b",
+    ]
