@@ -46,7 +46,14 @@ const char *bls_unsupported(const struct bls *bls,
 /* Whether its boots are counted, and none is left. */
 bool bls_is_bad(const struct bls *bls);
 
-/* The document's order: negative, if a stands above b in the menu. */
+/*
+ * The order of versions (UAPI.10, Version Format Specification), which is not
+ * that of kernels (boot/version.h). Negative, zero or positive; zero for
+ * different strings too ("1" and "1_").
+ */
+int bls_compare_versions(const char *a, const char *b);
+
+/* The order of the menu: negative if a is above b. */
 int bls_compare(const struct bls *a, const struct bls *b);
 
 #endif

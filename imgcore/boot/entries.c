@@ -7,18 +7,15 @@
 #include "boot/entries.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/math.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "boot/bzimage.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
-#include "boot/text.h"
 #include "imgcore/paths.h"
 
 static const char *const loader_dirs[2] = { PATH_BOOT "/loader", "loader" };
@@ -41,27 +38,13 @@ static void reading_clear(struct reading *reading)
 	kernel_clear(&reading->kernel);
 }
 
-__attribute__((format(printf, 2, 3))) static int stop(struct reading *reading,
-						      const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vasprintf(&reading->reason, format, args);
-	va_end(args);
-	if (n >= 0)
-		return 0;
-	reading->reason = NULL;
-	return -ENOMEM;
-}
-
 static const struct tree *tree_of(const struct reading *reading)
 {
 	return reading->finder->trees[reading->partition - 1];
 }
 
-/* The file that a path of the entry means; *ret_path is NULL if there is none.
+/* Finds the file that a path of the entry names; sets a reason if there is
+ * none.
  */
 static int find_path(struct reading *reading, const char *path,
 		     struct lookup_file *ret, char **ret_path)
@@ -73,7 +56,7 @@ static int find_path(struct reading *reading, const char *path,
 	for (size_t i = 0; i < n; i++) {
 		char *whole;
 
-		if (asprintf(&whole, "%s/%s", roots[i], path) < 0)
+		if (text_format(&whole, "%s/%s", roots[i], path) < 0)
 			return -ENOMEM;
 		if (!strchr(path, '\r') &&
 		    lookup_file(tree_of(reading), whole, ret)) {
@@ -82,11 +65,12 @@ static int find_path(struct reading *reading, const char *path,
 		}
 		free(whole);
 	}
-	return stop(reading, "%s: no such file on its partition", path);
+	return text_format(&reading->reason,
+			   "%s: no such file on its partition", path);
 }
 
-/* Of its entry, or else those that go with the kernel's name. */
-static int take_initrds(struct reading *reading, const struct kernel *found)
+/* Adds the entry's initrds, otherwise those found by the kernel's name. */
+static int add_initrds(struct reading *reading, const struct kernel *found)
 {
 	const struct bls *bls = &reading->bls;
 	struct boot_entry *entry = &reading->kernel.entry;
@@ -121,7 +105,7 @@ static int compare_places(const void *a, const void *b)
 	return (x->node > y->node) - (x->node < y->node);
 }
 
-/* Searches the kernels that were found by name, which come first. */
+/* Finds a kernel among those that were found by name, which come first. */
 static struct kernel *find_kernel(const struct reading *reading, tree_id node)
 {
 	const struct finder *finder = reading->finder;
@@ -144,55 +128,14 @@ static int copy_text(char **ret, const char *text)
 	return *ret ? 0 : -ENOMEM;
 }
 
-/* What discovery knows of the kernel. */
-static int copy_found(struct kernel *kernel, const struct kernel *found)
-{
-	int r = copy_text(&kernel->entry.name, found->entry.name);
-
-	kernel->found = true;
-	kernel->bare = found->bare;
-	kernel->tried = found->tried;
-	kernel->cmdline_size = found->cmdline_size;
-	if (r == 0)
-		r = copy_text(&kernel->inside, found->inside);
-	return r;
-}
-
-static int check_kernel(struct reading *reading)
-{
-	struct kernel *kernel = &reading->kernel;
-	_cleanup_free_ char *reason = NULL;
-	struct kernel_image image;
-	int r = reading->finder->target->read_kernel(
-		tree_of(reading), kernel->file, &image, &reason,
-		reading->finder->diag);
-
-	if (r < 0)
-		return r;
-	kernel->inside = image.version;
-	kernel->cmdline_size = image.cmdline_size;
-	return reason ? stop(reading, "%s: %s", kernel->entry.path, reason) : 0;
-}
-
-static int take_version(struct reading *reading, const struct kernel *found)
-{
-	struct kernel *kernel = &reading->kernel;
-	const char *version = reading->bls.version;
-
-	if (!version && found)
-		version = found->entry.version;
-	if (!version)
-		version = kernel->inside ? kernel->inside
-					 : name_version(kernel->entry.file);
-	return copy_text(&kernel->entry.version, version);
-}
-
-/* The kernel of an entry, checked. */
-static int take_kernel(struct reading *reading)
+/* Fills the kernel of an entry, or sets a reason. */
+static int fill_kernel(struct reading *reading)
 {
 	struct kernel *kernel = &reading->kernel;
 	struct boot_entry *entry = &kernel->entry;
+	const char *version = reading->bls.version;
 	const struct kernel *found;
+	struct kernel_image image;
 	struct lookup_file file;
 	int r = find_path(reading, reading->bls.linux_path, &file,
 			  &entry->path);
@@ -203,51 +146,41 @@ static int take_kernel(struct reading *reading)
 	kernel->node = file.name;
 	kernel->file = file.file;
 	entry->partition = reading->partition;
-	found = find_kernel(reading, file.name);
 	r = copy_text(&entry->file, strrchr(entry->path, '/') + 1);
-	if (r == 0)
-		r = found ? copy_found(kernel, found) : check_kernel(reading);
-	if (r == 0 && !reading->reason)
-		r = take_version(reading, found);
-	if (r == 0 && !reading->reason)
-		r = take_initrds(reading, found);
-	return r;
-}
-
-static void replace_found(struct reading *reading)
-{
-	struct kernel *found = find_kernel(reading, reading->kernel.node);
-
-	if (found)
-		found->replaced = true;
-}
-
-static int keep(struct reading *reading)
-{
-	struct kernel *kernel = &reading->kernel;
-	struct kernel *kept;
-
-	replace_found(reading);
-	kept = vec_push(&reading->finder->kernels);
-	if (!kept)
-		return -ENOMEM;
-	*kept = *kernel;
-	*kernel = (struct kernel){ 0 };
-	return 0;
-}
-
-/* Moves what the entry says to its kernel. */
-static int complete(struct reading *reading)
-{
-	struct kernel *kernel = &reading->kernel;
-	int r = copy_text(&kernel->entry.bls, reading->path);
-
 	if (r < 0)
 		return r;
-	kernel->bls = reading->bls;
-	reading->bls = (struct bls){ 0 };
-	return finder_take(&reading->finder->taken, kernel_size(kernel),
-			   &reading->reason);
+	found = find_kernel(reading, file.name);
+	if (found) {
+		kernel->named = true;
+		kernel->unversioned = found->unversioned;
+		kernel->on_top = found->on_top;
+		kernel->cmdline_size = found->cmdline_size;
+		r = copy_text(&entry->name, found->entry.name);
+		if (r == 0)
+			r = copy_text(&kernel->embedded_version,
+				      found->embedded_version);
+		if (!version)
+			version = found->entry.version;
+	} else {
+		_cleanup_free_ char *reason = NULL;
+
+		r = reading->finder->target->read_kernel(
+			tree_of(reading), kernel->file, &image, &reason,
+			reading->finder->diag);
+		if (r < 0)
+			return r;
+		kernel->embedded_version = image.version;
+		kernel->cmdline_size = image.cmdline_size;
+		if (reason)
+			return text_format(&reading->reason, "%s: %s",
+					   entry->path, reason);
+	}
+	if (!version)
+		version = kernel->embedded_version ? kernel->embedded_version
+						   : name_version(entry->file);
+	if (r == 0)
+		r = copy_text(&entry->version, version);
+	return r < 0 ? r : add_initrds(reading, found);
 }
 
 static int read_file(struct reading *reading, tree_id file, const char *name)
@@ -260,17 +193,18 @@ static int read_file(struct reading *reading, tree_id file, const char *name)
 	if (!id)
 		return -ENOMEM;
 	if (!lookup_is_file(tree_of(reading), file))
-		return stop(reading, "leads to no file on its partition");
-	r = text_read(tree_of(reading), file, &text, &reading->reason,
-		      reading->finder->diag);
+		return text_format(&reading->reason,
+				   "leads to no file on its partition");
+	r = lookup_text(tree_of(reading), file, &text, &reading->reason,
+			reading->finder->diag);
 	if (r < 0 || reading->reason)
 		return r;
 	r = bls_parse(&reading->bls, id, text);
 	if (r < 0)
 		return r;
 	unsupported = bls_unsupported(&reading->bls, reading->finder->target);
-	return unsupported ? stop(reading, "%s", unsupported)
-			   : take_kernel(reading);
+	return unsupported ? text_format(&reading->reason, "%s", unsupported)
+			   : fill_kernel(reading);
 }
 
 static int read_entry(struct finder *finder, unsigned partition,
@@ -280,26 +214,40 @@ static int read_entry(struct finder *finder, unsigned partition,
 		.finder = finder,
 		.partition = partition,
 	};
+	struct kernel *kernel = &reading.kernel;
 	tree_id file = lookup(tree_of(&reading), dir, name, strlen(name),
 			      LOOKUP_LINKS_GRUB);
-	int r;
+	struct kernel *named;
+	struct kernel *added;
+	int r = text_format(&reading.path, "/%s/%s", dir_path, name);
 
-	if (asprintf(&reading.path, "/%s/entries/%s", dir_path, name) < 0) {
-		reading.path = NULL;
-		return -ENOMEM;
+	if (r == 0)
+		r = read_file(&reading, file, name);
+	if (r == 0 && !reading.reason) {
+		r = copy_text(&kernel->entry.bls, reading.path);
+		kernel->bls = reading.bls;
+		reading.bls = (struct bls){ 0 };
 	}
-	r = read_file(&reading, file, name);
 	if (r == 0 && !reading.reason)
-		r = complete(&reading);
+		r = finder_add_size(&finder->size, kernel_size(kernel),
+				    &reading.reason);
 	if (r < 0)
 		return r;
-	if (!reading.reason)
-		return keep(&reading);
-	return finder_reject_kernel(finder, partition, reading.path,
-				    take_ptr(reading.reason));
+	if (reading.reason)
+		return finder_reject_kernel(finder, partition, reading.path,
+					    take_ptr(reading.reason));
+	named = find_kernel(&reading, kernel->node);
+	if (named)
+		named->replaced = true;
+	added = vec_push(&finder->kernels);
+	if (!added)
+		return -ENOMEM;
+	*added = *kernel;
+	*kernel = (struct kernel){ 0 };
+	return 0;
 }
 
-/* Other tools write other things there; then a file says so. */
+/* If other tools write other things there, a file says so. */
 static int check_marker(struct finder *finder, unsigned partition,
 			bool *ret_foreign)
 {
@@ -311,14 +259,12 @@ static int check_marker(struct finder *finder, unsigned partition,
 	int r;
 
 	*ret_foreign = false;
-	if (asprintf(&path, "/%s/entries.srel", loader_dirs[partition - 1]) <
-	    0) {
-		path = NULL;
+	if (text_format(&path, "/%s/entries.srel", loader_dirs[partition - 1]) <
+	    0)
 		return -ENOMEM;
-	}
 	if (!lookup_file(tree, path, &marker))
 		return 0;
-	r = text_read(tree, marker.file, &text, &reason, finder->diag);
+	r = lookup_text(tree, marker.file, &text, &reason, finder->diag);
 	if (r < 0)
 		return r;
 	*ret_foreign = !text || strcmp(text, "type1\n") != 0;
@@ -339,10 +285,8 @@ static int find_in(struct finder *finder, unsigned partition)
 	tree_id id;
 	int r;
 
-	if (asprintf(&entries, "%s/entries", path) < 0) {
-		entries = NULL;
+	if (text_format(&entries, "%s/entries", path) < 0)
 		return -ENOMEM;
-	}
 	id = lookup(tree, TREE_ROOT, entries, strlen(entries),
 		    LOOKUP_LINKS_GRUB);
 	if (!lookup_is_dir(tree, id))
@@ -360,7 +304,7 @@ static int find_in(struct finder *finder, unsigned partition)
 		if (!name)
 			return -ENOMEM;
 		if (strlen(name) > strlen(".conf") && name_ends(name, ".conf"))
-			r = read_entry(finder, partition, path, id, name);
+			r = read_entry(finder, partition, entries, id, name);
 	}
 	return r;
 }

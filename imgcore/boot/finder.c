@@ -2,10 +2,10 @@
 #include "boot/finder.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/vec.h"
 
 int finder_reject(struct finder *finder, unsigned partition, const char *path,
@@ -25,29 +25,26 @@ int finder_reject(struct finder *finder, unsigned partition, const char *path,
 int finder_reject_kernel(struct finder *finder, unsigned partition,
 			 const char *path, char *reason)
 {
-	char **kept = vec_push(&finder->rejects.reasons);
+	char **added = vec_push(&finder->rejects.reasons);
 
-	if (!kept) {
+	if (!added) {
 		free(reason);
 		return -ENOMEM;
 	}
-	*kept = reason;
+	*added = reason;
 	return finder_reject(finder, partition, path, reason, true);
 }
 
-int finder_take(size_t *taken, size_t size, char **ret_reason)
+int finder_add_size(size_t *total, size_t size, char **ret_reason)
 {
-	if (size <= FOUND_MAX - *taken) {
-		*taken += size;
-		return 0;
-	}
-	if (asprintf(ret_reason,
-		     "too much to boot: names or command lines of the kernels "
-		     "found before have %zu bytes, of %zu at most; remove some",
-		     *taken, FOUND_MAX) >= 0)
-		return 0;
-	*ret_reason = NULL;
-	return -ENOMEM;
+	if (size > FOUND_MAX - *total)
+		return text_format(
+			ret_reason,
+			"too much to boot: names or command lines of the kernels "
+			"found before have %zu bytes, of %zu at most; remove some",
+			*total, FOUND_MAX);
+	*total += size;
+	return 0;
 }
 
 static size_t text_size(const char *text)
@@ -119,7 +116,7 @@ int entry_add_initrd(struct boot_entry *entry, char *path)
 void kernel_clear(struct kernel *kernel)
 {
 	boot_entry_clear(&kernel->entry);
-	free(kernel->inside);
+	free(kernel->embedded_version);
 	bls_clear(&kernel->bls);
 	*kernel = (struct kernel){ 0 };
 }
@@ -151,10 +148,34 @@ int kernel_find_cmdline(const struct finder *finder,
 	const struct tree *tree = finder->trees[entry->partition - 1];
 	_cleanup_free_ char *name = NULL;
 
-	if (asprintf(&name, "%s.cmdline", entry->file) < 0) {
-		name = NULL;
+	if (text_format(&name, "%s.cmdline", entry->file) < 0)
 		return -ENOMEM;
-	}
 	*ret_node = tree_child(tree, kernel->dir, name, strlen(name));
 	return 0;
+}
+
+void boot_kernels_free(struct boot_kernels *kernels)
+{
+	if (!kernels)
+		return;
+	for (size_t i = 0; i < kernels->entries.count; i++)
+		boot_entry_clear(&kernels->entries.items[i]);
+	vec_free(&kernels->entries);
+	rejects_clear(&kernels->rejects);
+	vec_free(&kernels->placeholders);
+	free(kernels);
+}
+
+size_t boot_entries(const struct boot_kernels *kernels,
+		    const struct boot_entry **ret_entries)
+{
+	*ret_entries = kernels->entries.items;
+	return kernels->entries.count;
+}
+
+size_t boot_rejects(const struct boot_kernels *kernels,
+		    const struct boot_reject **ret_rejects)
+{
+	*ret_rejects = kernels->rejects.items;
+	return kernels->rejects.count;
 }

@@ -22,12 +22,12 @@ struct kernel {
 	tree_id file; /* what that leads to */
 	int64_t mtime; /* of the file */
 	uint32_t mtime_ns;
-	bool bare; /* its name says no version */
-	bool tried; /* bare, and right in kernels/ */
-	bool found; /* by its name, not by an entry alone */
-	bool replaced; /* entries stand for it */
+	bool unversioned; /* by its name */
+	bool on_top; /* of the menu: unversioned, and directly in kernels/ */
+	bool named; /* found by its name, not only by an entry */
+	bool replaced; /* by entries of the Boot Loader Specification */
 	bool too_many_initrds; /* more than INITRDS_MAX beside it */
-	char *inside; /* the version inside, or NULL */
+	char *embedded_version; /* or NULL */
 	uint32_t cmdline_size;
 	struct bls bls; /* of its entry, if any */
 };
@@ -61,8 +61,9 @@ struct finder {
 	const struct boot_target *target;
 	const struct tree *trees[2];
 	struct kernels kernels;
-	size_t taken; /* bytes of all kernels but arguments: finder_take */
-	size_t taken_arguments;
+	size_t size; /* bytes of all kernels without arguments: finder_add_size
+		      */
+	size_t arguments_size;
 	size_t n_named; /* kernels found by name: entries_find */
 	struct rejects rejects;
 	struct nodes used[2]; /* files that a kernel's name asks for */
@@ -70,11 +71,11 @@ struct finder {
 };
 
 /* A directory with kernels in it. */
-struct place {
+struct kernel_dir {
 	const char *path; /* without a '/' at its ends */
 	const char *name; /* NAME of kernels/NAME/, or NULL */
 	unsigned partition;
-	tree_id dir;
+	tree_id node;
 };
 
 void finder_clear(struct finder *finder);
@@ -82,28 +83,40 @@ void kernel_clear(struct kernel *kernel);
 void rejects_clear(struct rejects *rejects);
 void boot_entry_clear(struct boot_entry *entry);
 
-/* With a reason that stays: there may be as many rejects as files. */
+/* Rejects a file for a reason that is a constant: there may be many. */
 int finder_reject(struct finder *finder, unsigned partition, const char *path,
 		  const char *reason, bool is_kernel);
-/* For a kernel, with a reason that it takes over, also when it fails. */
+/* Rejects a kernel, or its entry; takes over the reason, also on failure. */
 int finder_reject_kernel(struct finder *finder, unsigned partition,
 			 const char *path, char *reason);
 /*
- * Adds `size` to *taken, the bytes held for all kernels. If that exceeds
- * FOUND_MAX, sets a reason, which the caller frees, instead. 0 or -ENOMEM.
+ * Adds `size` to *total, the bytes held for all kernels. If that exceeds
+ * FOUND_MAX, sets a reason instead, which the caller frees. 0 or -ENOMEM.
  */
 #define FOUND_MAX ((size_t)64 << 20)
-int finder_take(size_t *taken, size_t size, char **ret_reason);
+int finder_add_size(size_t *total, size_t size, char **ret_reason);
 /* Bytes held for a kernel, without its arguments. */
 size_t kernel_size(const struct kernel *kernel);
 /* Marks a file as one that a kernel has. */
 int finder_use(struct finder *finder, unsigned partition, tree_id node);
 
-/* Its file FILE.cmdline, or TREE_NONE: 0 or -ENOMEM. */
+/* Finds its file FILE.cmdline, or TREE_NONE: 0 or -ENOMEM. */
 int kernel_find_cmdline(const struct finder *finder,
 			const struct kernel *kernel, tree_id *ret_node);
 
-/* Adds one by its path, which it takes over, also when it fails. */
+/* Adds an initrd by its path, which it takes over, also on failure. */
 int entry_add_initrd(struct boot_entry *entry, char *path);
+
+/* The result: the kernels of the menu, in its order, and the rejects. */
+struct boot_kernels {
+	struct {
+		struct boot_entry *items;
+		size_t count;
+		size_t size;
+	} entries;
+	struct rejects rejects;
+	bool no_default; /* --default is none of them */
+	struct boot_placeholders placeholders; /* in the menu made last */
+};
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * An initrd is looked for as 10_linux does: under VERSION, under VERSION
- * without
- * `.old`, and then under all that follows the first '-' of the kernel's name,
- * which is how vmlinuz-linux-lts finds initramfs-linux-lts.img. A directory
- * that the disk shows as an archive has such a name with ".d" behind it; both
- * are loaded where both are there, and the kernel unpacks the second over the
- * first. Then the modules of the version.
+ * without `.old`, and then under all that follows the first '-' of the kernel's
+ * name, which is how vmlinuz-linux-lts finds initramfs-linux-lts.img. A
+ * directory that the disk shows as an archive has such a name with ".d" after
+ * it; if both exist, both are loaded, and the kernel unpacks the second over
+ * the first. Then the modules of the version.
  */
 #include "boot/initrds.h"
 
@@ -14,6 +13,7 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
@@ -21,7 +21,7 @@
 
 struct search {
 	struct finder *finder;
-	const struct place *place;
+	const struct kernel_dir *dir;
 	struct kernel *kernel;
 	bool found; /* by the names looked for last */
 };
@@ -29,21 +29,21 @@ struct search {
 /* Adds the file of that name, if there is one that GRUB can read. */
 static int try_name(struct search *s, const char *name)
 {
-	const struct place *place = s->place;
-	const struct tree *tree = s->finder->trees[place->partition - 1];
-	tree_id node = tree_child(tree, place->dir, name, strlen(name));
+	const struct kernel_dir *dir = s->dir;
+	const struct tree *tree = s->finder->trees[dir->partition - 1];
+	tree_id node = tree_child(tree, dir->node, name, strlen(name));
 	char *path;
 	int r;
 
 	if (node == TREE_NONE ||
-	    !lookup_is_file(tree, lookup(tree, place->dir, name, strlen(name),
+	    !lookup_is_file(tree, lookup(tree, dir->node, name, strlen(name),
 					 LOOKUP_LINKS_GRUB)))
 		return 0;
 	s->found = true;
-	r = finder_use(s->finder, place->partition, node);
+	r = finder_use(s->finder, dir->partition, node);
 	if (r < 0)
 		return r;
-	if (asprintf(&path, "/%s/%s", place->path, name) < 0)
+	if (text_format(&path, "/%s/%s", dir->path, name) < 0)
 		return -ENOMEM;
 	return entry_add_initrd(&s->kernel->entry, path);
 }
@@ -54,11 +54,9 @@ static int try_parts(struct search *s, const char *before, const char *version,
 {
 	_cleanup_free_ char *name = NULL;
 
-	if (asprintf(&name, "%s%.*s%s%s", before, (int)len, version, after,
-		     suffix) < 0) {
-		name = NULL;
+	if (text_format(&name, "%s%.*s%s%s", before, (int)len, version, after,
+			suffix) < 0)
 		return -ENOMEM;
-	}
 	return try_name(s, name);
 }
 
@@ -83,7 +81,7 @@ static int try_version(struct search *s, const char *version, size_t len,
 	return r;
 }
 
-static int try_bare(struct search *s, const char *suffix)
+static int try_unversioned(struct search *s, const char *suffix)
 {
 	static const char *const names[] = {
 		"initrd.img", "initrd",	   "initramfs.img",
@@ -104,7 +102,7 @@ static int try_versions(struct search *s, const char *suffix)
 	const char *rest = strchr(kernel->entry.file, '-');
 	int r;
 
-	if (kernel->bare && !kernel->inside)
+	if (kernel->unversioned && !kernel->embedded_version)
 		return 0;
 	r = try_version(s, version, strlen(version), suffix);
 	if (r == 0)
@@ -126,39 +124,15 @@ static int find_pair(struct search *s,
 	return r < 0 ? r : try(s, ".d");
 }
 
-/* Bare kernels have bare initrds; those of their version if there are none. */
+/* Unversioned kernels have unversioned initrds, otherwise of their version. */
 static int find_main(struct search *s)
 {
 	const struct kernel *kernel = s->kernel;
-	int r = kernel->bare ? find_pair(s, try_bare) : 0;
+	int r = kernel->unversioned ? find_pair(s, try_unversioned) : 0;
 
 	return r < 0 || kernel->entry.n_initrds > 0
 		       ? r
 		       : find_pair(s, try_versions);
-}
-
-/* The first child of a directory whose name is not below `name`. */
-static uint32_t first_from(const struct tree *tree, const struct tree_info *dir,
-			   const char *name)
-{
-	uint32_t lo = 0;
-	uint32_t hi = dir->n_children;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		size_t len = strlen(name);
-		struct tree_info info;
-		int c;
-
-		tree_get(tree, dir->first_child + mid, &info);
-		c = memcmp(info.name, name,
-			   info.name_len < len ? info.name_len : len);
-		if (c < 0 || (c == 0 && info.name_len < len))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
 }
 
 /*
@@ -168,21 +142,37 @@ static uint32_t first_from(const struct tree *tree, const struct tree_info *dir,
 static int find_all(struct search *s)
 {
 	static const char *const starts[] = { "initramfs", "initrd" };
-	const struct place *place = s->place;
-	const struct tree *tree = s->finder->trees[place->partition - 1];
-	struct tree_info dir;
+	const struct kernel_dir *dir = s->dir;
+	const struct tree *tree = s->finder->trees[dir->partition - 1];
+	struct tree_info info;
+	uint32_t first, count;
 	unsigned n = 0;
 	int r = 0;
 
-	tree_get(tree, place->dir, &dir);
+	tree_get(tree, dir->node, &info);
+	first = info.first_child;
+	count = info.n_children;
 	for (size_t k = 0; k < ARRAY_SIZE(starts); k++) {
-		uint32_t i = first_from(tree, &dir, starts[k]);
+		size_t len = strlen(starts[k]);
+		uint32_t i = 0;
 
-		for (; i < dir.n_children && r == 0; i++) {
+		/* The first child whose name is not below the start. */
+		for (uint32_t end = count; i < end;) {
+			uint32_t mid = i + (end - i) / 2;
+			int c;
+
+			tree_get(tree, first + mid, &info);
+			c = memcmp(info.name, starts[k],
+				   info.name_len < len ? info.name_len : len);
+			if (c < 0 || (c == 0 && info.name_len < len))
+				i = mid + 1;
+			else
+				end = mid;
+		}
+		for (; i < count && r == 0; i++) {
 			_cleanup_free_ char *name = NULL;
-			struct tree_info info;
 
-			tree_get(tree, dir.first_child + i, &info);
+			tree_get(tree, first + i, &info);
 			name = strndup(info.name, info.name_len);
 			if (!name)
 				return -ENOMEM;
@@ -200,7 +190,7 @@ static int find_all(struct search *s)
 	return r;
 }
 
-/* Of the version that the name says, or else of the one inside. */
+/* The modules of the version in the name, otherwise of the embedded one. */
 static int find_modules(struct search *s)
 {
 	const struct kernel *kernel = s->kernel;
@@ -209,25 +199,25 @@ static int find_modules(struct search *s)
 
 	s->found = false;
 	r = try_parts(s, "modules-", version, strlen(version), "", "");
-	if (r == 0 && !s->found && kernel->inside)
-		r = try_parts(s, "modules-", kernel->inside,
-			      strlen(kernel->inside), "", "");
-	if (r == 0 && !s->found && (kernel->bare || s->place->name))
+	if (r == 0 && !s->found && kernel->embedded_version)
+		r = try_parts(s, "modules-", kernel->embedded_version,
+			      strlen(kernel->embedded_version), "", "");
+	if (r == 0 && !s->found && (kernel->unversioned || s->dir->name))
 		r = try_name(s, "modules");
 	return r;
 }
 
-int initrds_find(struct finder *finder, const struct place *place,
+int initrds_find(struct finder *finder, const struct kernel_dir *dir,
 		 struct kernel *kernel)
 {
 	struct search s = {
 		.finder = finder,
-		.place = place,
+		.dir = dir,
 		.kernel = kernel,
 	};
 	int r = find_main(&s);
 
-	if (r == 0 && place->name && kernel->entry.n_initrds == 0)
+	if (r == 0 && dir->name && kernel->entry.n_initrds == 0)
 		r = find_all(&s);
 	return r < 0 ? r : find_modules(&s);
 }

@@ -35,7 +35,7 @@ static char *default_title(const struct kernel *kernel, const char *version)
 		if (!name)
 			return NULL;
 		n = asprintf(&title, "Linux %s (%s/%s)", version, name, file);
-	} else if (kernel->bare && kernel->found) {
+	} else if (kernel->unversioned && kernel->named) {
 		n = asprintf(&title, "Linux %s (%s)", version, file);
 	} else {
 		n = asprintf(&title, "Linux %s", version);
@@ -123,7 +123,7 @@ int labels_make(struct kernels *kernels)
 
 		label->text = &label->kernel->entry.id;
 		label->rank = (size_t)(label->kernel - kernels->items);
-		if (label->kernel->bare || label->kernel->entry.name)
+		if (label->kernel->unversioned || label->kernel->entry.name)
 			label->rank += n;
 	}
 	return r < 0 ? r : make_unique(labels, n);

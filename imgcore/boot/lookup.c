@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "boot/lookup.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "imgcore/diag.h"
 
 static bool has_type(const struct tree *tree, tree_id id, uint32_t type)
 {
@@ -22,21 +27,6 @@ bool lookup_is_dir(const struct tree *tree, tree_id id)
 bool lookup_is_file(const struct tree *tree, tree_id id)
 {
 	return has_type(tree, id, S_IFREG);
-}
-
-/* One name below dir, which is a directory; a link is left as it is. */
-static tree_id step(const struct tree *tree, tree_id dir, const char *name,
-		    size_t len)
-{
-	struct tree_info info;
-
-	if (len == 0 || (len == 1 && name[0] == '.'))
-		return dir;
-	if (len == 2 && name[0] == '.' && name[1] == '.') {
-		tree_get(tree, dir, &info);
-		return info.parent;
-	}
-	return tree_child(tree, dir, name, len);
 }
 
 /* Links and names that may still be followed. */
@@ -60,7 +50,11 @@ static tree_id follow(const struct tree *tree, tree_id dir, const char *path,
 
 		if (!lookup_is_dir(tree, at) || left->names-- == 0)
 			return TREE_NONE;
-		at = step(tree, parent, path, n);
+		tree_get(tree, at, &info);
+		if (n == 2 && memcmp(path, "..", 2) == 0)
+			at = info.parent;
+		else if (n > 0 && !(n == 1 && *path == '.'))
+			at = tree_child(tree, parent, path, n);
 		if (at == TREE_NONE)
 			return TREE_NONE;
 		tree_get(tree, at, &info);
@@ -102,4 +96,38 @@ bool lookup_file(const struct tree *tree, const char *path,
 		return false;
 	ret->name = tree_child(tree, ret->dir, name, strlen(name));
 	return ret->name != TREE_NONE;
+}
+
+int lookup_text(const struct tree *tree, tree_id file, char **ret_text,
+		char **ret_reason, struct diag *diag)
+{
+	struct diag ignored = DIAG_INIT;
+	_cleanup_free_ char *text = NULL;
+	struct tree_info info;
+	int r = 0;
+
+	*ret_text = *ret_reason = NULL;
+	tree_get(tree, file, &info);
+	if (info.size > LOOKUP_TEXT_MAX)
+		return text_format(ret_reason, "has %llu bytes: %u at most",
+				   (unsigned long long)info.size,
+				   LOOKUP_TEXT_MAX);
+	text = calloc(1, (size_t)info.size + 1);
+	if (!text)
+		return -ENOMEM;
+	if (info.size)
+		r = tree_read(tree, file, text, (size_t)info.size, 0, &ignored);
+	if (r == -ESTALE)
+		diag_set(diag, r, ignored.path, "%s",
+			 ignored.reason ? ignored.reason : strerror(-r));
+	diag_clear(&ignored);
+	if (r == -ESTALE || r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return text_format(ret_reason, "cannot be read");
+	if (strlen(text) != info.size)
+		return text_format(ret_reason,
+				   "is no text: it has a zero byte");
+	*ret_text = take_ptr(text);
+	return 0;
 }

@@ -9,8 +9,9 @@
 
 #include "imgcore/tree.h"
 
-/* GRUB gives up at the eighth symbolic link of a path, Linux behind the 40th.
- */
+struct diag;
+
+/* GRUB gives up at the eighth symbolic link of a path, Linux after the 40th. */
 #define LOOKUP_LINKS_GRUB  7u
 #define LOOKUP_LINKS_LINUX 40u
 /*
@@ -30,8 +31,8 @@ bool lookup_is_dir(const struct tree *tree, tree_id id);
 bool lookup_is_file(const struct tree *tree, tree_id id);
 
 /*
- * What a path from the root leads to: its last name as it stands in a
- * directory, and the file behind it, which GRUB can read. False: none.
+ * Finds the last name of a path from the root, and the file that it leads to,
+ * which GRUB can read. False: there is none.
  */
 struct lookup_file {
 	tree_id dir;
@@ -40,5 +41,16 @@ struct lookup_file {
 };
 bool lookup_file(const struct tree *tree, const char *path,
 		 struct lookup_file *ret);
+
+/* Limit of a text in bytes: ten times the longest command line. */
+#define LOOKUP_TEXT_MAX 65536u
+
+/*
+ * Reads a small text file, with a NUL after it. Sets either the text or the
+ * reason why there is none, which the caller frees. -ESTALE with a diagnostic,
+ * or -ENOMEM.
+ */
+int lookup_text(const struct tree *tree, tree_id file, char **ret_text,
+		char **ret_reason, struct diag *diag);
 
 #endif

@@ -16,7 +16,7 @@
 #include "base/quote.h"
 #include "base/vec.h"
 #include "boot/cmdline.h"
-#include "boot/found.h"
+#include "boot/finder.h"
 #include "imgcore/diag.h"
 #include "imgcore/paths.h"
 

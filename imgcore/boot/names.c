@@ -22,12 +22,6 @@ bool name_ends(const char *name, const char *with)
 	return len >= with_len && strcmp(name + len - with_len, with) == 0;
 }
 
-static bool is_left_over(const char *name)
-{
-	return strstr(name, ".dpkg-") || name_ends(name, ".rpmsave") ||
-	       name_ends(name, ".rpmnew") || name_ends(name, ".sig");
-}
-
 static bool is_kernel(const char *name, bool below)
 {
 	if (strcmp(name, "bzImage") == 0 || strcmp(name, "vmlinuz") == 0)
@@ -44,10 +38,11 @@ enum name_kind name_kind(const char *name, bool below)
 	if (name_ends(name, ".cmdline"))
 		return NAME_CMDLINE;
 	if (is_kernel(name, below)) {
-		if (is_left_over(name))
+		if (strstr(name, ".dpkg-") || name_ends(name, ".rpmsave") ||
+		    name_ends(name, ".rpmnew") || name_ends(name, ".sig"))
 			return NAME_LEFT_OVER;
 		/* GRUB drops carriage returns from every line of a menu. */
-		return strchr(name, '\r') ? NAME_UNSPEAKABLE : NAME_KERNEL;
+		return strchr(name, '\r') ? NAME_UNQUOTABLE : NAME_KERNEL;
 	}
 	if (strcmp(name, "vmlinux") == 0 || name_starts(name, "vmlinux-"))
 		return NAME_VMLINUX;
@@ -56,7 +51,7 @@ enum name_kind name_kind(const char *name, bool below)
 	return boot_is_archive(name, len) ? NAME_MODULES : NAME_OTHER;
 }
 
-bool name_is_bare(const char *name)
+bool name_is_unversioned(const char *name)
 {
 	return !name_starts(name, "vmlinuz-") && !name_starts(name, "kernel-");
 }

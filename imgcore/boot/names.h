@@ -2,8 +2,7 @@
 #ifndef BOOT_NAMES_H
 #define BOOT_NAMES_H
 
-/* What the names of files in kernels/ and boot/ say, without looking at them.
- */
+/* What files in kernels/ and boot/ are, by their names. */
 
 #include <stdbool.h>
 
@@ -13,20 +12,20 @@ bool name_ends(const char *name, const char *with);
 enum name_kind {
 	NAME_OTHER,
 	NAME_KERNEL,
-	NAME_LEFT_OVER, /* what packages leave beside kernels, signatures */
-	NAME_VMLINUX, /* what a kernel is before it is packed */
+	NAME_LEFT_OVER, /* left beside kernels by packages; signatures */
+	NAME_VMLINUX, /* a kernel before it is packed */
 	NAME_CMDLINE, /* VMLINUZ.cmdline */
 	NAME_INITRD,
 	NAME_MODULES, /* an archive's */
-	NAME_UNSPEAKABLE, /* a kernel's that GRUB cannot be told */
+	NAME_UNQUOTABLE, /* a kernel's that cannot be quoted for GRUB */
 };
 
 /* below: in kernels/NAME/, where `vmlinuz*` is a kernel, whatever follows. */
 enum name_kind name_kind(const char *name, bool below);
 
-/* Whether a kernel's name says no version. */
-bool name_is_bare(const char *name);
-/* What is left of a kernel's name without `^[^0-9]*-`, never nothing. */
+/* Whether a kernel's name contains no version. */
+bool name_is_unversioned(const char *name);
+/* A kernel's name without `^[^0-9]*-`, never empty. */
 const char *name_version(const char *name);
 
 #endif

@@ -10,11 +10,11 @@ static int group(const struct kernel *k)
 {
 	if (k->bls.id && bls_is_bad(&k->bls))
 		return 5;
-	if (k->tried)
+	if (k->on_top)
 		return 1;
 	if (k->bls.id && k->bls.sort_key)
 		return 2;
-	return k->found ? 3 : 4;
+	return k->named ? 3 : 4;
 }
 
 static int compare(const void *a, const void *b)

@@ -5,7 +5,7 @@
 /*
  * The order of the menu:
  *
- *     1. kernels/bzImage and such: what was dropped there to be tried
+ *     1. kernels/bzImage and such: unversioned, directly in kernels/
  *     2. entries with a sort-key, as the Boot Loader Specification says
  *     3. kernels found by their names, newest version first
  *     4. entries of other kernels, as the specification says

@@ -4,7 +4,7 @@
 
 #include "base/memstream.h"
 #include "base/vec.h"
-#include "boot/found.h"
+#include "boot/finder.h"
 #include "imgcore/diag.h"
 
 /* Columns: version, file, initrd. */

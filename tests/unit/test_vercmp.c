@@ -10,7 +10,7 @@
 
 #include "../support/order.h"
 #include "base/math.h"
-#include "boot/vercmp.h"
+#include "boot/bls.h"
 
 static int sign(int n)
 {
@@ -21,7 +21,8 @@ static void assert_order(const char *a, char relation, const char *b)
 {
 	int expected = relation == '<' ? -1 : relation == '>';
 
-	if (sign(vercmp(a, b)) != expected || sign(vercmp(b, a)) != -expected)
+	if (sign(bls_compare_versions(a, b)) != expected ||
+	    sign(bls_compare_versions(b, a)) != -expected)
 		fail_msg("not %s %c %s", a, relation, b);
 }
 
@@ -80,7 +81,7 @@ static void is_an_order(void **state)
 	static const char *const parts[] = { "0", "1", "a", "Z", ".",
 					     "-", "~", "^", "_" };
 
-	assert_is_an_order(vercmp, parts, ARRAY_SIZE(parts), 4);
+	assert_is_an_order(bls_compare_versions, parts, ARRAY_SIZE(parts), 4);
 }
 
 int main(void)
