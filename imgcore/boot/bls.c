@@ -24,7 +24,7 @@ static bool is_letter(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* What has no meaning at all. */
+/* Characters without a meaning. */
 static bool is_other(char c)
 {
 	return c && !is_digit(c) && !is_letter(c) && !strchr("-.~^", c);
@@ -57,26 +57,15 @@ static int compare_words(const char **a, const char **b)
 	return is_letter(**a) - is_letter(**b);
 }
 
-static const char *skip_other(const char *s)
-{
-	while (is_other(*s))
-		s++;
-	return s;
-}
-
-/* sign if a begins with c, -sign if b does, otherwise 0. */
-static int compare_mark(const char *a, const char *b, char c, int sign)
-{
-	return *a == c ? sign : *b == c ? -sign : 0;
-}
-
 int bls_compare_versions(const char *a, const char *b)
 {
 	for (;;) {
 		int r;
 
-		a = skip_other(a);
-		b = skip_other(b);
+		while (is_other(*a))
+			a++;
+		while (is_other(*b))
+			b++;
 		/*
 		 * The rules start again. The specification goes on to the next
 		 * one, which is no order: ".0a" < ".^" < ".a" = ".0a".
@@ -86,15 +75,15 @@ int bls_compare_versions(const char *a, const char *b)
 			b++;
 			continue;
 		}
-		r = compare_mark(a, b, '~', -1);
+		r = (*b == '~') - (*a == '~');
 		if (r == 0 && (!*a || !*b))
 			return (*a != '\0') - (*b != '\0');
 		if (r == 0)
-			r = compare_mark(a, b, '-', -1);
+			r = (*b == '-') - (*a == '-');
 		if (r == 0)
-			r = compare_mark(a, b, '^', 1);
+			r = (*a == '^') - (*b == '^');
 		if (r == 0)
-			r = compare_mark(a, b, '.', -1);
+			r = (*b == '.') - (*a == '.');
 		if (r == 0)
 			r = is_digit(*a) || is_digit(*b)
 				    ? compare_numbers(&a, &b)
@@ -170,15 +159,6 @@ static int set_key(struct bls *bls, const char *key, const char *value)
 	return 0;
 }
 
-/* Blanks at the end go, and so does what DOS ends a line with. */
-static void trim_end(char *line)
-{
-	size_t len = strlen(line);
-
-	while (len && strchr(" \t\r", line[len - 1]))
-		line[--len] = '\0';
-}
-
 int bls_parse(struct bls *bls, const char *id, char *text)
 {
 	const char *end = text + strlen(text);
@@ -189,7 +169,10 @@ int bls_parse(struct bls *bls, const char *id, char *text)
 		char *line = strsep(&text, "\n");
 		char *key;
 
-		trim_end(line);
+		/* DOS ends a line with a carriage return. */
+		for (size_t n = strlen(line);
+		     n && strchr(" \t\r", line[n - 1]);)
+			line[--n] = '\0';
 		line += strspn(line, blank);
 		if (!*line || *line == '#')
 			continue;
@@ -223,7 +206,7 @@ void bls_clear(struct bls *bls)
 	*bls = (struct bls){ 0 };
 }
 
-/* ---- judging ---- */
+/* ---- checks and order ---- */
 
 #define KEY_LIMIT     DECIMAL(BLS_KEY_MAX)
 #define VALUE_LIMIT   DECIMAL(BLS_VALUE_MAX)
@@ -286,12 +269,6 @@ bool bls_is_bad(const struct bls *bls)
 	return *done == '-' && digits && done[1 + digits] == '\0';
 }
 
-/* A missing value is as an empty one. */
-static int compare_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "");
-}
-
 int bls_compare(const struct bls *a, const struct bls *b)
 {
 	int r = bls_is_bad(a) - bls_is_bad(b);
@@ -301,7 +278,8 @@ int bls_compare(const struct bls *a, const struct bls *b)
 	if (r == 0 && a->sort_key) {
 		r = strcmp(a->sort_key, b->sort_key);
 		if (r == 0)
-			r = compare_text(a->machine_id, b->machine_id);
+			r = strcmp(a->machine_id ? a->machine_id : "",
+				   b->machine_id ? b->machine_id : "");
 		if (r == 0)
 			r = bls_compare_versions(b->version ? b->version : "",
 						 a->version ? a->version : "");

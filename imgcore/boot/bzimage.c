@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A kernel that is just being written has its header before its end: whether
- * it is whole, the sizes in the header tell. What may follow the end, as a
- * signature does, is no matter.
+ * A kernel that is just being written has its header before its end: the
+ * sizes in the header show whether it is whole. Bytes after that end, such as a
+ * signature, are ignored.
  */
 #include "boot/bzimage.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/le.h"
 #include "base/math.h"
+#include "base/text.h"
 #include "imgcore/diag.h"
 #include "imgcore/target.h"
 
@@ -34,29 +33,6 @@ enum {
 #define SETUP_SECTS_MAX 64u /* GRUB's */
 #define VERSION_LEN_MAX 256u
 
-__attribute__((format(printf, 2, 3))) static int reject(char **ret_reason,
-							const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vasprintf(ret_reason, format, args);
-	va_end(args);
-	if (n >= 0)
-		return 0;
-	*ret_reason = NULL;
-	return -ENOMEM;
-}
-
-/* What cannot be read cannot be booted: but for these, a reason. */
-static int failed(int r, char **ret_reason)
-{
-	return r == -ESTALE || r == -ENOMEM
-		       ? r
-		       : reject(ret_reason, "cannot be read: %s", strerror(-r));
-}
-
 static uint64_t setup_size(const uint8_t *header)
 {
 	uint64_t sects = header[SETUP_SECTS] ? header[SETUP_SECTS] : 4;
@@ -64,70 +40,50 @@ static uint64_t setup_size(const uint8_t *header)
 	return (sects + 1) * 512;
 }
 
-/* Before 2.04 syssize has two bytes, which say nothing of a kernel this big. */
-static uint64_t whole_size(const uint8_t *header)
-{
-	if (get_le16(header + PROTOCOL) < 0x0204)
-		return setup_size(header) + 1;
-	return setup_size(header) + (uint64_t)get_le32(header + SYSSIZE) * 16;
-}
-
-static int check_protocol(const uint8_t *header, char **ret_reason)
-{
-	unsigned version = get_le16(header + PROTOCOL);
-
-	if (memcmp(header + MAGIC, "HdrS", 4) != 0)
-		return reject(ret_reason,
-			      "no kernel's header: it has no HdrS at 0x202");
-	if (version < 0x0203)
-		return reject(ret_reason,
-			      "boot protocol %u.%02u: GRUB starts 2.03 and "
-			      "later",
-			      version >> 8, version & 0xff);
-	if (!(header[LOADFLAGS] & LOADED_HIGH))
-		return reject(ret_reason, "is a zImage: use bzImage");
-	if (header[SETUP_SECTS] > SETUP_SECTS_MAX)
-		return reject(ret_reason,
-			      "%u sectors of set-up: GRUB starts kernels of up "
-			      "to %u",
-			      header[SETUP_SECTS], SETUP_SECTS_MAX);
-	return 0;
-}
-
 int bzimage_check(const uint8_t *header, size_t len, uint64_t size,
 		  char **ret_reason)
 {
-	int r;
+	unsigned protocol;
+	uint64_t whole;
 
 	*ret_reason = NULL;
 	if (size == 0)
-		return reject(ret_reason, "is empty");
+		return text_format(ret_reason, "is empty");
 	if (len >= 4 && memcmp(header, "\177ELF", 4) == 0)
-		return reject(ret_reason, "is ELF: use bzImage");
+		return text_format(ret_reason, "is ELF: use bzImage");
 	if (len >= BOOT_FLAG + 2 && get_le16(header + BOOT_FLAG) != 0xaa55)
-		return reject(ret_reason,
-			      "is no bzImage: no boot flag at 0x1fe");
+		return text_format(ret_reason,
+				   "is no bzImage: no boot flag at 0x1fe");
 	if (len < HEADER_END)
-		return reject(ret_reason,
-			      "truncated: %zu bytes, less than a header", len);
-	r = check_protocol(header, ret_reason);
-	if (r < 0 || *ret_reason)
-		return r;
-	if (whole_size(header) > size)
-		return reject(ret_reason, "truncated: %llu of %llu bytes",
-			      (unsigned long long)size,
-			      (unsigned long long)whole_size(header));
-	return 0;
-}
-
-/* GRUB counts 255 where the header does not say. */
-static uint32_t cmdline_size(const uint8_t *header)
-{
-	uint32_t size = get_le32(header + CMDLINE_SIZE);
-
-	if (get_le16(header + PROTOCOL) < 0x0206)
-		return 255;
-	return size < 127 ? 127 : size;
+		return text_format(ret_reason,
+				   "truncated: %zu bytes, less than a header",
+				   len);
+	if (memcmp(header + MAGIC, "HdrS", 4) != 0)
+		return text_format(
+			ret_reason,
+			"no kernel's header: it has no HdrS at 0x202");
+	protocol = get_le16(header + PROTOCOL);
+	if (protocol < 0x0203)
+		return text_format(ret_reason,
+				   "boot protocol %u.%02u: GRUB starts 2.03 "
+				   "and later",
+				   protocol >> 8, protocol & 0xff);
+	if (!(header[LOADFLAGS] & LOADED_HIGH))
+		return text_format(ret_reason, "is a zImage: use bzImage");
+	if (header[SETUP_SECTS] > SETUP_SECTS_MAX)
+		return text_format(ret_reason,
+				   "%u sectors of set-up: GRUB starts kernels "
+				   "of up to %u",
+				   header[SETUP_SECTS], SETUP_SECTS_MAX);
+	/* Before 2.04 syssize has two bytes, too few for such a kernel. */
+	whole = setup_size(header);
+	whole += protocol < 0x0204 ? 1
+				   : (uint64_t)get_le32(header + SYSSIZE) * 16;
+	return whole <= size ? 0
+			     : text_format(ret_reason,
+					   "truncated: %llu of %llu bytes",
+					   (unsigned long long)size,
+					   (unsigned long long)whole);
 }
 
 static int read_version(const struct tree *tree, tree_id file, uint64_t size,
@@ -172,12 +128,18 @@ int bzimage_read(const struct tree *tree, tree_id file,
 	if (r == 0)
 		r = bzimage_check(header, len, info.size, ret_reason);
 	if (r == 0 && !*ret_reason) {
-		ret_image->cmdline_size = cmdline_size(header);
+		/* GRUB counts 255 where the header does not say. */
+		ret_image->cmdline_size =
+			get_le16(header + PROTOCOL) < 0x0206
+				? 255
+				: (uint32_t)max_u64(
+					  get_le32(header + CMDLINE_SIZE), 127);
 		r = read_version(tree, file, info.size, header,
 				 &ret_image->version, &ignored);
 	}
-	if (r < 0)
-		r = failed(r, ret_reason);
+	/* A file that cannot be read cannot be booted: that is a reason. */
+	if (r < 0 && r != -ESTALE && r != -ENOMEM)
+		r = text_format(ret_reason, "cannot be read: %s", strerror(-r));
 	if (r < 0)
 		diag_set(diag, r, ignored.path, "%s",
 			 ignored.reason ? ignored.reason : strerror(-r));

@@ -2,9 +2,9 @@
 /*
  * The commands of GRUB that load a kernel quote their arguments once more:
  * double quotes around one with a space, which the kernel takes off, and a
- * backslash before quotes and backslashes, which it does not. An argument that
- * does not fit into the kernel's command line is left out, and all behind it,
- * without a word.
+ * backslash before quotes and backslashes, which it does not. They leave out an
+ * argument that does not fit into the kernel's command line, and all after it,
+ * without a message.
  */
 #include "boot/cmdline.h"
 
@@ -15,98 +15,76 @@
 #include "base/cleanup.h"
 #include "base/memstream.h"
 #include "base/quote.h"
+#include "base/text.h"
 #include "base/vec.h"
 
-/* Where the word at text ends: a space outside of double quotes. */
-static const char *word_end(const char *text)
-{
-	bool quoted = false;
-
-	for (; *text && (quoted || *text != ' '); text++)
-		if (*text == '"')
-			quoted = !quoted;
-	return text;
-}
-
 /*
- * Takes the quotes off a word that has them where the kernel does: around all
- * of it, or around its value. False for quotes anywhere else.
- */
-static bool word_unquote(char *word)
-{
-	size_t len = strlen(word);
-	char *first = strchr(word, '"');
-	char *equals = strchr(word, '=');
-
-	if (!first)
-		return true;
-	if (first != word && (!equals || first != equals + 1))
-		return false;
-	if (strchr(first + 1, '"') != word + len - 1)
-		return false;
-	word[len - 1] = '\0';
-	memmove(first, first + 1, strlen(first));
-	return true;
-}
-
-/*
- * The next word, its quotes taken off; NULL in it at the end. -EINVAL: quotes
- * at other places; the word is as it stands there.
+ * Sets the next word without its quotes; NULL at the end. The kernel takes
+ * quotes off that are around all of a word, or around its value. -EINVAL for
+ * quotes elsewhere, and the word is as it is up to the next space outside them.
  */
 static int next_word(const char **text, char **ret_word)
 {
 	const char *end;
+	bool quoted = false;
+	char *word, *first, *equals;
+	size_t len;
 
 	*text += strspn(*text, " ");
 	*ret_word = NULL;
 	if (!**text)
 		return 0;
-	end = word_end(*text);
-	*ret_word = strndup(*text, (size_t)(end - *text));
+	for (end = *text; *end && (quoted || *end != ' '); end++)
+		if (*end == '"')
+			quoted = !quoted;
+	len = (size_t)(end - *text);
+	*ret_word = word = strndup(*text, len);
 	*text = end;
-	if (!*ret_word)
+	if (!word)
 		return -ENOMEM;
-	return word_unquote(*ret_word) ? 0 : -EINVAL;
-}
-
-static const char *bad_character(const char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return "control characters cannot be handed to a "
-			       "kernel; part with spaces";
-		if (*text == '\'')
-			return "GRUB hands no ' to a kernel; quote with \"";
-		if (*text == '\\')
-			return "GRUB hands no \\ to a kernel; leave it out";
-	}
-	return NULL;
+	first = strchr(word, '"');
+	equals = strchr(word, '=');
+	if (!first)
+		return 0;
+	if (first != word && (!equals || first != equals + 1))
+		return -EINVAL;
+	if (strchr(first + 1, '"') != word + len - 1)
+		return -EINVAL;
+	word[len - 1] = '\0';
+	memmove(first, first + 1, strlen(first));
+	return 0;
 }
 
 int cmdline_check(const char *text, char **ret_reason)
 {
-	const char *bad = bad_character(text);
-
 	*ret_reason = NULL;
-	if (bad) {
-		*ret_reason = strdup(bad);
-		return *ret_reason ? 0 : -ENOMEM;
+	for (const char *c = text; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return text_format(ret_reason,
+					   "control characters cannot be "
+					   "handed to a kernel; part with "
+					   "spaces");
+		if (*c == '\'')
+			return text_format(ret_reason,
+					   "GRUB hands no ' to a kernel; quote "
+					   "with \"");
+		if (*c == '\\')
+			return text_format(
+				ret_reason,
+				"GRUB hands no \\ to a kernel; leave "
+				"it out");
 	}
 	for (;;) {
 		_cleanup_free_ char *word = NULL;
 		int r = next_word(&text, &word);
 
-		if (r == 0 && word)
-			continue;
-		if (r != -EINVAL)
+		if (r == -EINVAL)
+			return text_format(ret_reason,
+					   "quotes stand around an argument or "
+					   "its value, not as in %.64s",
+					   word);
+		if (r < 0 || !word)
 			return r;
-		if (asprintf(ret_reason,
-			     "quotes stand around an argument or its value, "
-			     "not as in %.64s",
-			     word) >= 0)
-			return 0;
-		*ret_reason = NULL;
-		return -ENOMEM;
 	}
 }
 
@@ -190,12 +168,7 @@ uint64_t cmdline_size(const char *path, const char *arguments)
 	return size + (*arguments != '\0');
 }
 
-static bool has_root(const char *text)
-{
-	return text && cmdline_has(text, "root=");
-}
-
-/* Of two words that say the same the kernel takes the last. */
+/* The kernel uses the last of several words with one name. */
 int cmdline_make(const struct cmdline *parts, char **ret_text,
 		 struct boot_placeholders *placeholders)
 {
@@ -209,8 +182,9 @@ int cmdline_make(const struct cmdline *parts, char **ret_text,
 	if (!f)
 		return -ENOMEM;
 	r = cmdline_put(f, parts->consoles, NULL);
-	if (r == 0 && parts->root && !has_root(parts->own) &&
-	    !has_root(parts->append))
+	if (r == 0 && parts->root &&
+	    !(parts->own && cmdline_has(parts->own, "root=")) &&
+	    !(parts->append && cmdline_has(parts->append, "root=")))
 		r = cmdline_put(f, ROOT " rw", placeholders);
 	if (r == 0 && parts->own)
 		r = cmdline_put(f, parts->own, placeholders);

@@ -3,8 +3,8 @@
 #define BOOT_CMDLINE_H
 
 /*
- * A kernel's command line: words that spaces part, but inside of double quotes,
- * which stand around a word or around its value.
+ * A kernel's command line: words separated by spaces outside of double quotes,
+ * which are around a word or around its value.
  */
 
 #include <stdbool.h>
@@ -14,7 +14,9 @@
 
 #include "imgcore/boot.h"
 
-/* Why GRUB would not hand text over as it is, or NULL; caller frees. -ENOMEM.
+/*
+ * Sets the reason why GRUB would not pass text to a kernel as it is, or NULL;
+ * the caller frees it. 0 or -ENOMEM.
  */
 int cmdline_check(const char *text, char **ret_reason);
 
@@ -34,10 +36,10 @@ bool cmdline_has(const char *text, const char *prefix);
  */
 uint64_t cmdline_size(const char *path, const char *arguments);
 
-/* What parts of it come from where; each may be NULL. */
+/* The parts of a command line; own and append may be NULL. */
 struct cmdline {
 	const char *consoles; /* the target's */
-	bool root; /* root= is partition 2, unless a word says else */
+	bool root; /* root= is partition 2, unless a part has another */
 	const char *own; /* the kernel's */
 	const char *append; /* the user's, for all kernels */
 };

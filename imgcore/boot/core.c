@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * core.img by grub-mkimage, which writes it to a file in memory: no shell, no
- * temporary file, and what it says ends in the diagnostic.
+ * core.img by grub-mkimage, which writes it to a file in memory: no shell and
+ * no temporary file; its messages go to the diagnostic.
  *
  * The prefix names no drive, so GRUB takes the one it was started from.
  */
@@ -31,7 +31,10 @@
 /* The tool's name where the package calls it grub, and where it is grub2. */
 static const char *const tools[] = { TOOL, "grub2-mkimage" };
 
-/* A file in memory above the standard descriptors: a child keeps it apart. */
+/*
+ * Opens a file in memory above the standard descriptors, so that a child can
+ * have it as one of those.
+ */
 static int memory_file(const char *name)
 {
 	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
@@ -45,29 +48,6 @@ static int memory_file(const char *name)
 	return high < 0 ? -errno : high;
 }
 
-/* Starts the tool under the first of its names that is there. */
-static int tool_spawn(const char **argv, int out, int err, pid_t *ret_pid)
-{
-	int r = -ENOENT;
-
-	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(tools); i++) {
-		argv[0] = tools[i];
-		r = spawn_tool(argv, out, err, ret_pid);
-	}
-	return r;
-}
-
-/* What the tool said, as one line; "" where it said nothing. */
-static void message_read(int err, char message[MESSAGE_MAX])
-{
-	ssize_t n = io_pread(err, message, MESSAGE_MAX - 1, 0);
-
-	message[n < 0 ? 0 : n] = '\0';
-	for (char *p = message; *p; p++)
-		if (*p == '\n')
-			*p = p[1] ? ' ' : '\0';
-}
-
 static int tool_missing(struct diag *diag)
 {
 	return diag_set(diag, -ENOENT, TOOL,
@@ -75,33 +55,30 @@ static int tool_missing(struct diag *diag)
 			"mount with --no-grub");
 }
 
-static int tool_failed(const char *tool, int status, int err, struct diag *diag)
+/* Fails with the tool's message as one line. */
+static int tool_failed(const struct core_tool *tool, int status,
+		       struct diag *diag)
 {
 	char message[MESSAGE_MAX];
+	ssize_t n = io_pread(tool->err, message, MESSAGE_MAX - 1, 0);
 
-	message_read(err, message);
+	message[n < 0 ? 0 : n] = '\0';
+	for (char *p = message; *p; p++)
+		if (*p == '\n')
+			*p = p[1] ? ' ' : '\0';
 	if (WIFSIGNALED(status))
-		return diag_set(diag, -EIO, tool, "killed by signal %d %s",
-				WTERMSIG(status), message);
+		return diag_set(diag, -EIO, tool->name,
+				"killed by signal %d %s", WTERMSIG(status),
+				message);
 	/* A wrapper that does not find the tool ends so. */
 	if (WEXITSTATUS(status) == 127 && !*message)
 		return tool_missing(diag);
-	return diag_set(diag, -EIO, tool, "%s",
+	return diag_set(diag, -EIO, tool->name, "%s",
 			*message ? message : "failed and does not say why");
 }
 
-/* 1, 0 or a negative errno. */
-static int module_exists(int dir_fd, const char *module)
-{
-	char name[64];
-	struct stat st;
-
-	snprintf(name, sizeof(name), "%s.mod", module);
-	return io_stat_at(dir_fd, name, 0, &st);
-}
-
 /*
- * Adds what there is of the modules to argv, from argv[n]: all of them, or
+ * Adds the installed ones of the modules to argv, from argv[n]: all of them, or
  * those that find the others.
  */
 static int modules_add(const char **argv, size_t n,
@@ -111,20 +88,24 @@ static int modules_add(const char **argv, size_t n,
 	const char *const *modules = target->modules;
 
 	for (size_t i = 0; modules[i] && (all || i < target->n_required); i++) {
-		int exists = module_exists(dir_fd, modules[i]);
+		char name[64];
+		struct stat st;
+		int exists;
 
+		snprintf(name, sizeof(name), "%s.mod", modules[i]);
+		exists = io_stat_at(dir_fd, name, 0, &st);
 		if (exists < 0)
 			return diag_set(diag, exists, dir,
-					"%s.mod cannot be looked for: %s",
-					modules[i], strerror(-exists));
+					"%s cannot be looked for: %s", name,
+					strerror(-exists));
 		if (exists && (all || i < target->n_finders))
 			argv[n++] = modules[i];
 		else if (!exists && i < target->n_required)
 			return diag_set(diag, -ENOENT, dir,
-					"has no %s.mod, without which GRUB "
-					"cannot find its menu; give another "
+					"has no %s, without which GRUB cannot "
+					"find its menu; give another "
 					"--grub-dir, or --no-grub",
-					modules[i]);
+					name);
 	}
 	argv[n] = NULL;
 	return 0;
@@ -156,10 +137,11 @@ int core_start(struct core_tool *tool, const struct boot_target *target,
 		 target->partition_map);
 	tool->out = memory_file("core.img");
 	tool->err = memory_file("grub-mkimage's messages");
-	r = tool->out < 0 ? tool->out
-	    : tool->err < 0
-		    ? tool->err
-		    : tool_spawn(argv, tool->out, tool->err, &tool->pid);
+	r = tool->out < 0 ? tool->out : tool->err < 0 ? tool->err : -ENOENT;
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(tools); i++) {
+		argv[0] = tools[i];
+		r = spawn_tool(argv, tool->out, tool->err, &tool->pid);
+	}
 	tool->name = argv[0];
 	if (r == -ENOENT)
 		return tool_missing(diag);
@@ -179,7 +161,7 @@ int core_finish(struct core_tool *tool, uint8_t **ret_bytes, size_t *ret_len,
 					strerror(errno));
 	tool->pid = 0;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return tool_failed(tool->name, status, tool->err, diag);
+		return tool_failed(tool, status, diag);
 	r = io_read_file(tool->out, CORE_MAX, ret_bytes, ret_len);
 	return r < 0 ? diag_set(diag, r, TOOL,
 				"its core.img cannot be used: %s", strerror(-r))

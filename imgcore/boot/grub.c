@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * GRUB as it is installed: boot.img and the modules from its directory, which
- * everything is opened beneath, and core.img.
+ * GRUB as it is installed: boot.img and the modules from its directory, beneath
+ * which all files are opened, and core.img.
  *
- * The modules go to the first partition, as grub-install would put them, where
- * core.img loads most of what the menu needs. GRUB does not check whether a
- * module belongs to it: boot.img, core.img and modules are therefore taken from
- * one state of the directory, and held in memory from then on.
+ * The modules go to the first partition, where grub-install would put them, and
+ * core.img loads most of what the menu needs from there. GRUB does not check
+ * whether a module belongs to it: boot.img, core.img and modules are therefore
+ * taken from one state of the directory, and held in memory from then on.
  */
 #include "boot/grub.h"
 
@@ -17,6 +17,7 @@
 
 #include "base/io.h"
 #include "base/math.h"
+#include "base/text.h"
 #include "boot/core.h"
 #include "imgcore/diag.h"
 #include "imgcore/paths.h"
@@ -32,8 +33,6 @@ static const char *const font_dirs[] = {
 	"/usr/share/grub2",
 	"/usr/local/share/grub",
 };
-
-#define FONT "unicode.pf2"
 
 /* An upgrade of GRUB renames its unpacked files within that time. */
 #define PATIENCE_SECONDS 3
@@ -64,8 +63,8 @@ static int dir_open(const char *path)
 }
 
 /*
- * The directory, if it has that file: a descriptor, or -ENOENT. Any other error
- * kept us from looking.
+ * Opens a directory that contains the file: a descriptor, or -ENOENT. Any other
+ * error says that this is not known.
  */
 static int dir_with(const char *path, const char *name, int mode)
 {
@@ -79,60 +78,52 @@ static int dir_with(const char *path, const char *name, int mode)
 	return take_fd(&fd);
 }
 
-/* Takes over fd, the directory's, or an error instead. */
-static int grub_set_dir(struct boot_grub *grub, int fd, const char *path)
-{
-	if (fd < 0)
-		return fd;
-	grub->dir_fd = fd;
-	grub->dir = strdup(path);
-	return grub->dir ? 0 : -ENOMEM;
-}
-
-/* The first of the usual directories that has a boot.img. */
-static int grub_find_dir(struct boot_grub *grub, struct diag *diag)
-{
-	char path[64];
-
-	for (size_t i = 0; i < ARRAY_SIZE(grub_dirs); i++) {
-		int fd;
-		int r;
-
-		snprintf(path, sizeof(path), "%s/%s", grub_dirs[i],
-			 grub->target->platform);
-		fd = dir_with(path, "boot.img", F_OK);
-		if (fd == -ENOENT)
-			continue;
-		r = grub_set_dir(grub, fd, path);
-		return r < 0 ? diag_set(diag, r, path, NULL) : 0;
-	}
-	snprintf(path, sizeof(path), "%s/%s", grub_dirs[0],
-		 grub->target->platform);
-	return diag_set(diag, -ENOENT, path,
-			"GRUB for %s machines is not installed; install the "
-			"packages %s and grub-common, name its directory with "
-			"--grub-dir, or mount with --no-grub",
-			grub->target->firmware, grub->target->package);
-}
-
-static int grub_open_dir(struct boot_grub *grub, const char *path,
+/*
+ * Opens the directory that the user gives, otherwise the first of the usual
+ * ones with a boot.img.
+ */
+static int grub_open_dir(struct boot_grub *grub, const char *given,
 			 struct diag *diag)
 {
-	int r;
+	const struct boot_target *target = grub->target;
+	char usual[64] = "";
+	int r = -ENOENT;
 
-	if (!path)
-		return grub_find_dir(grub, diag);
-	r = grub_set_dir(grub, dir_open(path), path);
-	if (r < 0)
-		return diag_set(diag, r, path,
+	for (size_t i = 0; !given && i < ARRAY_SIZE(grub_dirs); i++) {
+		snprintf(usual, sizeof(usual), "%s/%s", grub_dirs[i],
+			 target->platform);
+		r = dir_with(usual, "boot.img", F_OK);
+		if (r != -ENOENT)
+			break;
+	}
+	if (!given && r == -ENOENT) {
+		snprintf(usual, sizeof(usual), "%s/%s", grub_dirs[0],
+			 target->platform);
+		return diag_set(diag, r, usual,
+				"GRUB for %s machines is not installed; "
+				"install the packages %s and grub-common, name "
+				"its directory with --grub-dir, or mount with "
+				"--no-grub",
+				target->firmware, target->package);
+	}
+	if (given)
+		r = dir_open(given);
+	if (r < 0 && given)
+		return diag_set(diag, r, given,
 				"--grub-dir cannot be opened: %s",
 				strerror(-r));
+	if (r < 0)
+		return diag_set(diag, r, usual, NULL);
+	grub->dir_fd = r;
+	grub->dir = strdup(given ? given : usual);
+	if (!grub->dir)
+		return diag_set(diag, -ENOMEM, given, NULL);
 	if (faccessat(grub->dir_fd, "boot.img", F_OK, 0) < 0)
-		return diag_set(diag, -errno, path,
+		return diag_set(diag, -errno, grub->dir,
 				"no boot.img there; --grub-dir is the "
 				"directory %s that the package %s installs, "
 				"--no-grub mounts without",
-				grub->target->platform, grub->target->package);
+				target->platform, target->package);
 	return 0;
 }
 
@@ -143,10 +134,8 @@ static int grub_read_boot(struct boot_grub *grub, struct diag *diag)
 	size_t len;
 	int r;
 
-	if (asprintf(&path, "%s/boot.img", grub->dir) < 0) {
-		path = NULL;
+	if (text_format(&path, "%s/boot.img", grub->dir) < 0)
 		return diag_set(diag, -ENOMEM, grub->dir, NULL);
-	}
 	r = file_read(grub->dir_fd, "boot.img", SECTOR, &bytes, &len);
 	if (r == 0 &&
 	    (len != SECTOR || bytes[510] != 0x55 || bytes[511] != 0xaa))
@@ -161,53 +150,32 @@ static int grub_read_boot(struct boot_grub *grub, struct diag *diag)
 	return 0;
 }
 
-/* Takes over bytes, of which there are some: pads them to whole sectors. */
-static int grub_set_core(struct boot_grub *grub, uint8_t *bytes, size_t len)
-{
-	size_t size = (size_t)round_up(len, SECTOR);
-	uint8_t *padded = realloc(bytes, size);
-
-	if (!padded) {
-		free(bytes);
-		return -ENOMEM;
-	}
-	memset(padded + len, 0, size - len);
-	grub->core = padded;
-	grub->core_size = size;
-	return 0;
-}
-
-/* A core.img that the user gives. */
-static int core_read(const char *path, uint8_t **ret_bytes, size_t *ret_len,
-		     struct diag *diag)
-{
-	int r = file_read(AT_FDCWD, path, CORE_MAX, ret_bytes, ret_len);
-
-	if (r == -EFBIG)
-		return diag_set(diag, r, path,
-				"has more than the %u bytes that fit before "
-				"the first partition: no core.img",
-				CORE_MAX);
-	if (r < 0)
-		return diag_set(diag, r, path,
-				"--core-image cannot be read: %s",
-				strerror(-r));
-	return 0;
-}
-
-/* core.img, and the modules while grub-mkimage makes it. */
+/* Reads or makes core.img; reads the modules while grub-mkimage makes it. */
 static int grub_read_core(struct boot_grub *grub,
 			  const struct boot_options *options, struct diag *diag)
 {
 	_cleanup_(core_tool_release) struct core_tool tool = CORE_TOOL_INIT;
 	const char *path = options->core_image;
 	_cleanup_free_ uint8_t *bytes = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
-	r = path ? core_read(path, &bytes, &len, diag)
-		 : core_start(&tool, grub->target, grub->dir, grub->dir_fd,
-			      options->whole_core, diag);
+	if (path) {
+		r = file_read(AT_FDCWD, path, CORE_MAX, &bytes, &len);
+		if (r == -EFBIG)
+			return diag_set(diag, r, path,
+					"has more than the %u bytes that fit "
+					"before the first partition: no "
+					"core.img",
+					CORE_MAX);
+		if (r < 0)
+			return diag_set(diag, r, path,
+					"--core-image cannot be read: %s",
+					strerror(-r));
+	} else {
+		r = core_start(&tool, grub->target, grub->dir, grub->dir_fd,
+			       options->whole_core, diag);
+	}
 	if (r == 0)
 		r = grub_files_read(grub->files, diag);
 	if (r == 0 && !path)
@@ -222,23 +190,11 @@ static int grub_read_core(struct boot_grub *grub,
 				"has %zu bytes: no core.img, which has at "
 				"least %u",
 				len, CORE_MIN);
-	r = grub_set_core(grub, take_ptr(bytes), len);
-	return r < 0 ? diag_set(diag, r, grub->core_name, NULL) : 0;
-}
-
-/* GRUB's menu does without a font: none installed, none grafted. */
-static int grub_find_font(struct boot_grub *grub, struct diag *diag)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(font_dirs); i++) {
-		int fd = dir_with(font_dirs[i], FONT, R_OK);
-
-		if (fd == -ENOENT)
-			continue;
-		if (fd < 0)
-			return diag_set(diag, fd, font_dirs[i], NULL);
-		grub->font_fd = fd;
-		break;
-	}
+	grub->core_size = (size_t)round_up(len, SECTOR);
+	grub->core = calloc(1, grub->core_size);
+	if (!grub->core)
+		return diag_set(diag, -ENOMEM, grub->core_name, NULL);
+	memcpy(grub->core, bytes, len);
 	return 0;
 }
 
@@ -246,10 +202,18 @@ static int grub_find_font(struct boot_grub *grub, struct diag *diag)
 static int grub_read(struct boot_grub *grub, const struct boot_options *options,
 		     struct diag *diag)
 {
-	int r = grub_find_font(grub, diag);
+	int r;
 
-	if (r == 0)
-		r = grub_open_dir(grub, options->grub_dir, diag);
+	/* GRUB's menu works without a font. */
+	for (size_t i = 0; i < ARRAY_SIZE(font_dirs) && grub->font_fd < 0;
+	     i++) {
+		int fd = dir_with(font_dirs[i], GRUB_FONT, R_OK);
+
+		if (fd < 0 && fd != -ENOENT)
+			return diag_set(diag, fd, font_dirs[i], NULL);
+		grub->font_fd = fd < 0 ? -1 : fd;
+	}
+	r = grub_open_dir(grub, options->grub_dir, diag);
 	if (r == 0)
 		r = grub_files_new(&grub->files, grub->target, grub->dir_fd,
 				   grub->dir, grub->font_fd, diag);
@@ -313,34 +277,18 @@ void boot_grub_free(struct boot_grub *grub)
 	free(grub);
 }
 
-static int graft_config(struct tree_builder *grafts, builder_id to,
-			const struct tree_attr *attr, struct diag *diag)
-{
-	struct tree_attr file = *attr;
-	struct content *content;
-	builder_id id;
-	int r = content_new_bytes(&content, "", 0);
-
-	file.mode = S_IFREG | 0644;
-	if (r == 0) {
-		r = tree_builder_add_content(grafts, to,
-					     strrchr(PATH_MENU, '/') + 1, &file,
-					     content, 0, &id);
-		if (r < 0)
-			content->release(content);
-	}
-	return r < 0 ? diag_set(diag, r, PATH_MENU, NULL) : 0;
-}
-
 int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
 		    const struct tree_attr *attr, struct diag *diag)
 {
 	struct tree_attr dir = *attr;
+	struct tree_attr file = *attr;
+	struct content *menu;
 	builder_id grub_id;
 	builder_id modules_id;
 	int r;
 
 	dir.mode = S_IFDIR | 0755;
+	file.mode = S_IFREG | 0644;
 	r = tree_builder_mkdirs(grafts, 0, PATH_GRUB, &dir, &grub_id);
 	if (r == 0)
 		r = tree_builder_mkdirs(grafts, grub_id, grub->target->platform,
@@ -348,9 +296,17 @@ int boot_grub_graft(const struct boot_grub *grub, struct tree_builder *grafts,
 	if (r < 0)
 		return diag_set(diag, r, grub->target->modules_dir, NULL);
 	r = grub_files_graft(grub->files, grafts, modules_id, &dir, diag);
-	if (r == 0)
-		r = graft_config(grafts, grub_id, attr, diag);
-	return r;
+	if (r < 0)
+		return r;
+	r = content_new_bytes(&menu, "", 0);
+	if (r == 0) {
+		r = tree_builder_add_content(grafts, grub_id,
+					     strrchr(PATH_MENU, '/') + 1, &file,
+					     menu, 0, &(builder_id){ 0 });
+		if (r < 0)
+			menu->release(menu);
+	}
+	return r < 0 ? diag_set(diag, r, PATH_MENU, NULL) : 0;
 }
 
 int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 
 #include "base/io.h"
 #include "base/math.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "boot/lookup.h"
 #include "boot/names.h"
@@ -20,7 +20,6 @@
 #include "imgcore/paths.h"
 #include "imgcore/target.h"
 
-#define FONT "unicode.pf2"
 /* Ten times a GRUB with all its modules and fonts. */
 #define FILES_MAX ((uint64_t)64 << 20)
 /* Longer than any clock's tick. */
@@ -49,8 +48,10 @@ struct grub_files {
 	uint8_t *bytes; /* of all of them */
 };
 
-static void files_free(struct grub_files *files)
+void grub_files_unref(struct grub_files *files)
 {
+	if (!files || atomic_fetch_sub(&files->users, 1) != 1)
+		return;
 	for (size_t i = 0; i < files->count; i++)
 		free(files->items[i].name);
 	vec_free(files);
@@ -59,19 +60,12 @@ static void files_free(struct grub_files *files)
 	free(files);
 }
 
-void grub_files_unref(struct grub_files *files)
-{
-	if (files && atomic_fetch_sub(&files->users, 1) == 1)
-		files_free(files);
-}
-
 static int fail(const struct grub_files *files, const char *name, int err,
 		const char *reason, struct diag *diag)
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (asprintf(&path, "%s/%s", files->dir, name) < 0)
-		path = NULL;
+	(void)text_format(&path, "%s/%s", files->dir, name);
 	return reason ? diag_set(diag, err, path, "%s", reason)
 		      : diag_set(diag, err, path, NULL);
 }
@@ -86,12 +80,6 @@ static bool is_loadable(const char *name)
 	return (len > 4 &&
 		(name_ends(name, ".mod") || name_ends(name, ".lst"))) ||
 	       strcmp(name, "modinfo.sh") == 0;
-}
-
-/* Told before grub-mkimage reads it whole. */
-static bool is_too_large(const char *name, const struct stat *st)
-{
-	return is_loadable(name) && (uint64_t)st->st_size > FILES_MAX;
 }
 
 static int too_much(const struct grub_files *files, struct diag *diag)
@@ -142,8 +130,10 @@ static int list_dir(struct grub_files *files, struct diag *diag)
 			break;
 		if (fstatat(files->dir_fd, entry->d_name, &st, 0) < 0)
 			r = -errno;
+		/* Before grub-mkimage reads it whole. */
 		if (r == 0 && S_ISREG(st.st_mode) &&
-		    is_too_large(entry->d_name, &st))
+		    is_loadable(entry->d_name) &&
+		    (uint64_t)st.st_size > FILES_MAX)
 			return too_much(files, diag);
 		if (r == 0 && S_ISREG(st.st_mode))
 			r = list_file(files, files->dir_fd, entry->d_name, &st);
@@ -227,12 +217,12 @@ int grub_files_list(struct grub_files *files, struct diag *diag)
 		qsort(files->items, files->count, sizeof(*files->items),
 		      compare_names);
 	if (files->font_fd >= 0)
-		font = io_stat_at(files->font_fd, FONT, 0, &st);
+		font = io_stat_at(files->font_fd, GRUB_FONT, 0, &st);
 	if (font < 0)
-		return diag_set(diag, font, FONT, NULL);
+		return diag_set(diag, font, GRUB_FONT, NULL);
 	if (font && S_ISREG(st.st_mode)) {
-		if (list_file(files, files->font_fd, FONT, &st) < 0)
-			return diag_set(diag, -ENOMEM, FONT, NULL);
+		if (list_file(files, files->font_fd, GRUB_FONT, &st) < 0)
+			return diag_set(diag, -ENOMEM, GRUB_FONT, NULL);
 		files->has_font = true;
 	}
 	wait_for_tick(files);
@@ -300,8 +290,7 @@ static int read_file(struct grub_file *file, uint8_t *bytes, struct diag *diag)
 	if (n == 0 && name_ends(file->name, ".mod")) {
 		_cleanup_free_ char *path = NULL;
 
-		if (asprintf(&path, "%s/%s", file->files->dir, file->name) < 0)
-			path = NULL;
+		(void)text_format(&path, "%s/%s", file->files->dir, file->name);
 		return diag_set(diag, -EINVAL, path,
 				"is empty; install the package %s again",
 				file->files->target->package);
@@ -447,8 +436,7 @@ int grub_files_check(const struct grub_files *files, const struct tree *tree,
 		if (!same) {
 			_cleanup_free_ char *path = NULL;
 
-			if (asprintf(&path, "%s/%s", modules, file->name) < 0)
-				path = NULL;
+			(void)text_format(&path, "%s/%s", modules, file->name);
 			return diag_set(diag, -EINVAL, path,
 					"is not of the GRUB that the disk was "
 					"mounted with; mount it again, or "

@@ -17,6 +17,9 @@
 #include "base/cleanup.h"
 #include "imgcore/tree.h"
 
+/* GRUB's font, where it is installed. */
+#define GRUB_FONT "unicode.pf2"
+
 struct boot_target;
 struct diag;
 struct grub_files;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * An entry is called "Linux VERSION", or what a Boot Loader Specification's
- * says, and its id is gnulinux-VERSION. Of several of one name all but the
- * first have their path behind it, which is theirs alone. Kernels whose names
- * say their version are first in having it as their id: it is not to change its
- * meaning when somebody tries a bzImage.
+ * An entry is called "Linux VERSION", or has the title that the Boot
+ * Loader Specification's entry gives; its id is gnulinux-VERSION. Of several
+ * with one name all but the first have their path after it. The version is
+ * first the id of kernels with a version in their names: an id shall not change
+ * its meaning when a bzImage is added.
  */
 #include "boot/labels.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/quote.h"
+#include "base/text.h"
 
 /* An entry and one of its names. */
 struct label {
@@ -20,41 +21,30 @@ struct label {
 	size_t rank;
 };
 
-static char *default_title(const struct kernel *kernel, const char *version)
-{
-	const struct boot_entry *entry = &kernel->entry;
-	_cleanup_free_ char *name = NULL;
-	_cleanup_free_ char *file = quote_shown(entry->file);
-	char *title;
-	int n;
-
-	if (!file)
-		return NULL;
-	if (entry->name) {
-		name = quote_shown(entry->name);
-		if (!name)
-			return NULL;
-		n = asprintf(&title, "Linux %s (%s/%s)", version, name, file);
-	} else if (kernel->unversioned && kernel->named) {
-		n = asprintf(&title, "Linux %s (%s)", version, file);
-	} else {
-		n = asprintf(&title, "Linux %s", version);
-	}
-	return n < 0 ? NULL : title;
-}
-
+/* Sets the title and the id, which others may have too. */
 static int make_labels(struct kernel *kernel)
 {
 	struct boot_entry *entry = &kernel->entry;
 	_cleanup_free_ char *version = quote_shown(entry->version);
+	_cleanup_free_ char *file = quote_shown(entry->file);
+	_cleanup_free_ char *name = entry->name ? quote_shown(entry->name)
+						: NULL;
+	int r = 0;
 
-	if (!version)
+	if (!version || !file || (entry->name && !name))
 		return -ENOMEM;
-	entry->title = kernel->bls.title ? quote_shown(kernel->bls.title)
-					 : default_title(kernel, version);
-	if (asprintf(&entry->id, "gnulinux-%s", version) < 0)
-		entry->id = NULL;
-	return entry->title && entry->id ? 0 : -ENOMEM;
+	if (kernel->bls.title)
+		entry->title = quote_shown(kernel->bls.title);
+	else if (name)
+		r = text_format(&entry->title, "Linux %s (%s/%s)", version,
+				name, file);
+	else if (kernel->unversioned && kernel->named)
+		r = text_format(&entry->title, "Linux %s (%s)", version, file);
+	else
+		r = text_format(&entry->title, "Linux %s", version);
+	if (r == 0)
+		r = text_format(&entry->id, "gnulinux-%s", version);
+	return entry->title ? r : -ENOMEM;
 }
 
 static int compare_labels(const void *a, const void *b)
@@ -66,16 +56,16 @@ static int compare_labels(const void *a, const void *b)
 	return r ? r : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-/* The path, and the entry where there may be several for one. */
-static int append_place(struct label *label)
+/* Appends what is its own: its path, or its entry's. */
+static int append_path(struct label *label)
 {
 	const struct boot_entry *entry = &label->kernel->entry;
 	_cleanup_free_ char *path = quote_shown(entry->bls ? entry->bls
 							   : entry->path);
 	char *text;
 
-	if (!path || asprintf(&text, "%s (partition %u: %s)", *label->text,
-			      entry->partition, path) < 0)
+	if (!path || text_format(&text, "%s (partition %u: %s)", *label->text,
+				 entry->partition, path) < 0)
 		return -ENOMEM;
 	free(*label->text);
 	*label->text = text;
@@ -90,7 +80,7 @@ static int make_unique(struct label *labels, size_t n)
 	qsort(labels, n, sizeof(*labels), compare_labels);
 	for (size_t i = 1; i < n && r == 0; i++) {
 		if (strcmp(*first->text, *labels[i].text) == 0)
-			r = append_place(&labels[i]);
+			r = append_path(&labels[i]);
 		else
 			first = &labels[i];
 	}

@@ -6,13 +6,13 @@
  *     2. a pre-release is below what is none
  *     3. what follows the number: digits by value, text by its bytes, the
  *        separator before a pre-release's word below the end of the other
- *     4. all of it in the same manner, which tells 6.9 from 6.9.0
+ *     4. all of it in the same manner, which puts 6.9 and 6.9.0 in an order
  *     5. `.old`
  *     6. its bytes
  *
  * Each step is an order of its own on a part of the string, so the whole is one
- * as well. That a pre-release is told first (2) is where this differs from
- * `sort -V`: 6.9.0-0.rc3.fc41 is below 6.9.0.
+ * as well. The second step is not in `sort -V`: 6.9.0-0.rc3.fc41 is
+ * below 6.9.0.
  */
 #include "boot/version.h"
 
@@ -63,15 +63,14 @@ static bool is_pre_separator(const struct span *s)
 	       is_pre_word(s->at + 1, s->end);
 }
 
-/* rest is what follows the number: 6.9-rc1 and 6.9rc1 are both one. */
+/* Whether a pre-release's word follows the number: 6.9-rc1, 6.9rc1. */
 static bool rest_is_pre(struct span rest)
 {
-	if (is_pre_word(rest.at, rest.end))
-		return true;
-	for (; span_more(&rest); rest.at++)
-		if (is_pre_separator(&rest))
-			return true;
-	return false;
+	bool pre = is_pre_word(rest.at, rest.end);
+
+	for (; !pre && span_more(&rest); rest.at++)
+		pre = is_pre_separator(&rest);
+	return pre;
 }
 
 /* Takes the digits at s, without leading zeroes. */
