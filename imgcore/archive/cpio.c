@@ -148,7 +148,7 @@ void cpio_time(const struct cpio *cpio, int64_t *ret_seconds, uint32_t *ret_ns)
 
 /* ---- headers ---- */
 
-/* Room for any header with its name and what pads it. */
+/* Room for any header with its name and its padding. */
 #define HEAD_MAX ((sizeof(struct newc_header) + NEWC_NAME_MAX + 1 + 3) / 4 * 4)
 
 static void put_hex(char field[8], uint64_t value)

@@ -85,7 +85,7 @@ void cpio_walk_begin(struct cpio_walk *walk, const struct cpio_source *source)
 	ahead->node = source->dir;
 	ahead->path_len = len ? len - 1 : 0;
 	ahead->depth = 0;
-	/* A directory of modules is what is in it, not itself. */
+	/* A directory of modules is no entry, only its content. */
 	walk->returned = source->layout == CPIO_MODULES;
 }
 

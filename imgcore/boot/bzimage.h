@@ -17,7 +17,7 @@ struct diag;
 int bzimage_check(const uint8_t *header, size_t len, uint64_t size,
 		  char **ret_reason);
 
-/* What a kernel of any target says of itself. */
+/* The properties of a kernel, of any target. */
 struct kernel_image {
 	char *version; /* the first word of the embedded text, or NULL */
 	uint32_t cmdline_size; /* of a command line, without its NUL */

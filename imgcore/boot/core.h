@@ -16,7 +16,7 @@ struct diag;
 
 /* The usual gap: sectors 1 to 2047. */
 #define CORE_MAX (2047u * SECTOR)
-/* GRUB's first sector, and at least one of what that one loads. */
+/* GRUB's first sector, and at least one that it loads. */
 #define CORE_MIN (2u * SECTOR)
 
 /*

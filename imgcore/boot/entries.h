@@ -7,8 +7,8 @@
 #include "boot/finder.h"
 
 /*
- * Adds the entries of loader/entries/ in both trees, those of a kernel that was
- * found in its place.
+ * Adds the entries of loader/entries/ in both trees. An entry of a kernel that
+ * was found replaces it.
  */
 int entries_find(struct finder *finder);
 

@@ -19,7 +19,7 @@ struct kernel {
 	struct boot_entry entry; /* filled step by step */
 	tree_id dir; /* that it is in */
 	tree_id node; /* its name there */
-	tree_id file; /* what that leads to */
+	tree_id file; /* that it leads to */
 	int64_t mtime; /* of the file */
 	uint32_t mtime_ns;
 	bool unversioned; /* by its name */

@@ -64,7 +64,7 @@ static int dir_open(const char *path)
 
 /*
  * Opens a directory that contains the file: a descriptor, or -ENOENT. Any other
- * error says that this is not known.
+ * error means that this is not known.
  */
 static int dir_with(const char *path, const char *name, int mode)
 {

@@ -286,7 +286,7 @@ static int read_file(struct grub_file *file, uint8_t *bytes, struct diag *diag)
 	if ((size_t)n < len)
 		return fail(file->files, file->name, -EIO,
 			    "gives fewer bytes than its size says", diag);
-	/* An upgrade was cut off; grub-mkimage would take it. */
+	/* An upgrade was interrupted; grub-mkimage would use it. */
 	if (n == 0 && name_ends(file->name, ".mod")) {
 		_cleanup_free_ char *path = NULL;
 

@@ -48,91 +48,85 @@ static int try_name(struct search *s, const char *name)
 	return entry_add_initrd(&s->kernel->entry, path);
 }
 
-/* A name of three parts; the middle one is `len` bytes of version. */
-static int try_parts(struct search *s, const char *before, const char *version,
-		     size_t len, const char *after, const char *suffix)
-{
-	_cleanup_free_ char *name = NULL;
+/* The parts of a name before and after a version. */
+struct name {
+	const char *before;
+	const char *after;
+};
 
-	if (text_format(&name, "%s%.*s%s%s", before, (int)len, version, after,
-			suffix) < 0)
-		return -ENOMEM;
-	return try_name(s, name);
-}
+static const struct name versioned[] = {
+	{ "initrd.img-", "" }, { "initrd-", ".img" },	 { "initrd-", ".gz" },
+	{ "initrd-", "" },     { "initramfs-", ".img" }, { "initramfs-", "" },
+};
 
-static int try_version(struct search *s, const char *version, size_t len,
-		       const char *suffix)
+static const struct name unversioned[] = {
+	{ "initrd.img", "" }, { "initrd", "" },	   { "initramfs.img", "" },
+	{ "initramfs", "" },  { "initrd.gz", "" },
+};
+
+static const struct name modules[] = { { "modules-", "" } };
+
+/* Tries names, each with `len` bytes of version, until there is such a file. */
+static int try_names(struct search *s, const struct name *names, size_t n,
+		     const char *version, size_t len, const char *suffix)
 {
-	static const struct {
-		const char *before;
-		const char *after;
-	} names[] = {
-		{ "initrd.img-", "" },	  { "initrd-", ".img" },
-		{ "initrd-", ".gz" },	  { "initrd-", "" },
-		{ "initramfs-", ".img" }, { "initramfs-", "" },
-	};
-	/* 10_linux does not know the last, which is a directory's. */
-	size_t n = ARRAY_SIZE(names) - !*suffix;
 	int r = 0;
 
-	for (size_t i = 0; i < n && r == 0 && !s->found; i++)
-		r = try_parts(s, names[i].before, version, len, names[i].after,
-			      suffix);
+	for (size_t i = 0; i < n && r == 0 && !s->found; i++) {
+		_cleanup_free_ char *name = NULL;
+
+		r = text_format(&name, "%s%.*s%s%s", names[i].before, (int)len,
+				version, names[i].after, suffix);
+		if (r == 0)
+			r = try_name(s, name);
+	}
 	return r;
 }
 
-static int try_unversioned(struct search *s, const char *suffix)
-{
-	static const char *const names[] = {
-		"initrd.img", "initrd",	   "initramfs.img",
-		"initramfs",  "initrd.gz",
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0 && !s->found; i++)
-		r = try_parts(s, names[i], "", 0, "", suffix);
-	return r;
-}
-
-/* The first name that the kernel's version has for one, with suffix behind. */
+/* Tries the names with the kernel's version, each with the suffix after it. */
 static int try_versions(struct search *s, const char *suffix)
 {
 	const struct kernel *kernel = s->kernel;
 	const char *version = kernel->entry.version;
 	const char *rest = strchr(kernel->entry.file, '-');
+	/* 10_linux does not know the last, which is a directory's. */
+	size_t n = ARRAY_SIZE(versioned) - !*suffix;
 	int r;
 
 	if (kernel->unversioned && !kernel->embedded_version)
 		return 0;
-	r = try_version(s, version, strlen(version), suffix);
+	r = try_names(s, versioned, n, version, strlen(version), suffix);
 	if (r == 0)
-		r = try_version(s, version, version_stem_len(version), suffix);
+		r = try_names(s, versioned, n, version,
+			      version_stem_len(version), suffix);
 	if (r == 0 && rest)
-		r = try_version(s, rest + 1, strlen(rest + 1), suffix);
+		r = try_names(s, versioned, n, rest + 1, strlen(rest + 1),
+			      suffix);
 	return r;
 }
 
-/* The first file that is there, and the first directory. */
-static int find_pair(struct search *s,
-		     int (*try)(struct search *s, const char *suffix))
-{
-	int r;
-
-	s->found = false;
-	r = try(s, "");
-	s->found = false;
-	return r < 0 ? r : try(s, ".d");
-}
-
-/* Unversioned kernels have unversioned initrds, otherwise of their version. */
+/*
+ * Adds the first file that there is, and the first directory. Unversioned
+ * kernels have unversioned initrds, otherwise those of their version.
+ */
 static int find_main(struct search *s)
 {
+	static const char *const suffixes[] = { "", ".d" };
 	const struct kernel *kernel = s->kernel;
-	int r = kernel->unversioned ? find_pair(s, try_unversioned) : 0;
+	int r = 0;
 
-	return r < 0 || kernel->entry.n_initrds > 0
-		       ? r
-		       : find_pair(s, try_versions);
+	for (size_t i = 0; i < 2 && r == 0 && kernel->unversioned; i++) {
+		s->found = false;
+		r = try_names(s, unversioned, ARRAY_SIZE(unversioned), "", 0,
+			      suffixes[i]);
+	}
+	if (r < 0 || kernel->entry.n_initrds > 0)
+		return r;
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		s->found = false;
+		r = try_versions(s, suffixes[i]);
+	}
+	return r;
 }
 
 /*
@@ -198,10 +192,10 @@ static int find_modules(struct search *s)
 	int r;
 
 	s->found = false;
-	r = try_parts(s, "modules-", version, strlen(version), "", "");
-	if (r == 0 && !s->found && kernel->embedded_version)
-		r = try_parts(s, "modules-", kernel->embedded_version,
-			      strlen(kernel->embedded_version), "", "");
+	r = try_names(s, modules, 1, version, strlen(version), "");
+	if (r == 0 && kernel->embedded_version)
+		r = try_names(s, modules, 1, kernel->embedded_version,
+			      strlen(kernel->embedded_version), "");
 	if (r == 0 && !s->found && (kernel->unversioned || s->dir->name))
 		r = try_name(s, "modules");
 	return r;

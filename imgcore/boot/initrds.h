@@ -6,7 +6,7 @@
 
 /* Limit of initrds beside a kernel that has a directory of its own. */
 #define INITRDS_MAX 100u
-/* The initrds of a kernel of this place, added to its entry. */
+/* Adds the initrds of a kernel of this directory to its entry. */
 int initrds_find(struct finder *finder, const struct kernel_dir *dir,
 		 struct kernel *kernel);
 

@@ -3,9 +3,9 @@
 #define BOOT_KERNELS_H
 
 /*
- * The kernels of a directory of a tree, by the rules that users of
- * grub-mkconfig know: `vmlinuz-*` and `kernel-*`, with an initrd of the same
- * version beside them; and `vmlinuz` and `bzImage` alone, which it never takes.
+ * Finds the kernels of a tree by the rules of grub-mkconfig: `vmlinuz-*` and
+ * `kernel-*`, with an initrd of the same version beside them; and `vmlinuz` and
+ * `bzImage`, which grub-mkconfig ignores.
  */
 
 #include "boot/finder.h"
@@ -17,7 +17,7 @@
  * 0, -ENOMEM, or -ESTALE with a diagnostic.
  */
 int kernels_find(struct finder *finder);
-/* Files beside kernels that nothing uses; when all is found. */
+/* Rejects files beside kernels that no kernel uses; called last. */
 int kernels_find_unused(struct finder *finder);
 
 #endif

@@ -56,7 +56,7 @@ static int compare_labels(const void *a, const void *b)
 	return r ? r : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-/* Appends what is its own: its path, or its entry's. */
+/* Appends the path, or the entry's, which no other has. */
 static int append_path(struct label *label)
 {
 	const struct boot_entry *entry = &label->kernel->entry;

@@ -7,8 +7,8 @@
 #include "boot/grub.h"
 
 /*
- * boot.img has a probe for floppies where the table goes: what is kept of it
- * ends before the signature.
+ * boot.img has a probe for floppies where the table goes: it is copied up to
+ * the signature.
  */
 void boot_embed(const struct boot_grub *grub, uint8_t *head)
 {

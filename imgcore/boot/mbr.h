@@ -42,7 +42,7 @@ static_assert(offsetof(struct core_sector, start) == 0x1f4, "boot.h");
 static_assert(offsetof(struct core_sector, sectors) == 0x1fc, "boot.h");
 static_assert(sizeof(struct core_sector) == 512, "one sector");
 
-/* GRUB_BOOT_MACHINE_KERNEL_SEG, behind the sector already loaded there. */
+/* GRUB_BOOT_MACHINE_KERNEL_SEG, after the sector that is loaded there. */
 #define CORE_SEGMENT 0x0820u
 
 struct boot_grub;

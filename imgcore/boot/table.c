@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/math.h"
 #include "base/memstream.h"
 #include "base/vec.h"
 #include "boot/finder.h"
@@ -32,21 +33,15 @@ static void table_release(struct table *table)
 	vec_free(table);
 }
 
-/* Fit for a terminal. */
-static char *cell(const char *text)
-{
-	const struct diag diag = { .reason = (char *)text };
-
-	return diag_format(&diag, 0);
-}
-
 static int table_add(struct table *table, const char *const texts[COLUMNS])
 {
 	struct row *row = vec_push(table);
 	size_t len = 0;
 
 	for (unsigned c = 0; row && c < COLUMNS; c++) {
-		row->cells[c] = cell(texts[c]);
+		const struct diag diag = { .reason = (char *)texts[c] };
+
+		row->cells[c] = diag_format(&diag, 0); /* for a terminal */
 		if (!row->cells[c])
 			return -ENOMEM;
 		len = strlen(row->cells[c]);
@@ -57,35 +52,16 @@ static int table_add(struct table *table, const char *const texts[COLUMNS])
 	return row ? 0 : -ENOMEM;
 }
 
-static void table_drop_last(struct table *table)
-{
-	struct row *row = &table->items[--table->count];
-
-	for (unsigned c = 0; c < COLUMNS; c++)
-		free(row->cells[c]);
-}
-
-/* Bytes that it takes. */
-static size_t table_length(const struct table *table)
-{
-	size_t length = table->last;
-
-	for (unsigned c = 0; c + 1 < COLUMNS; c++)
-		length += table->count * (table->width[c] + 2);
-	return length;
-}
-
-static void table_put(FILE *f, const struct table *table)
+/* Prints the first n rows. */
+static void table_put(FILE *f, const struct table *table, size_t n)
 {
 	size_t width[COLUMNS] = { 0 };
 
-	for (size_t i = 0; i < table->count; i++)
-		for (unsigned c = 0; c < COLUMNS; c++) {
-			size_t len = strlen(table->items[i].cells[c]);
-
-			width[c] = len > width[c] ? len : width[c];
-		}
-	for (size_t i = 0; i < table->count; i++) {
+	for (size_t i = 0; i < n; i++)
+		for (unsigned c = 0; c < COLUMNS; c++)
+			width[c] = max_u64(width[c],
+					   strlen(table->items[i].cells[c]));
+	for (size_t i = 0; i < n; i++) {
 		for (unsigned c = 0; c + 1 < COLUMNS; c++)
 			fprintf(f, "%-*s  ", (int)width[c],
 				table->items[i].cells[c]);
@@ -120,6 +96,7 @@ static int put_kernels(FILE *f, const struct boot_kernels *kernels, size_t max)
 	const struct boot_entry *entries;
 	size_t n = boot_entries(kernels, &entries);
 	int r = table_add(&table, heads);
+	size_t length = 0;
 	size_t i;
 
 	if (n == 0) {
@@ -132,14 +109,15 @@ static int put_kernels(FILE *f, const struct boot_kernels *kernels, size_t max)
 						     entries[i].path, initrds };
 
 		r = initrds ? table_add(&table, texts) : -ENOMEM;
-		if (r == 0 && table_length(&table) > max) {
-			table_drop_last(&table);
+		length = table.last;
+		for (unsigned c = 0; c + 1 < COLUMNS; c++)
+			length += table.count * (table.width[c] + 2);
+		if (length > max)
 			break;
-		}
 	}
 	if (r < 0)
 		return r;
-	table_put(f, &table);
+	table_put(f, &table, i + 1);
 	if (i < n)
 		fprintf(f, "and %zu more\n", n - i);
 	return 0;

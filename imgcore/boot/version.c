@@ -97,7 +97,7 @@ static int compare_numbers(struct span *a, struct span *b)
 	return memcmp(x.at, y.at, (size_t)(x.end - x.at));
 }
 
-/* The dotted number at the start: leaves s behind it. */
+/* Takes the dotted number at the start of s. */
 static struct span take_dotted(struct span *s)
 {
 	struct span dotted = { s->at, s->at };

@@ -3,8 +3,8 @@
 #define IMGCORE_BOOT_H
 
 /*
- * What makes the disk boot: GRUB's boot sector and core image, GRUB's files as
- * grafts under /boot/grub, the kernels and their menu.
+ * The parts that make a disk boot: GRUB's boot sector and core image, GRUB's
+ * files as grafts under /boot/grub, the kernels and their menu.
  *
  * Errors: 0 or a negative errno with a diagnostic.
  * Threading: no shared state.
@@ -29,7 +29,7 @@ struct boot_options {
 	bool no_grub; /* a disk without a boot loader */
 	const char *grub_dir; /* NULL: where GRUB is installed */
 	const char *core_image; /* NULL: made with grub-mkimage */
-	/* A made one has all modules in it: the disk's are not this GRUB's. */
+	/* Make it with all modules: the disk's are not of this GRUB. */
 	bool whole_core;
 	const char *append; /* more kernel command line, or NULL */
 	const char *default_entry; /* a kernel's name or version, or NULL */
@@ -67,23 +67,22 @@ int boot_grub_check(const struct boot_grub *grub, const struct tree *boot_tree,
 		    struct diag *diag);
 
 /*
- * Whether a directory of kernels/ or kernels/NAME/ that is called so is one
- * file on the disk, a cpio archive: "initrd*.d", "initramfs*.d", "modules" and
+ * Whether a directory of this name in kernels/ or kernels/NAME/ is one file on
+ * the disk, a cpio archive: "initrd*.d", "initramfs*.d", "modules" and
  * "modules-*".
  */
 bool boot_is_archive(const char *name, size_t len);
 
 /*
- * What there is to boot: the kernels of boot/ in partition 1, of kernels/ and
+ * The kernels to boot: those of boot/ in partition 1, of kernels/ and
  * kernels/NAME/ in partition 2, and the entries of the Boot Loader
- * Specification in loader/entries/ of both. Found once; knows no tree
- * afterwards.
+ * Specification in loader/entries/ of both. Does not refer to the trees.
  */
 struct boot_kernels;
 
 /*
  * -ESTALE: a file is no longer the one that was scanned. -EINVAL names
- * --append where GRUB could not hand it over. A kernel that cannot boot is no
+ * --append if GRUB could not pass it on. A kernel that cannot boot is no
  * error: it is among the rejects. The caller frees the result.
  */
 int boot_find(struct boot_kernels **ret_kernels, const struct tree *boot_tree,
@@ -115,12 +114,12 @@ struct boot_entry {
 	char **initrds;
 	size_t n_initrds;
 	/*
-	 * The command line as the kernel gets it, behind the BOOT_IMAGE=PATH
+	 * The command line as the kernel gets it, after the BOOT_IMAGE=PATH
 	 * that GRUB puts first.
 	 */
 	char *arguments;
 	struct boot_placeholders placeholders; /* in arguments */
-	char *arguments_from; /* a file that has words of its own, or NULL */
+	char *arguments_from; /* the file with the kernel's own, or NULL */
 	char *bls; /* the entry of loader/entries/ it comes from, or NULL */
 	bool is_default;
 };
@@ -129,13 +128,12 @@ struct boot_entry {
 size_t boot_entries(const struct boot_kernels *kernels,
 		    const struct boot_entry **ret_entries);
 
-/* A file that stands where kernels do and is not in the menu; sorted by path.
- */
+/* A file beside kernels that is not in the menu; sorted by path. */
 struct boot_reject {
 	char *path;
 	const char *reason; /* one phrase */
 	unsigned partition;
-	bool is_kernel; /* it was to be booted, by its name or by an entry */
+	bool is_kernel; /* by its name or by an entry */
 };
 
 size_t boot_rejects(const struct boot_kernels *kernels,

@@ -28,7 +28,7 @@ enum boot_console {
 	BOOT_CONSOLES,
 };
 
-/* The bytes at the start of a file that tell whether it is a kernel. */
+/* Bytes at the start of a file that show whether it is a kernel. */
 #define BOOT_KERNEL_HEADER 0x23cu
 
 struct boot_target {
@@ -62,7 +62,7 @@ struct boot_target {
 	 */
 	int (*check_kernel)(const uint8_t *header, size_t len, uint64_t size,
 			    char **ret_reason);
-	/* Reads what a kernel says of itself (boot/bzimage.h). */
+	/* Reads the properties of a kernel (boot/bzimage.h). */
 	int (*read_kernel)(const struct tree *tree, tree_id file,
 			   struct kernel_image *ret_image, char **ret_reason,
 			   struct diag *diag);
