@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
 #include "deadline.h"
 #include "imgcore/diag.h"
-#include "mountinfo.h"
 #include "path.h"
 #include "tree/mount_type.h"
 
@@ -123,7 +123,7 @@ int mountpoint_detach_fuse(const char *path)
 	if (r < 0)
 		return r;
 	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
-	    mountinfo_find(st.stx_mnt_id, &entry) < 0)
+	    mountinfo_find(&entry, -1, st.stx_mnt_id) < 0)
 		return -EINVAL;
 	return strncmp(entry.type, "fuse", 4) == 0 ? detach(fd, path) : -EBUSY;
 }
@@ -173,7 +173,7 @@ static int check_mount(int fd, const char *path, struct diag *diag)
 	if (r < 0)
 		return diag_set(diag, r, path, NULL);
 	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
-	    mountinfo_find(st.stx_mnt_id, &entry) < 0 ||
+	    mountinfo_find(&entry, -1, st.stx_mnt_id) < 0 ||
 	    strncmp(entry.type, "fuse", 4) != 0)
 		return 0;
 	r = server_lives(fd);
@@ -252,7 +252,7 @@ int mountpoint_remount(const char *path, unsigned long flags, struct diag *diag)
 	if (r < 0)
 		return diag_set(diag, r, path, NULL);
 	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
-	    mountinfo_find(st.stx_mnt_id, &entry) < 0 ||
+	    mountinfo_find(&entry, -1, st.stx_mnt_id) < 0 ||
 	    strcmp(entry.type, DISK_FSTYPE) != 0)
 		return diag_set(
 			diag, -EINVAL, path,
@@ -361,7 +361,7 @@ int mountpoint_adopt(struct mountpoint *mnt, struct diag *diag)
 			diag, -ENOTCONN, mnt->path,
 			"was unmounted by another program during the start; mount it again");
 	/* The lock keeps another dirdisk away, but no other program. */
-	if (mountinfo_find(st.stx_mnt_id, &entry) == 0 &&
+	if (mountinfo_find(&entry, -1, st.stx_mnt_id) == 0 &&
 	    strncmp(entry.type, "fuse", 4) != 0)
 		return diag_set(
 			diag, -EBUSY, mnt->path,
@@ -418,7 +418,7 @@ static bool is_ours(const struct mountpoint *mnt, int fd)
 	       st.stx_dev_minor == mnt->minor &&
 	       st.stx_mnt_id == mnt->mount_id &&
 	       (connection_lives(mnt) ||
-		(mountinfo_find(mnt->mount_id, &entry) == 0 &&
+		(mountinfo_find(&entry, -1, mnt->mount_id) == 0 &&
 		 strcmp(entry.type, DISK_FSTYPE) == 0 &&
 		 server_lives(fd) == 0));
 }
@@ -430,7 +430,7 @@ static bool is_ours(const struct mountpoint *mnt, int fd)
 static int find_ours(const struct mountpoint *mnt, struct mountinfo *ret_entry)
 {
 	struct mountinfo entry = { 0 };
-	int r = mountinfo_find(mnt->mount_id, &entry);
+	int r = mountinfo_find(&entry, -1, mnt->mount_id);
 
 	if (r == 0 && (entry.major != mnt->major || entry.minor != mnt->minor))
 		r = -ENOENT;

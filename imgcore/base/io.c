@@ -70,6 +70,7 @@ int io_read_file(int fd, size_t limit, uint8_t **ret_bytes, size_t *ret_len)
 			break;
 		size *= 2;
 	}
+	bytes[len] = '\0';
 	*ret_bytes = take_ptr(bytes);
 	*ret_len = len;
 	return 0;

@@ -14,8 +14,8 @@ ssize_t io_pread(int fd, void *buf, size_t len, uint64_t offset);
 /* Writes all of buf. */
 int io_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
 /*
- * All of a file from its beginning, at most `limit` bytes (-EFBIG beyond). The
- * caller frees bytes.
+ * All of a file from its beginning, at most `limit` bytes (-EFBIG beyond), and
+ * a NUL after it. The caller frees bytes.
  */
 int io_read_file(int fd, size_t limit, uint8_t **ret_bytes, size_t *ret_len);
 /*

@@ -5,18 +5,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
+#include "base/mountinfo.h"
 #include "base/vec.h"
-
-/* So much is read at most; a system with more has other troubles. */
-#define LIST_MAX (64u << 20)
 
 struct list {
 	char **items;
@@ -31,23 +27,6 @@ static void list_release(struct list *list)
 	vec_free(list);
 }
 
-/* Spaces, tabs, newlines and backslashes stand there as \ooo; in place. */
-static void decode(char *text)
-{
-	char *to = text;
-
-	for (const char *p = text; *p;) {
-		if (p[0] == '\\' && p[1] && p[2] && p[3]) {
-			*to++ = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 |
-				       (p[3] - '0'));
-			p += 4;
-		} else {
-			*to++ = *p++;
-		}
-	}
-	*to = '\0';
-}
-
 /* Where path is below dir: what follows, or NULL. */
 static const char *below(const char *dir, const char *path)
 {
@@ -60,32 +39,6 @@ static const char *below(const char *dir, const char *path)
 		       : NULL;
 }
 
-/* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS ..."; *line moves on. */
-static int list_add(struct list *list, const char *dir, char **line)
-{
-	char *fields[5];
-	const char *path;
-	char **item;
-
-	for (size_t i = 0; i < 5; i++) {
-		fields[i] = strsep(line, " ");
-		if (!*line)
-			return -EINVAL;
-	}
-	decode(fields[4]);
-	path = below(dir, fields[4]);
-	if (!path)
-		return 0;
-	item = vec_push(list);
-	if (!item)
-		return -ENOMEM;
-	*item = strdup(path);
-	if (*item)
-		return 0;
-	list->count--;
-	return -ENOMEM;
-}
-
 static int string_compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -93,34 +46,30 @@ static int string_compare(const void *a, const void *b)
 
 static int read_list(const struct mounts *m, struct list *list)
 {
-	_cleanup_free_ uint8_t *bytes = NULL;
-	_cleanup_free_ char *text = NULL;
+	_cleanup_(mountinfo_clear) struct mountinfo mount = { 0 };
 	char dir[PATH_MAX] = "";
 	char path[64];
-	char *rest;
-	size_t len;
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", m->src_fd);
 	if (readlink(path, dir, sizeof(dir) - 1) < 0)
 		return -errno;
-	r = io_read_file(m->fd, LIST_MAX, &bytes, &len);
+	r = mountinfo_read(&mount, m->fd);
 	if (r < 0)
 		return r;
-	rest = text = strndup((const char *)bytes, len);
-	if (!text)
-		return -ENOMEM;
-	while (*rest && r == 0) {
-		char *line = strsep(&rest, "\n");
+	while (mountinfo_next(&mount)) {
+		const char *relative = below(dir, mount.point);
+		char **item = relative ? vec_push(list) : NULL;
 
-		r = list_add(list, dir, &line);
-		if (!rest)
-			break;
+		if (item)
+			*item = strdup(relative);
+		if (relative && (!item || !*item))
+			return -ENOMEM;
 	}
 	if (list->count)
 		qsort(list->items, list->count, sizeof(*list->items),
 		      string_compare);
-	return r;
+	return 0;
 }
 
 /*

@@ -21,7 +21,7 @@
  * another one, whose type is then wrong until the next scan.
  */
 struct mount_types {
-	int fd; /* /proc/self/mountinfo, the caller's, or -1 */
+	int fd; /* as mountinfo_read takes it */
 	pthread_mutex_t mutex; /* of the list */
 	struct {
 		struct mount_type *items; /* sorted by id */

@@ -64,7 +64,6 @@ struct scan {
 	uid_t euid;
 	struct xattr_reader xattrs; /* the root's */
 	struct mount_types mounts;
-	int own_mountinfo; /* of mounts, if it was opened here, or -1 */
 
 	/* The lock holds for all that follows. */
 	pthread_mutex_t mutex;
@@ -438,7 +437,6 @@ static void scan_release(struct scan *s)
 	}
 	xattr_reader_release(&s->xattrs);
 	mount_types_release(&s->mounts);
-	base_closep(&s->own_mountinfo);
 	pthread_mutex_destroy(&s->mutex);
 	pthread_mutex_destroy(&s->count_mutex);
 	pthread_cond_destroy(&s->changed);
@@ -516,7 +514,6 @@ static int scan_once(int root_fd, const char *root_path,
 	_cleanup_(scan_releasep) struct scan *s = calloc(1, sizeof(*s));
 	unsigned threads = options->threads ? options->threads
 					    : threads_cores();
-	int mountinfo = options->mountinfo;
 	int r;
 
 	if (!s)
@@ -525,12 +522,8 @@ static int scan_once(int root_fd, const char *root_path,
 	s->grafts = grafts;
 	s->diag = diag;
 	s->euid = geteuid();
-	s->own_mountinfo = -1;
-	if (options->cross_mounts && mountinfo <= 0)
-		s->own_mountinfo = open("/proc/thread-self/mountinfo",
-					O_RDONLY | O_CLOEXEC);
 	mount_types_init(&s->mounts,
-			 mountinfo > 0 ? mountinfo : s->own_mountinfo);
+			 options->mountinfo > 0 ? options->mountinfo : -1);
 	s->max_threads = threads < THREADS_MAX ? threads : THREADS_MAX;
 	for (size_t i = 0; i < WINDOW; i++)
 		slot_clear(&s->slots[i]);

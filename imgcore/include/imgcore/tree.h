@@ -231,7 +231,7 @@ struct tree_scan_options {
 	 * Whether what is mounted below is part of the tree, except own_dev,
 	 * `prune`, interfaces of the kernel, other disks of dirdisk, and a
 	 * directory that is mounted somewhere below itself. mountinfo:
-	 * /proc/self/mountinfo; 0: it is opened when the scan begins.
+	 * /proc/self/mountinfo; 0: it is opened when it is needed.
 	 */
 	bool cross_mounts;
 	int mountinfo;
