@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <uuid.h>
+
 #include "base/units.h"
 
 /* Decimal digits at *text, at least one; moves *text behind them. */
@@ -61,33 +63,12 @@ const char *value_sectors(const char *text, uint64_t *ret_bytes)
 	return NULL;
 }
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char *d = c ? strchr(digits, c) : NULL;
-
-	return d ? (int)(d - digits) % 16 : -1;
-}
-
 const char *value_uuid(const char *text, uint8_t ret_uuid[16])
 {
-	static const char form[] = "00000000-0000-0000-0000-000000000000";
-	static const char wrong[] = "not a UUID; give one as uuidgen prints it";
-	uint8_t uuid[16] = { 0 };
-	unsigned n = 0;
+	uuid_t uuid;
 
-	if (strlen(text) != strlen(form))
-		return wrong;
-	for (size_t i = 0; form[i]; i++) {
-		int digit = hex_digit(text[i]);
-
-		if (form[i] == '-' ? text[i] != '-' : digit < 0)
-			return wrong;
-		if (form[i] == '-')
-			continue;
-		uuid[n / 2] = (uint8_t)(uuid[n / 2] << 4 | digit);
-		n++;
-	}
+	if (uuid_parse(text, uuid) < 0)
+		return "not a UUID; give one as uuidgen prints it";
 	memcpy(ret_uuid, uuid, sizeof(uuid));
 	return NULL;
 }
