@@ -23,7 +23,6 @@
 #include "imgcore/diag.h"
 #include "options.h"
 #include "readahead.h"
-#include "words.h"
 
 struct launcher {
 	const struct options *options;
@@ -94,7 +93,7 @@ static void print_command(const struct options *options, const char *path)
 {
 	bool read_only = options->mount_flags & MS_RDONLY;
 	bool serial = options->console == BOOT_CONSOLE_SERIAL;
-	_cleanup_free_ char *file = words_qemu_file(path);
+	_cleanup_free_ char *file = quote_qemu_file(path);
 	_cleanup_free_ char *word = NULL;
 
 	if (!isatty(STDOUT_FILENO) || !file)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/memstream.h"
+#include "base/escape.h"
 
 int diag_set(struct diag *diag, int err, const char *path,
 	     const char *reason_fmt, ...)
@@ -69,60 +69,22 @@ void diag_move(struct diag *to, struct diag *from)
 	to->reason = take_ptr(from->reason);
 }
 
-/* Bytes of the UTF-8 sequence at s, or 0 if it is none. */
-static size_t utf8_len(const unsigned char *s)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = s[0] < 0xc2   ? 0
-		     : s[0] < 0xe0 ? 2
-		     : s[0] < 0xf0 ? 3
-		     : s[0] < 0xf5 ? 4
-				   : 0;
-	uint32_t c = len ? s[0] & (0x7fu >> len) : 0;
-
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (len &&
-	    (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
-		return 0;
-	/* C1 controls are controls too. */
-	return len == 2 && c < 0xa0 ? 0 : len;
-}
-
-static void put_escaped(FILE *f, const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	while (*s) {
-		size_t len = *s < 0x80 ? (*s >= 0x20 && *s != 0x7f)
-				       : utf8_len(s);
-
-		if (len == 0) {
-			fprintf(f, "\\x%02x", *s++);
-			continue;
-		}
-		fwrite(s, 1, len, f);
-		s += len;
-	}
-}
-
 char *diag_format(const struct diag *diag, int err)
 {
-	struct memstream stream;
-	FILE *f = memstream_open(&stream);
-	char *text;
+	const char *path = diag ? diag->path : NULL;
+	const char *reason = diag && diag->reason ? diag->reason
+						  : strerror(-err);
+	size_t size = ESCAPE_SIZE((path ? strlen(path) : 0) + strlen(": ") +
+				  strlen(reason));
+	_cleanup_free_ char *text = malloc(size);
+	char *to = text;
 
-	if (!f)
+	if (!text)
 		return NULL;
-	if (diag && diag->path) {
-		put_escaped(f, diag->path);
-		fputs(": ", f);
-	}
-	put_escaped(f, diag && diag->reason ? diag->reason : strerror(-err));
-	return memstream_close(&stream, &text, NULL) < 0 ? NULL : text;
+	if (path)
+		to = stpcpy(escape_to(to, path, ESCAPE_NON_UTF8), ": ");
+	escape_to(to, reason, ESCAPE_NON_UTF8);
+	return take_ptr(text);
 }
 
 void diag_clear(struct diag *diag)

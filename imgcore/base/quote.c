@@ -10,18 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memstream.h"
-
 static bool is_plain(const char *text)
 {
 	return *text && text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 					  "abcdefghijklmnopqrstuvwxyz"
 					  "0123456789_-+=.,:/@%")] == '\0';
-}
-
-static bool is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
 void quote_text(FILE *f, const char *text)
@@ -44,25 +37,21 @@ void quote_word(FILE *f, const char *text)
 		quote_text(f, text);
 }
 
-static void put_hex(FILE *f, char c)
+char *quote_qemu_file(const char *path)
 {
-	fprintf(f, "\\x%02x", (unsigned char)c);
-}
+	char *value = malloc(2 * strlen(path) + sizeof("./"));
+	char *to = value;
 
-char *quote_shown(const char *text)
-{
-	struct memstream stream;
-	FILE *f = memstream_open(&stream);
-	char *shown;
-
-	if (!f)
+	if (!value)
 		return NULL;
-	for (; *text; text++) {
-		if (is_control(*text) || (unsigned char)*text >= 0x80 ||
-		    *text == '\\')
-			put_hex(f, *text);
-		else
-			fputc(*text, f);
+	/* What stands before a colon, QEMU takes for a protocol. */
+	if (path[strcspn(path, ":/")] == ':')
+		to = stpcpy(to, "./");
+	for (; *path; path++) {
+		*to++ = *path;
+		if (*path == ',')
+			*to++ = ',';
 	}
-	return memstream_close(&stream, &shown, NULL) < 0 ? NULL : shown;
+	*to = '\0';
+	return value;
 }

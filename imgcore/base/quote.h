@@ -4,9 +4,9 @@
 
 /*
  * Values in a script of the shell's or GRUB's, such that none of them can end
- * its word.
+ * its word, and in QEMU's options.
  * Source: POSIX, "Shell Command Language", 2.2; GRUB's manual, "Writing
- * configuration files directly".
+ * configuration files directly"; qemu(1), -drive.
  */
 
 #include <stdio.h>
@@ -16,10 +16,7 @@ void quote_word(FILE *f, const char *text);
 /* The same, never plain. */
 void quote_text(FILE *f, const char *text);
 
-/*
- * What can be shown of these bytes: no printable ASCII, and the backslash, as
- * \xNN. Different bytes stay different. The caller frees; NULL: out of memory.
- */
-char *quote_shown(const char *text);
+/* A file's name as a value of QEMU's; the caller frees. NULL: no memory. */
+char *quote_qemu_file(const char *path);
 
 #endif

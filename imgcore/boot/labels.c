@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/quote.h"
+#include "base/escape.h"
 #include "base/text.h"
 
 /* An entry and one of its names. */
@@ -25,16 +25,16 @@ struct label {
 static int make_labels(struct kernel *kernel)
 {
 	struct boot_entry *entry = &kernel->entry;
-	_cleanup_free_ char *version = quote_shown(entry->version);
-	_cleanup_free_ char *file = quote_shown(entry->file);
-	_cleanup_free_ char *name = entry->name ? quote_shown(entry->name)
-						: NULL;
+	_cleanup_free_ char *version = escape_text(entry->version, ESCAPE_ALL);
+	_cleanup_free_ char *file = escape_text(entry->file, ESCAPE_ALL);
+	_cleanup_free_ char *name =
+		entry->name ? escape_text(entry->name, ESCAPE_ALL) : NULL;
 	int r = 0;
 
 	if (!version || !file || (entry->name && !name))
 		return -ENOMEM;
 	if (kernel->bls.title)
-		entry->title = quote_shown(kernel->bls.title);
+		entry->title = escape_text(kernel->bls.title, ESCAPE_ALL);
 	else if (name)
 		r = text_format(&entry->title, "Linux %s (%s/%s)", version,
 				name, file);
@@ -60,8 +60,8 @@ static int compare_labels(const void *a, const void *b)
 static int append_path(struct label *label)
 {
 	const struct boot_entry *entry = &label->kernel->entry;
-	_cleanup_free_ char *path = quote_shown(entry->bls ? entry->bls
-							   : entry->path);
+	_cleanup_free_ char *path =
+		escape_text(entry->bls ? entry->bls : entry->path, ESCAPE_ALL);
 	char *text;
 
 	if (!path || text_format(&text, "%s (partition %u: %s)", *label->text,

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/escape.h"
 #include "base/memstream.h"
 #include "base/quote.h"
 #include "base/text.h"
@@ -59,7 +60,7 @@ static int put_variant(FILE *f, const struct boot_entry *entry,
 {
 	_cleanup_free_ char *title = NULL;
 	_cleanup_free_ char *id = NULL;
-	_cleanup_free_ char *version = quote_shown(entry->version);
+	_cleanup_free_ char *version = escape_text(entry->version, ESCAPE_ALL);
 	_cleanup_free_ char *loading = NULL;
 	int r;
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/escape.h"
 #include "base/math.h"
 #include "base/memstream.h"
 #include "base/vec.h"
@@ -39,9 +40,7 @@ static int table_add(struct table *table, const char *const texts[COLUMNS])
 	size_t len = 0;
 
 	for (unsigned c = 0; row && c < COLUMNS; c++) {
-		const struct diag diag = { .reason = (char *)texts[c] };
-
-		row->cells[c] = diag_format(&diag, 0); /* for a terminal */
+		row->cells[c] = escape_text(texts[c], ESCAPE_NON_UTF8);
 		if (!row->cells[c])
 			return -ENOMEM;
 		len = strlen(row->cells[c]);

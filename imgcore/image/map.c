@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/math.h"
 #include "base/vec.h"
 #include "imgcore/image.h"
@@ -70,24 +71,14 @@ static void line_release(struct line *line)
 /* Escapes a path, so that it stays in one field of one line. */
 static int put_path(struct line *line, const char *path)
 {
-	static const char digits[] = "0123456789abcdef";
-	char *p;
+	char *to;
 
-	if (vec_reserve(line, 4 * strlen(path) + 1) < 0)
+	if (vec_reserve(line, 1 + ESCAPE_SIZE(strlen(path))) < 0)
 		return -ENOMEM;
-	p = line->items + line->count;
-	*p++ = '/';
-	for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
-		if (*s < 0x20 || *s == 0x7f || *s == '\\') {
-			*p++ = '\\';
-			*p++ = 'x';
-			*p++ = digits[*s >> 4];
-			*p++ = digits[*s & 15];
-		} else {
-			*p++ = (char)*s;
-		}
-	}
-	line->count = (size_t)(p - line->items);
+	to = line->items + line->count;
+	*to++ = '/';
+	to = escape_to(to, path, ESCAPE_BACKSLASH);
+	line->count = (size_t)(to - line->items);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/io.h"
 #include "base/quote.h"
 #include "boot_tree.h"
@@ -320,7 +321,7 @@ static void words_keep_their_bytes(void **state)
 
 static void shown_is_printable(void **state)
 {
-	_cleanup_free_ char *shown = quote_shown("a\n\\\x7f\xff'b");
+	_cleanup_free_ char *shown = escape_text("a\n\\\x7f\xff'b", ESCAPE_ALL);
 
 	assert_string_equal(shown, "a\\x0a\\x5c\\x7f\\xff'b");
 }

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "imgcore/diag.h"
 
 #define SCHEMA_VERSION 1
@@ -27,16 +28,10 @@ static int append(json_t *array, json_t *value)
 	return json_array_append_new(array, value) < 0 ? -ENOMEM : 0;
 }
 
-static char *escape(const char *bytes)
-{
-	const struct diag diag = { .reason = (char *)bytes };
-
-	return diag_format(&diag, 0);
-}
-
 static json_t *text_new(const char *bytes)
 {
-	_cleanup_free_ char *text = bytes ? escape(bytes) : NULL;
+	_cleanup_free_ char *text = bytes ? escape_text(bytes, ESCAPE_NON_UTF8)
+					  : NULL;
 
 	if (!bytes)
 		return json_null();
@@ -56,7 +51,8 @@ static json_t *hex_new(const char *bytes)
 /* "path", and "path_hex" where the one is not the bytes. */
 static int put_path(json_t *object, const char *path)
 {
-	_cleanup_free_ char *text = path ? escape(path) : NULL;
+	_cleanup_free_ char *text = path ? escape_text(path, ESCAPE_NON_UTF8)
+					 : NULL;
 	int r = put(object, "path", text_new(path));
 
 	if (r < 0 || !path)

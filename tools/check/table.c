@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "imgcore/diag.h"
 
 static int put_findings(FILE *out, const char *head,
@@ -64,13 +65,11 @@ static int put_default(FILE *out, const struct report *report)
 	const struct boot_entry *entry = default_entry(report);
 	_cleanup_free_ char *arguments = NULL;
 	_cleanup_free_ char *shown = NULL;
-	struct diag diag = DIAG_INIT;
 
 	if (!entry)
 		return 0;
 	arguments = report_arguments(report, entry);
-	diag.reason = arguments;
-	shown = arguments ? diag_format(&diag, 0) : NULL;
+	shown = arguments ? escape_text(arguments, ESCAPE_NON_UTF8) : NULL;
 	if (!shown)
 		return -ENOMEM;
 	fprintf(out, "Boots: %s, with %s\n", entry->title, shown);

@@ -21,7 +21,6 @@
 #include "base/io.h"
 #include "base/quote.h"
 #include "base/vec.h"
-#include "fs/words.h"
 #include "options.h"
 
 /* ---- words ---- */
@@ -126,7 +125,7 @@ static int put_serial(struct qemu_line *line, const struct run_options *options,
 
 static int put_disk(struct qemu_line *line, const char *disk, bool read_only)
 {
-	_cleanup_free_ char *file = words_qemu_file(disk);
+	_cleanup_free_ char *file = quote_qemu_file(disk);
 	int r = PUT(line, "-drive");
 
 	if (!file)
