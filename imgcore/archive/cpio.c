@@ -306,22 +306,14 @@ int cpio_pread(const struct cpio *cpio, const struct content_reader *reader,
 {
 	const struct cpio_entries *entries = &cpio->entries;
 	struct range range = { .buf = buf, .len = len };
-	size_t at = 0;
-	size_t end = entries->count;
+	size_t at = entries->count;
 	int r = 0;
 
 	/* The last entry that begins at offset or before; count: the trailer.
 	 */
-	if (offset >= entries->end)
-		at = end;
-	while (end - at > 1) {
-		size_t mid = at + (end - at) / 2;
-
-		if (entries->items[mid].offset <= offset)
-			at = mid;
-		else
-			end = mid;
-	}
+	if (offset < entries->end)
+		at = search_first(at, i, entries->items[i].offset <= offset) -
+		     1;
 	range.offset = offset - (at < entries->count ? entries->items[at].offset
 						     : entries->end);
 	while (r == 0 && range.len > 0 && at < entries->count)

@@ -2,9 +2,40 @@
 #ifndef BASE_SEARCH_H
 #define BASE_SEARCH_H
 
+/* Binary searches. */
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/*
+ * The first i for which `before`, an expression with i, is false, or n:
+ *     n = search_first(n_runs, i, runs[i].end <= block);
+ * It is true for all that are before that one, and false for all after it.
+ */
+#define search_first(n, i, before)                        \
+	({                                                \
+		size_t _lo = 0;                           \
+		size_t _hi = (n);                         \
+                                                          \
+		while (_lo < _hi) {                       \
+			size_t i = _lo + (_hi - _lo) / 2; \
+                                                          \
+			if (before)                       \
+				_lo = i + 1;              \
+			else                              \
+				_hi = i;                  \
+		}                                         \
+		_lo;                                      \
+	})
+
+static inline uint32_t search_key(const void *record)
+{
+	uint32_t number;
+
+	memcpy(&number, record, sizeof(number));
+	return number;
+}
 
 /*
  * The first of sorted records of `size` bytes, each of which begins with its
@@ -13,20 +44,9 @@
 static inline size_t search_number(const void *records, size_t count,
 				   size_t size, uint32_t number)
 {
-	size_t lo = 0;
-	size_t hi = count;
+	const char *at = records;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		uint32_t at;
-
-		memcpy(&at, (const char *)records + mid * size, sizeof(at));
-		if (at < number)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return search_first(count, i, search_key(at + i * size) < number);
 }
 
 /* The same in a vector. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "base/search.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "boot/lookup.h"
@@ -146,31 +147,28 @@ static int find_all(struct search *s)
 	tree_get(tree, dir->node, &info);
 	first = info.first_child;
 	count = info.n_children;
-	for (size_t k = 0; k < ARRAY_SIZE(starts); k++) {
-		size_t len = strlen(starts[k]);
-		uint32_t i = 0;
-
+	for (size_t which = 0; which < ARRAY_SIZE(starts); which++) {
+		const char *start = starts[which];
+		size_t len = strlen(start);
 		/* The first child whose name is not below the start. */
-		for (uint32_t end = count; i < end;) {
-			uint32_t mid = i + (end - i) / 2;
-			int c;
+		size_t i = search_first(
+			count, k, ({
+				int c;
 
-			tree_get(tree, first + mid, &info);
-			c = memcmp(info.name, starts[k],
-				   info.name_len < len ? info.name_len : len);
-			if (c < 0 || (c == 0 && info.name_len < len))
-				i = mid + 1;
-			else
-				end = mid;
-		}
+				tree_get(tree, first + (tree_id)k, &info);
+				c = memcmp(info.name, start,
+					   min_u64(info.name_len, len));
+				c < 0 || (c == 0 && info.name_len < len);
+			}));
+
 		for (; i < count && r == 0; i++) {
 			_cleanup_free_ char *name = NULL;
 
-			tree_get(tree, first + i, &info);
+			tree_get(tree, first + (tree_id)i, &info);
 			name = strndup(info.name, info.name_len);
 			if (!name)
 				return -ENOMEM;
-			if (!name_starts(name, starts[k]))
+			if (!name_starts(name, start))
 				break;
 			if (++n > INITRDS_MAX) {
 				s->kernel->too_many_initrds = true;

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "base/search.h"
+
 static const uint64_t level_first[BLOCKMAP_LEVELS] = {
 	0,
 	BLOCKMAP_DIRECT,
@@ -83,18 +85,7 @@ uint64_t blockmap_total(const struct blockmap *map)
 /* The first run that ends behind a block of the file; n if there is none. */
 static size_t first_run_behind(const struct blockmap *map, uint64_t block)
 {
-	size_t lo = 0;
-	size_t hi = map->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (map->runs[mid].end > block)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
+	return search_first(map->n, i, map->runs[i].end <= block);
 }
 
 /* What stands before the nodes of a level. */
@@ -127,18 +118,7 @@ uint32_t blockmap_find(const struct blockmap *map, unsigned level, uint32_t x)
 static size_t run_of_rank(const struct blockmap *map, unsigned level,
 			  uint32_t rank)
 {
-	size_t lo = 0;
-	size_t hi = map->n - 1;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo + 1) / 2;
-
-		if (map->runs[mid].rank[level] <= rank)
-			lo = mid;
-		else
-			hi = mid - 1;
-	}
-	return lo;
+	return search_first(map->n, i, map->runs[i].rank[level] <= rank) - 1;
 }
 
 void blockmap_node(const struct blockmap *map, uint32_t number,

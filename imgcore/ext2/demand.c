@@ -30,22 +30,13 @@ uint32_t demand_sequence(const struct ext2_demand *demand, tree_id node)
 
 tree_id demand_node(const struct ext2_demand *demand, uint32_t sequence)
 {
-	size_t lo = 0;
-	size_t hi = demand->apart.count;
-
 	if (sequence < 2)
 		return sequence == 0 ? TREE_ROOT : demand->lost_found;
 	sequence -= 2;
 	/* How many stand apart before it: apart[i] - i never falls. */
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (demand->apart.items[mid] - mid <= sequence)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return (tree_id)(sequence + lo);
+	return sequence +
+	       (tree_id)search_first(demand->apart.count, i,
+				     demand->apart.items[i] - i <= sequence);
 }
 
 uint32_t demand_inode(const struct ext2_demand *demand, tree_id node)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "base/search.h"
 #include "imgcore/diag.h"
 #include "imgcore/ext2.h"
 
@@ -222,17 +223,10 @@ bool geometry_has_super(uint32_t group)
 
 uint32_t geometry_block(const struct geometry *geometry, uint32_t ordinal)
 {
-	uint32_t lo = 0;
-	uint32_t hi = geometry->n_groups - 1;
+	size_t after = search_first(geometry->n_groups, i,
+				    geometry->groups[i].first_ordinal <=
+					    ordinal);
+	const struct group *group = &geometry->groups[after - 1];
 
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo + 1) / 2;
-
-		if (geometry->groups[mid].first_ordinal <= ordinal)
-			lo = mid;
-		else
-			hi = mid - 1;
-	}
-	return geometry->groups[lo].data + ordinal -
-	       geometry->groups[lo].first_ordinal;
+	return group->data + ordinal - group->first_ordinal;
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/math.h"
+#include "base/search.h"
 #include "ext2/plan.h"
 #include "ext2/render.h"
 
@@ -78,20 +79,9 @@ static void locate_overhead(const struct ext2_plan *plan, uint32_t group,
 /* The inode of the sequence whose blocks include an ordinal in use. */
 static uint32_t find_owner(const struct ext2_demand *d, uint32_t ordinal)
 {
-	uint32_t lo = 0;
-	uint32_t hi = d->inodes - 1;
-
 	/* The last that starts at or before it: those of no blocks come first.
 	 */
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo + 1) / 2;
-
-		if (d->start[mid] <= ordinal)
-			lo = mid;
-		else
-			hi = mid - 1;
-	}
-	return lo;
+	return (uint32_t)search_first(d->inodes, i, d->start[i] <= ordinal) - 1;
 }
 
 /* Ordinals [first, end) of one structure. */

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/math.h"
+#include "base/search.h"
 #include "base/vec.h"
 #include "imgcore/image.h"
 
@@ -148,19 +149,12 @@ static struct image_map_place nearest_place(
 	uint64_t offset)
 {
 	struct image_map_place place;
-	size_t low = 0, high;
+	size_t after;
 
 	pthread_mutex_lock(&t->lock);
-	high = t->index.count;
-	while (high - low > 1) {
-		size_t middle = low + (high - low) / 2;
-
-		if (t->index.items[middle].text <= offset)
-			low = middle;
-		else
-			high = middle;
-	}
-	place = t->index.items[low];
+	after = search_first(t->index.count, i,
+			     t->index.items[i].text <= offset);
+	place = t->index.items[after - 1];
 	pthread_mutex_unlock(&t->lock);
 	return cursor->text <= offset && cursor->text > place.text ? *cursor
 								   : place;

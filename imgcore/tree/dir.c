@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "base/le.h"
+#include "base/search.h"
 #include "base/vec.h"
 #include "tree/builder.h"
 
@@ -114,22 +115,17 @@ void dir_digest(struct dir *dir, const struct tree_clock *clock)
 
 const struct node *dir_find(const struct dir *dir, const char *name, size_t len)
 {
-	uint32_t lo = 0;
-	uint32_t hi = dir->count;
+	const struct node *nodes = dir->nodes;
+	size_t at = search_first(dir->count, i,
+				 name_compare(node_name(dir, &nodes[i]),
+					      nodes[i].name_len, name,
+					      len) < 0);
 
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		const struct node *n = &dir->nodes[mid];
-		int c = name_compare(name, len, node_name(dir, n), n->name_len);
-
-		if (c == 0)
-			return n;
-		if (c < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
+	return at < dir->count &&
+			       name_compare(node_name(dir, &nodes[at]),
+					    nodes[at].name_len, name, len) == 0
+		       ? &nodes[at]
+		       : NULL;
 }
 
 bool node_same(const struct dir *dir, const struct node *node,

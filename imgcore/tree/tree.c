@@ -75,18 +75,10 @@ int64_t tree_youngest(const struct tree *tree)
 static const struct place *find_place(const struct tree *tree, tree_id id)
 {
 	const struct place *places = tree->places.items;
-	size_t lo = 0;
-	size_t hi = tree->places.count - 1;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo + 1) / 2;
-
-		if (places[mid].first <= id)
-			lo = mid;
-		else
-			hi = mid - 1;
-	}
-	return &places[lo];
+	return &places[search_first(tree->places.count, i,
+				    places[i].first <= id) -
+		       1];
 }
 
 const struct node *tree_node(const struct tree *tree, tree_id id,
