@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -17,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/mountinfo.h"
+#include "base/spawn.h"
 #include "deadline.h"
 #include "imgcore/diag.h"
 #include "path.h"
@@ -59,31 +59,18 @@ static int stat_quiet(int fd, struct statx *ret_st)
 
 /* ---- taking a mount away ---- */
 
-extern char **environ;
-
 /* What an ordinary user may unmount, fusermount3 does, being set-uid. */
 static int run_fusermount(const char *path)
 {
 	const char *argv[] = {
 		"fusermount3", "-u", "-q", "-z", "--", path, NULL
 	};
-	posix_spawnattr_t attr;
-	sigset_t none;
 	pid_t pid;
 	int status;
-	int r;
+	int r = spawn_tool(argv, -1, -1, &pid);
 
-	sigemptyset(&none);
-	r = posix_spawnattr_init(&attr);
-	if (r)
-		return -r;
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	r = posix_spawnp(&pid, argv[0], NULL, &attr, (char *const *)argv,
-			 environ);
-	posix_spawnattr_destroy(&attr);
-	if (r)
-		return -r;
+	if (r < 0)
+		return r;
 	r = wait_child(pid, FUSERMOUNT_MS, &status);
 	if (r == -ETIMEDOUT) {
 		kill(pid, SIGKILL);

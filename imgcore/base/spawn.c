@@ -14,6 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+
 #define STACK (256u << 10)
 
 struct job {
@@ -39,6 +42,12 @@ static void reset_signals(void)
 	}
 }
 
+/* 0 or -1. */
+static int put(int fd, int as)
+{
+	return fd < 0 || dup2(fd, as) >= 0 ? 0 : -1;
+}
+
 static int child(void *context)
 {
 	struct job *job = context;
@@ -51,8 +60,8 @@ static int child(void *context)
 	/* The parent may have died before that. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && null >= 0 &&
 	    getppid() == job->parent && dup2(null, STDIN_FILENO) >= 0 &&
-	    dup2(job->out, STDOUT_FILENO) >= 0 &&
-	    dup2(job->err, STDERR_FILENO) >= 0) {
+	    put(job->out, STDOUT_FILENO) == 0 &&
+	    put(job->err, STDERR_FILENO) == 0) {
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		execvp(job->argv[0], (char *const *)job->argv);
 	}
@@ -91,4 +100,28 @@ int spawn_tool(const char *const *argv, int out, int err, pid_t *ret_pid)
 	else if (pid > 0)
 		*ret_pid = pid;
 	return job.error;
+}
+
+int spawn_output(const char *name)
+{
+	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
+	int high;
+
+	if (fd < 0)
+		return -errno;
+	if (fd > STDERR_FILENO)
+		return take_fd(&fd);
+	/* The child would put another one in its place. */
+	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return high < 0 ? -errno : high;
+}
+
+void spawn_message(int fd, char ret_message[SPAWN_MESSAGE_MAX])
+{
+	ssize_t n = io_pread(fd, ret_message, SPAWN_MESSAGE_MAX - 1, 0);
+
+	ret_message[n < 0 ? 0 : n] = '\0';
+	for (char *p = ret_message; *p; p++)
+		if (*p == '\n')
+			*p = p[1] ? ' ' : '\0';
 }

@@ -8,11 +8,9 @@
 #include "boot/core.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -24,29 +22,11 @@
 #include "imgcore/paths.h"
 #include "imgcore/target.h"
 
-#define MESSAGE_MAX 4096u
 #define MODULES_MAX 32u /* of a target */
 #define TOOL	    "grub-mkimage"
 
 /* The tool's name where the package calls it grub, and where it is grub2. */
 static const char *const tools[] = { TOOL, "grub2-mkimage" };
-
-/*
- * Opens a file in memory above the standard descriptors, so that a child can
- * have it as one of those.
- */
-static int memory_file(const char *name)
-{
-	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
-	int high;
-
-	if (fd < 0)
-		return -errno;
-	if (fd > STDERR_FILENO)
-		return take_fd(&fd);
-	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	return high < 0 ? -errno : high;
-}
 
 static int tool_missing(struct diag *diag)
 {
@@ -59,13 +39,9 @@ static int tool_missing(struct diag *diag)
 static int tool_failed(const struct core_tool *tool, int status,
 		       struct diag *diag)
 {
-	char message[MESSAGE_MAX];
-	ssize_t n = io_pread(tool->err, message, MESSAGE_MAX - 1, 0);
+	char message[SPAWN_MESSAGE_MAX];
 
-	message[n < 0 ? 0 : n] = '\0';
-	for (char *p = message; *p; p++)
-		if (*p == '\n')
-			*p = p[1] ? ' ' : '\0';
+	spawn_message(tool->err, message);
 	if (WIFSIGNALED(status))
 		return diag_set(diag, -EIO, tool->name,
 				"killed by signal %d %s", WTERMSIG(status),
@@ -135,8 +111,8 @@ int core_start(struct core_tool *tool, const struct boot_target *target,
 		return r;
 	snprintf(prefix, sizeof(prefix), "(,%s1)/" PATH_GRUB,
 		 target->partition_map);
-	tool->out = memory_file("core.img");
-	tool->err = memory_file("grub-mkimage's messages");
+	tool->out = spawn_output("core.img");
+	tool->err = spawn_output("grub-mkimage's messages");
 	r = tool->out < 0 ? tool->out : tool->err < 0 ? tool->err : -ENOENT;
 	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(tools); i++) {
 		argv[0] = tools[i];
