@@ -4,9 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/units.h"
 #include "mount.h"
-
-#define ALIGN 4096
 
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -25,7 +24,7 @@ void *buffer_get(void)
 	buf = pthread_getspecific(key);
 	if (buf)
 		return buf;
-	buf = aligned_alloc(ALIGN, MOUNT_MAX_READ);
+	buf = aligned_alloc(BLOCK, MOUNT_MAX_READ);
 	if (buf && pthread_setspecific(key, buf) != 0) {
 		free(buf);
 		return NULL;

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "base/units.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
@@ -343,8 +344,8 @@ void disk_stat(struct disk *disk, struct stat *ret_st)
 	pthread_mutex_unlock(&disk->lock);
 	ret_st->st_nlink = 1;
 	ret_st->st_size = (off_t)disk->size;
-	ret_st->st_blksize = 4096;
-	ret_st->st_blocks = (blkcnt_t)div_up(min_u64(used, disk->size), 512);
+	ret_st->st_blksize = BLOCK;
+	ret_st->st_blocks = (blkcnt_t)div_up(min_u64(used, disk->size), SECTOR);
 }
 
 int disk_set_attr(struct disk *disk, const struct stat *st, int to_set)

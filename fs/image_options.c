@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "image_options.h"
 
+#include "imgcore/paths.h"
 #include "options.h"
 
 const char *image_options_follow(const struct options *options)
 {
-	return options->no_follow ? NULL : "kernels";
+	return options->no_follow ? NULL : PATH_KERNELS;
 }
 
 void image_options_fill(struct image_options *ret_image,

@@ -12,6 +12,7 @@
 #include <fuse_lowlevel.h>
 
 #include "base/math.h"
+#include "base/units.h"
 #include "buffer.h"
 #include "disks.h"
 #include "info.h"
@@ -43,7 +44,6 @@
 
 /* Below this size, the check for zeroes costs more than it saves. */
 #define LARGE_READ (1u << 16)
-#define ZERO_PAGE  4096u
 
 static struct fs_context *context_of(fuse_req_t req)
 {
@@ -92,7 +92,7 @@ static void stat_fixed(const struct fs_context *context, fuse_ino_t ino,
 		.st_nlink = dir ? ino == ROOT_INO ? 3 : 2 : 1,
 		.st_uid = getuid(),
 		.st_gid = getgid(),
-		.st_blksize = 4096,
+		.st_blksize = BLOCK,
 		.st_atim = context->start,
 		.st_mtim = context->start,
 		.st_ctim = context->start,
@@ -110,7 +110,7 @@ static void stat_vmdk(const struct fs_context *context, struct disk *disk,
 	ret_st->st_mode = S_IFREG | 0444;
 	ret_st->st_nlink = 1;
 	ret_st->st_size = (off_t)vmdk_size(context->name);
-	ret_st->st_blocks = ret_st->st_size / 512;
+	ret_st->st_blocks = ret_st->st_size / SECTOR;
 	ret_st->st_atim = st.st_atim;
 	ret_st->st_mtim = st.st_mtim;
 	ret_st->st_ctim = st.st_ctim;
@@ -311,9 +311,9 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	struct fs_context *context = context_of(req);
 	struct disk *newest = disks_newest(context->disks);
 	struct statvfs st = {
-		.f_bsize = 4096,
-		.f_frsize = 4096,
-		.f_blocks = div_up(disk_size(newest), 4096),
+		.f_bsize = BLOCK,
+		.f_frsize = BLOCK,
+		.f_blocks = div_up(disk_size(newest), BLOCK),
 		.f_files = 3, /* /, the disk, info/ ... */
 		.f_namemax = 255,
 	};
@@ -459,14 +459,14 @@ static void read_disk(fuse_req_t req, struct disk *disk, size_t size,
 	size = (size_t)min_u64(size, MOUNT_MAX_READ);
 	if (size >= LARGE_READ && disk_is_zero(disk, size, offset)) {
 		/* One page, repeated: it stays in the processor's cache. */
-		static char zeroes[ZERO_PAGE];
-		struct iovec iov[MOUNT_MAX_READ / ZERO_PAGE];
+		static char zeroes[BLOCK];
+		struct iovec iov[MOUNT_MAX_READ / BLOCK];
 		int count = 0;
 
-		for (size_t done = 0; done < size; done += ZERO_PAGE) {
+		for (size_t done = 0; done < size; done += BLOCK) {
 			iov[count].iov_base = zeroes;
 			iov[count++].iov_len = (size_t)min_u64(size - done,
-							       ZERO_PAGE);
+							       BLOCK);
 		}
 		fuse_reply_iov(req, iov, count);
 		return;

@@ -13,6 +13,7 @@
 #include "base/le.h"
 #include "base/math.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "imgcore/diag.h"
 #include "imgcore/target.h"
 
@@ -37,7 +38,7 @@ static uint64_t setup_size(const uint8_t *header)
 {
 	uint64_t sects = header[SETUP_SECTS] ? header[SETUP_SECTS] : 4;
 
-	return (sects + 1) * 512;
+	return (sects + 1) * SECTOR;
 }
 
 int bzimage_check(const uint8_t *header, size_t len, uint64_t size,

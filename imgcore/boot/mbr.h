@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/units.h"
+
 struct boot_sector {
 	uint8_t code[0x5c]; /* 0x000 */
 	uint8_t core_sector[8]; /* 0x05c: u64, first sector of core.img */
@@ -29,7 +31,7 @@ static_assert(offsetof(struct boot_sector, drive_check) == 0x066, "boot.h");
 static_assert(offsetof(struct boot_sector, signature) == 0x1b8, "boot.h");
 static_assert(offsetof(struct boot_sector, entries) == 0x1be, "boot.h");
 static_assert(offsetof(struct boot_sector, magic) == 0x1fe, "boot.h");
-static_assert(sizeof(struct boot_sector) == 512, "one sector");
+static_assert(sizeof(struct boot_sector) == SECTOR, "one sector");
 
 /* The first sector of core.img, diskboot.img: where the rest of it lies. */
 struct core_sector {
@@ -40,7 +42,7 @@ struct core_sector {
 };
 static_assert(offsetof(struct core_sector, start) == 0x1f4, "boot.h");
 static_assert(offsetof(struct core_sector, sectors) == 0x1fc, "boot.h");
-static_assert(sizeof(struct core_sector) == 512, "one sector");
+static_assert(sizeof(struct core_sector) == SECTOR, "one sector");
 
 /* GRUB_BOOT_MACHINE_KERNEL_SEG, after the sector that is loaded there. */
 #define CORE_SEGMENT 0x0820u

@@ -11,6 +11,7 @@
 #include "base/math.h"
 #include "base/search.h"
 #include "base/threads.h"
+#include "base/units.h"
 #include "base/vec.h"
 #include "ext2/demand.h"
 #include "ext2/dirent.h"
@@ -27,7 +28,6 @@
 #define PLAIN_FILE_SIZE (UINT64_C(536346110) * EXT2_BLOCK)
 #define MAX_FILE_SIZE	(UINT64_C(1) << 41)
 #define MAX_LINKS	65000u
-#define MAX_BLOCKS	(UINT64_C(1) << 29) /* 2 TiB */
 #define FAST_LINK_BYTES 60u /* i_block, with its last byte 0 */
 
 static int fail(const struct ext2_demand *d, tree_id node, struct diag *diag,
@@ -275,7 +275,7 @@ static uint64_t measure_file(struct measuring *m, tree_id node,
 	demand_blockmap(m->demand, node, info, &dense, &map);
 	blocks = blockmap_total(&map);
 	/* i_blocks counts sectors in 32 bits, one block of attributes too. */
-	if ((blocks + (info->xattrs != 0)) * (EXT2_BLOCK / 512) > UINT32_MAX)
+	if ((blocks + (info->xattrs != 0)) * (EXT2_BLOCK / SECTOR) > UINT32_MAX)
 		*refusal = (struct refusal){
 			node, -EFBIG,
 			"takes 2 TiB with its indirect blocks; ext2 holds no such file"

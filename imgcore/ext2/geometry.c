@@ -109,7 +109,7 @@ static errcode_t make_layout(uint32_t blocks, uint32_t inodes, ext2_filsys *fs)
 		.s_blocks_count = blocks,
 		.s_inodes_count = inodes,
 		.s_rev_level = EXT2_DYNAMIC_REV,
-		.s_inode_size = 256,
+		.s_inode_size = INODE_SIZE,
 		.s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE,
 		.s_feature_ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER |
 				       EXT2_FEATURE_RO_COMPAT_LARGE_FILE,

@@ -7,6 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "imgcore/ext2.h"
+
+#define INODE_SIZE	 256u
+#define INODES_PER_BLOCK (EXT2_BLOCK / INODE_SIZE)
+#define MAX_BLOCKS	 (UINT64_C(1) << 29) /* 2 TiB */
+
 struct diag;
 
 struct group {

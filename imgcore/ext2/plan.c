@@ -10,7 +10,6 @@
 #include "base/math.h"
 #include "imgcore/diag.h"
 
-#define MAX_BLOCKS	  (UINT64_C(1) << 29) /* 2 TiB */
 #define LEAST_BLOCKS	  64u
 #define LEAST_FREE_INODES 16u
 #define FREE_BLOCKS_PER_INODE                          \

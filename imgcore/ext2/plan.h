@@ -41,9 +41,6 @@ struct ext2_plan {
 	char label[16];
 };
 
-#define INODE_SIZE	 256u
-#define INODES_PER_BLOCK (EXT2_BLOCK / INODE_SIZE)
-
 /* The number of inodes in use: 1 ... that. */
 static inline uint32_t plan_last_inode(const struct ext2_plan *plan)
 {

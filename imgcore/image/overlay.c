@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/math.h"
 #include "base/range_lock.h"
+#include "base/units.h"
 #include "base/vec.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
@@ -35,7 +36,6 @@
  * leaves a torn block in the file: the block as it was to become is kept in
  * memory then, until the file takes it.
  */
-#define BLOCK	  IMAGE_BLOCK
 #define PAGE_BITS (UINT64_C(8) * BLOCK)
 
 typedef _Atomic uint64_t word;

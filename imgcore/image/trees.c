@@ -11,9 +11,6 @@
 #include "imgcore/diag.h"
 #include "imgcore/paths.h"
 
-static const char boot_dir[] = PATH_BOOT;
-static const char kernels_dir[] = PATH_KERNELS;
-
 DEFINE_CLEANUP(struct tree_builder, tree_builder_free)
 
 /* What the phases below hand on to each other. */
@@ -86,7 +83,7 @@ static int graft_boot(struct scan *s, const struct tree_attr *attr,
 		      struct tree_builder *grafts)
 {
 	builder_id id;
-	int r = tree_builder_mkdirs(grafts, 0, boot_dir, attr, &id);
+	int r = tree_builder_mkdirs(grafts, 0, PATH_BOOT, attr, &id);
 
 	if (r < 0)
 		return fail(s, r);
@@ -106,7 +103,7 @@ static int make_grafts(struct scan *s, enum image_part part,
 		return r;
 	if (part == IMAGE_PART_BOOT)
 		return graft_boot(s, attr, grafts);
-	return archives_graft(s->trees.tree[IMAGE_PART_ARCHIVES], kernels_dir,
+	return archives_graft(s->trees.tree[IMAGE_PART_ARCHIVES], PATH_KERNELS,
 			      attr, grafts, s->diag);
 }
 
@@ -134,8 +131,8 @@ static int scan_part(struct scan *s, enum image_part part)
 	if (r < 0)
 		return r;
 	scan.part = parts[part];
-	scan.subdir = boot_dir;
-	scan.archives_in = kernels_dir;
+	scan.subdir = PATH_BOOT;
+	scan.archives_in = PATH_KERNELS;
 	scan.is_archive = boot_is_archive;
 	if (part == IMAGE_PART_ARCHIVES)
 		scan.xattrs = TREE_XATTRS_NONE; /* newc has none */

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 #include "live/poll_changes.h"
 #include "live/reason.h"
 #include "live/rescan.h"

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/path.h"
+#include "base/units.h"
 #include "base/vec.h"
 #include "imgcore/opener.h"
 #include "tree/follow.h"
@@ -215,7 +216,7 @@ static int scan_regular(struct dir_scan *s, const char *name, struct entry *e,
 	_cleanup_close_ int fd = -1;
 	off_t at = 0;
 
-	if (size == 0 || stx->stx_blocks >= (size + 511) / 512)
+	if (size == 0 || stx->stx_blocks >= div_up(size, SECTOR))
 		return 0;
 	fd = open_beneath(s, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)

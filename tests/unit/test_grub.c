@@ -21,6 +21,7 @@
 #include "boot/grub.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
 /* A directory of this test's own, emptied at its end. */
 struct scratch {

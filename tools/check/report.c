@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/le.h"
+#include "base/units.h"
 #include "fs/owners.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
@@ -128,7 +129,7 @@ static void check_disk(struct examination *x)
 {
 	_cleanup_(image_freep) struct image *image = NULL;
 	struct report *report = x->report;
-	uint8_t sector[512];
+	uint8_t sector[SECTOR];
 	int r = image_assemble(x->options, x->grub, &x->trees, NULL, &image,
 			       &x->diag);
 
@@ -144,7 +145,8 @@ static void check_disk(struct examination *x)
 	report->signature = get_le32(sector + 0x1b8);
 	for (unsigned i = 0; i < 2; i++)
 		report->partition_size[i] =
-			UINT64_C(512) * get_le32(sector + 0x1be + 16 * i + 12);
+			(uint64_t)SECTOR *
+			get_le32(sector + 0x1be + 16 * i + 12);
 }
 
 /* ---- the whole ---- */

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
 
 static int put_findings(FILE *out, const char *head,
 			const struct findings *findings)
@@ -93,7 +94,7 @@ static int put_verdict(FILE *out, const struct report *report)
 	}
 	if (report->menu == MENU_GENERATED)
 		return put_default(out, report);
-	fputs("Boots: what the tree's own boot/grub/grub.cfg says\n", out);
+	fputs("Boots: what the tree's own " PATH_MENU " says\n", out);
 	return 0;
 }
 

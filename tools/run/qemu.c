@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/quote.h"
+#include "base/units.h"
 #include "base/vec.h"
 #include "options.h"
 
@@ -181,7 +182,7 @@ int qemu_probe_sector(void)
 		0xb0, 0x10, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd
 	};
 	_cleanup_close_ int fd = memfd_create("boot sector", MFD_CLOEXEC);
-	uint8_t sector[512] = { [510] = 0x55, [511] = 0xaa };
+	uint8_t sector[SECTOR] = { [510] = 0x55, [511] = 0xaa };
 	int r;
 
 	if (fd < 0)

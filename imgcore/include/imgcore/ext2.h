@@ -22,12 +22,13 @@
 
 #include <stdint.h>
 
+#include "base/units.h"
 #include "imgcore/tree.h"
 #include "imgcore/volume.h"
 
 struct diag;
 
-#define EXT2_BLOCK 4096u
+#define EXT2_BLOCK BLOCK
 
 struct ext2_options {
 	uint64_t size; /* bytes of the partition */

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/units.h"
 #include "imgcore/boot.h"
 #include "imgcore/tree.h"
 #include "imgcore/volume.h"
@@ -30,7 +31,7 @@ struct image;
 struct watch;
 
 /* Holes and data begin and end with whole blocks. */
-#define IMAGE_BLOCK 4096u
+#define IMAGE_BLOCK BLOCK
 
 /* The trees that a disk is made of. */
 enum image_part {

@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "base/units.h"
 #include "imgcore/tree.h"
 
 enum region_kind {
@@ -43,7 +44,7 @@ struct region {
 };
 
 /* The largest block that a volume may have. */
-#define VOLUME_BLOCK_MAX 4096u
+#define VOLUME_BLOCK_MAX BLOCK
 
 struct volume;
 
