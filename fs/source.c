@@ -77,7 +77,7 @@ int source_open(const char *src, int *ret_fd, char **ret_path,
 	if (st.st_nlink == 0)
 		return diag_set(diag, -ENOENT, src, "has been removed");
 	if (statx(fd, "", flags, STATX_BASIC_STATS | STATX_MNT_ID, &stx) == 0 &&
-	    mount_is_disk(-1, &stx))
+	    mount_type_is_disk(-1, &stx))
 		return diag_set(
 			diag, -EINVAL, src,
 			"is the mount of a disk; give the tree that it shows");

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "archive/cpio_entries.h"
+#include "base/search.h"
 #include "imgcore/archive.h"
 #include "imgcore/diag.h"
 

@@ -83,7 +83,7 @@ static int add_initrds(struct reading *reading, const struct kernel *found)
 		r = find_path(reading, bls->initrds[i], &file, &path);
 		if (r < 0 || reading->reason)
 			return r;
-		r = entry_add_initrd(entry, path);
+		r = finder_add_initrd(entry, path);
 		if (r == 0)
 			r = finder_use(reading->finder, reading->partition,
 				       file.name);
@@ -91,7 +91,7 @@ static int add_initrds(struct reading *reading, const struct kernel *found)
 	for (size_t i = 0;
 	     found && !bls->n_initrds && r == 0 && i < found->entry.n_initrds;
 	     i++)
-		r = entry_add_initrd(entry, strdup(found->entry.initrds[i]));
+		r = finder_add_initrd(entry, strdup(found->entry.initrds[i]));
 	return r;
 }
 

@@ -96,7 +96,7 @@ void boot_entry_clear(struct boot_entry *entry)
 	*entry = (struct boot_entry){ 0 };
 }
 
-int entry_add_initrd(struct boot_entry *entry, char *path)
+int finder_add_initrd(struct boot_entry *entry, char *path)
 {
 	char **initrds;
 

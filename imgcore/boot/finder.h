@@ -105,7 +105,7 @@ int kernel_find_cmdline(const struct finder *finder,
 			const struct kernel *kernel, tree_id *ret_node);
 
 /* Adds an initrd by its path, which it takes over, also on failure. */
-int entry_add_initrd(struct boot_entry *entry, char *path);
+int finder_add_initrd(struct boot_entry *entry, char *path);
 
 /* The result: the kernels of the menu, in its order, and the rejects. */
 struct boot_kernels {

@@ -46,7 +46,7 @@ static int try_name(struct search *s, const char *name)
 		return r;
 	if (text_format(&path, "/%s/%s", dir->path, name) < 0)
 		return -ENOMEM;
-	return entry_add_initrd(&s->kernel->entry, path);
+	return finder_add_initrd(&s->kernel->entry, path);
 }
 
 /* The parts of a name before and after a version. */

@@ -85,7 +85,7 @@ int source_poll(struct source *source, uint64_t own_dev, int mountinfo,
 	if (now.dev == source->dev && now.ino == source->ino &&
 	    now.mount == source->mount)
 		return 0;
-	if (mount_is_disk(mountinfo, &stx))
+	if (mount_type_is_disk(mountinfo, &stx))
 		return fail(source, -EXDEV, diag);
 	now.fd = -1;
 	now.opener = NULL;

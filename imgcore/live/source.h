@@ -31,7 +31,7 @@ void source_release(struct source *source);
 /*
  * Follows the path again. *ret_moved: it leads to another directory than
  * before, which is now that of *source. own_dev: st_dev of our mount, or 0;
- * mountinfo: as in mount_is_disk. -EXDEV: it leads to the mount of this or
+ * mountinfo: as in mount_type_is_disk. -EXDEV: it leads to the mount of this or
  * another disk, which may wait for this one.
  */
 int source_poll(struct source *source, uint64_t own_dev, int mountinfo,

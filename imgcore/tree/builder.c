@@ -279,8 +279,8 @@ int tree_builder_set_xattrs(struct tree_builder *builder, builder_id id,
 		const char *rest;
 		uint8_t index;
 
-		if (xattr_classify(xattrs[i].name, TREE_XATTRS_KEEP, &index,
-				   &rest) != XATTR_TAKEN)
+		if (xattr_set_classify(xattrs[i].name, TREE_XATTRS_KEEP, &index,
+				       &rest) != XATTR_TAKEN)
 			return -EINVAL;
 		r = xattr_list_add(&list, index, rest, xattrs[i].value,
 				   xattrs[i].value_len);

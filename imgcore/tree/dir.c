@@ -128,8 +128,8 @@ const struct node *dir_find(const struct dir *dir, const char *name, size_t len)
 		       : NULL;
 }
 
-bool node_same(const struct dir *dir, const struct node *node,
-	       const struct dir *other_dir, const struct node *other)
+bool dir_node_same(const struct dir *dir, const struct node *node,
+		   const struct dir *other_dir, const struct node *other)
 {
 	return node->ino == other->ino && node->size == other->size &&
 	       node->mtime == other->mtime &&
@@ -148,7 +148,7 @@ bool dir_equal(const struct dir *a, const struct dir *b)
 		return false;
 	for (uint32_t i = 0; i < a->count; i++)
 		if (a->nodes[i].flags != b->nodes[i].flags ||
-		    !node_same(a, &a->nodes[i], b, &b->nodes[i]))
+		    !dir_node_same(a, &a->nodes[i], b, &b->nodes[i]))
 			return false;
 	return true;
 }

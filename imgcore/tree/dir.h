@@ -171,8 +171,8 @@ void dir_digest(struct dir *dir, const struct tree_clock *clock);
 const struct node *dir_find(const struct dir *dir, const char *name,
 			    size_t len);
 /* Whether two nodes are of one inode that did not change. */
-bool node_same(const struct dir *dir, const struct node *node,
-	       const struct dir *other_dir, const struct node *other);
+bool dir_node_same(const struct dir *dir, const struct node *node,
+		   const struct dir *other_dir, const struct node *other);
 /* Whether they show the same, of the same host files. */
 bool dir_equal(const struct dir *a, const struct dir *b);
 

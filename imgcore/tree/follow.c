@@ -176,7 +176,7 @@ static int step(struct walk *w, const char *name, struct followed *ret)
 		return -errno;
 	r = follow_look(fd, w->own_dev, &stx);
 	if (r == 0 && (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
-	    mount_is_disk(w->mountinfo, &stx))
+	    mount_type_is_disk(w->mountinfo, &stx))
 		r = -EXDEV;
 	if (r < 0)
 		return r;

@@ -46,7 +46,7 @@ void followed_release(struct followed *followed);
 
 /*
  * Follows the link `name` in a directory to a regular file. own_dev: st_dev of
- * our own mount, 0: there is none; mountinfo: as mount_is_disk takes it.
+ * our own mount, 0: there is none; mountinfo: as mount_type_is_disk takes it.
  * -EXDEV: the way leads through a disk, which may wait for this one; -EISDIR or
  * -EINVAL: to something else than a regular file; -ENOENT, -ENOTDIR, -ELOOP,
  * -ENAMETOOLONG, -EACCES: as open would say.

@@ -84,7 +84,7 @@ void mount_types_release(struct mount_types *t)
 	pthread_mutex_destroy(&t->mutex);
 }
 
-bool mount_is_disk(int mountinfo, const struct statx *stx)
+bool mount_type_is_disk(int mountinfo, const struct statx *stx)
 {
 	_cleanup_(mountinfo_clear) struct mountinfo list = { 0 };
 
@@ -94,7 +94,7 @@ bool mount_is_disk(int mountinfo, const struct statx *stx)
 	       strcmp(list.type, DISK_FSTYPE) == 0;
 }
 
-bool mount_holds_files(struct mount_types *t, uint64_t id)
+bool mount_types_hold_files(struct mount_types *t, uint64_t id)
 {
 	const struct mount_type *found;
 	bool holds_files;

@@ -37,7 +37,7 @@ void mount_types_release(struct mount_types *types);
  * shown: it is neither an interface of the kernel nor a disk of dirdisk, which
  * might wait for this scan. False if it is not known. Any thread.
  */
-bool mount_holds_files(struct mount_types *types, uint64_t id);
+bool mount_types_hold_files(struct mount_types *types, uint64_t id);
 
 /*
  * Whether an open file (STATX_BASIC_STATS and STATX_MNT_ID of it) is on a disk
@@ -45,6 +45,6 @@ bool mount_holds_files(struct mount_types *types, uint64_t id);
  * process. mountinfo: /proc/self/mountinfo, or -1: it is opened if it is
  * needed. False if it is not known.
  */
-bool mount_is_disk(int mountinfo, const struct statx *stx);
+bool mount_type_is_disk(int mountinfo, const struct statx *stx);
 
 #endif

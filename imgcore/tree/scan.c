@@ -171,7 +171,7 @@ static struct previous_dir find_previous(const struct scan *s,
 	id = was->first + (tree_id)(old - was->dir->nodes);
 	return (struct previous_dir){
 		.place = tree_place_of(was, old),
-		.read = !node_same(was->dir, old, dir, node) ||
+		.read = !dir_node_same(was->dir, old, dir, node) ||
 			has_changed(s->options, id),
 	};
 }
@@ -465,7 +465,7 @@ static int scan_root(struct scan *s, int root_fd, const char *root_path)
 				"is not a directory");
 	root->dev = statx_device(&stx);
 	root->graft = s->grafts ? 0 : BUILDER_NONE;
-	scan_fill_node(o, &stx, &root->node);
+	dir_scan_fill_node(o, &stx, &root->node);
 	r = xattr_reader_init(&s->xattrs, o->xattrs, root_fd);
 	if (r == 0)
 		r = xattrs_scan(&s->xattrs, &builder, root, root_fd, ".");

@@ -131,8 +131,8 @@ static void clear_reports(struct dir_scan *scan)
 
 /* ---- one entry ---- */
 
-void scan_fill_node(const struct tree_scan_options *options,
-		    const struct statx *stx, struct node *n)
+void dir_scan_fill_node(const struct tree_scan_options *options,
+			const struct statx *stx, struct node *n)
 {
 	bool keep = options->owner == TREE_OWNER_KEEP;
 
@@ -308,7 +308,7 @@ static int scan_leading_out(struct dir_scan *s, const char *name)
 		return fail(s, name, -ENOMEM, NULL);
 	note_time(s, &target.stx);
 	e->dev = statx_device(&target.stx);
-	scan_fill_node(s->options, &target.stx, &e->node);
+	dir_scan_fill_node(s->options, &target.stx, &e->node);
 	e->node.flags |= NODE_LEADS_OUT;
 	return 0;
 }
@@ -343,7 +343,7 @@ static const char *why_closed(const struct dir_scan *s, const struct statx *stx)
 	if (!o->cross_mounts)
 		return "something is mounted on it; empty on the disk, unless --cross-mounts is given";
 	if (!(stx->stx_mask & STATX_MNT_ID) ||
-	    !mount_holds_files(s->mounts, stx->stx_mnt_id))
+	    !mount_types_hold_files(s->mounts, stx->stx_mnt_id))
 		return "an interface of the kernel, or a disk of dirdisk, is mounted on it; empty on the disk";
 	return NULL;
 }
@@ -461,7 +461,7 @@ static int add_entry(struct dir_scan *s, const char *name,
 	if (leads_out)
 		e->node.flags |= NODE_LEADS_OUT;
 	e->dev = statx_device(stx);
-	scan_fill_node(o, stx, &e->node);
+	dir_scan_fill_node(o, stx, &e->node);
 	if (closed) {
 		e->node.flags |= NODE_UNSCANNED;
 		e->node.size = 0;

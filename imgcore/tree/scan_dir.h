@@ -80,7 +80,7 @@ void dir_scan_release(struct dir_scan *scan);
 void dir_scan_report(struct dir_scan *scan, struct diag *diag);
 
 /* Fills a node from what statx found, except for its name and its place. */
-void scan_fill_node(const struct tree_scan_options *options,
-		    const struct statx *stx, struct node *node);
+void dir_scan_fill_node(const struct tree_scan_options *options,
+			const struct statx *stx, struct node *node);
 
 #endif

@@ -298,7 +298,7 @@ bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
 	const struct node *x = tree_inode_node(a, file, &x_place);
 	const struct node *y = tree_inode_node(b, other, &y_place);
 
-	return node_same(x_place->dir, x, y_place->dir, y);
+	return dir_node_same(x_place->dir, x, y_place->dir, y);
 }
 
 bool tree_across(const struct tree *tree, tree_id file)

@@ -178,8 +178,8 @@ int xattrs_scan(struct xattr_reader *reader, struct dir_builder *builder,
 	xattr_list_clear(&reader->list);
 	end = reader->names.items + len;
 	for (const char *x = reader->names.items; x < end; x += strlen(x) + 1) {
-		enum xattr_class class = xattr_classify(x, reader->which,
-							&index, &rest);
+		enum xattr_class class = xattr_set_classify(x, reader->which,
+							    &index, &rest);
 
 		if (class == XATTR_UNKNOWN)
 			return fail(reader, -EOPNOTSUPP, x,

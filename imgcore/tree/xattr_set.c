@@ -37,8 +37,8 @@ static const struct {
 	{ "lustre.", XATTR_LEFT_OUT },
 };
 
-enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
-				uint8_t *ret_index, const char **ret_rest)
+enum xattr_class xattr_set_classify(const char *name, enum tree_xattrs which,
+				    uint8_t *ret_index, const char **ret_rest)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
 		const char *prefix = namespaces[i].prefix;
@@ -72,7 +72,7 @@ enum acl_tag {
 	ACL_OTHER = 0x20,
 };
 
-long xattr_acl_keep(const uint8_t *acl, size_t len, uint8_t *ret_kept)
+long xattr_set_keep_acl(const uint8_t *acl, size_t len, uint8_t *ret_kept)
 {
 	uint8_t *out = ret_kept;
 
@@ -124,7 +124,7 @@ int xattr_list_add(struct xattr_list *list, uint8_t index, const char *rest,
 	record = list->bytes.items + list->bytes.count;
 	data = record + XATTR_RECORD + name_len;
 	if (index == INDEX_ACL_ACCESS || index == INDEX_ACL_DEFAULT) {
-		long kept = xattr_acl_keep(value, len, data);
+		long kept = xattr_set_keep_acl(value, len, data);
 
 		if (kept < 0)
 			return (int)kept;

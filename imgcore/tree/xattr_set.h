@@ -34,8 +34,8 @@ enum xattr_class {
 };
 
 /* Returns the class of a name ("user.x"); if it is taken, index and rest. */
-enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
-				uint8_t *ret_index, const char **ret_rest);
+enum xattr_class xattr_set_classify(const char *name, enum tree_xattrs which,
+				    uint8_t *ret_index, const char **ret_rest);
 
 /*
  * Converts a POSIX access control list from the form in which Linux hands it
@@ -48,7 +48,7 @@ enum xattr_class xattr_classify(const char *name, enum tree_xattrs which,
  * Writes at most len bytes to ret_kept, and returns how many; -EINVAL: it is
  * malformed. Source: the kernel's posix_acl_xattr.h and fs/ext4/acl.h.
  */
-long xattr_acl_keep(const uint8_t *acl, size_t len, uint8_t *ret_kept);
+long xattr_set_keep_acl(const uint8_t *acl, size_t len, uint8_t *ret_kept);
 
 /* A set while it is made. */
 struct xattr_list {

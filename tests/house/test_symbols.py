@@ -3,16 +3,17 @@
 
 import os
 import pathlib
+import re
 import subprocess
 
 import layers
 import pytest
-from sources import ROOT
+import sources
 
 
-def nm(path, option):
+def nm(path, *options):
     """{object: the symbols that nm lists of it} of an archive or an object."""
-    argv = ["nm", "--format=posix", option, str(path)]
+    argv = ["nm", "--format=posix", *options, str(path)]
     text = subprocess.run(
         argv, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
@@ -75,7 +76,7 @@ def test_headers_declare_what_their_file_defines():
         if layer in layers.CLEAN:
             found[layer] = nm(path, "--defined-only")
     assert found.keys() == layers.CLEAN
-    assert layers.misplaced(ROOT, found) == []
+    assert layers.misplaced(sources.ROOT, found) == []
 
 
 def test_misplaced_declaration_is_found(tmp_path):
@@ -101,4 +102,87 @@ def test_misplaced_declaration_is_found(tmp_path):
         "imgcore/boot/one.h: other",
         "imgcore/boot/one.h: rows",
         "imgcore/include/imgcore/boot.h: boot_b",
+    ]
+
+
+# libparted calls popen, and finds this one instead of libc's.
+REPLACED = {"popen"}
+TYPE = re.compile(r"\b(?:struct|enum|union)\s+(\w+)\s*[;{]")
+
+
+def prefixes(symbol, layer, source, headers):
+    """What a global symbol may begin with: its layer, its file, and the
+    header that declares it or a type that this header is about."""
+    names = {layer, source}
+    stems = {header.stem.removesuffix("-internal") for header in headers}
+    for header in headers:
+        text = header.read_text(encoding="utf-8")
+        if re.search(rf"\b{symbol}\s*[(;[]", text):
+            names.add(header.stem.removesuffix("-internal"))
+            names.update(set(TYPE.findall(text)) - stems)
+    return names
+
+
+def unprefixed(path, layer, headers):
+    """The global symbols of an archive that begin with none of these."""
+    return sorted(
+        f"{name}: {symbol}"
+        for name, symbols in nm(path, "--defined-only", "--extern-only").items()
+        for symbol in symbols - REPLACED
+        if not any(
+            re.match(rf"{prefix.removesuffix('s')}s?(_|$)", symbol)
+            for prefix in prefixes(symbol, layer, name.split(".")[0], headers)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in map(pathlib.Path, ARCHIVES) if "imgcore" in path.parts],
+    ids=lambda path: path.stem,
+)
+def test_prefixes(path):
+    """A global symbol says which concept of the library it is of."""
+    public = sources.ROOT / "imgcore/include/imgcore"
+    headers = [
+        header
+        for header in [*(public.parents[1] / path.parent.name).glob("*.h"),
+                       *public.glob("*.h")]
+        if layers.layer_of(header.relative_to(sources.ROOT))
+        == path.parent.name
+    ]
+    assert unprefixed(path, path.parent.name, headers) == []
+
+
+def test_replaced():
+    """The program exports what replaces a function of libc's."""
+    assert nm(os.environ["DIRDISK"], "--dynamic", "--defined-only")[
+        "dirdisk"
+    ] >= REPLACED
+
+
+def test_prefix_is_missed(tmp_path):
+    header = tmp_path / "sizes.h"
+    header.write_text(
+        "struct unit;\nstruct diag { int n; };\nextern int size_max;\n"
+        "int unit_get(void);\nint diag_get(void);\nint get_size(void);\n"
+    )
+    (tmp_path / "diag.h").write_text("")
+    source = tmp_path / "measure.c"
+    source.write_text(
+        '#include "sizes.h"\nint size_max, measure, base_max, unit_max;\n'
+        "int unit_get(void) { return 0; }\n"
+        "int diag_get(void) { return 0; }\n"
+        "int get_size(void) { return 0; }\n"
+        "int measurement(void) { return 0; }\n"
+        "int popen(void) { return 0; }\n"
+    )
+    out = tmp_path / "measure.o"
+    subprocess.check_call(
+        ["cc", "-fno-builtin", "-c", "-o", out, source]
+    )
+    found = unprefixed(out, "base", [header, tmp_path / "diag.h"])
+    assert found == [
+        f"measure.o: {name}"
+        for name in ("diag_get", "get_size", "measurement", "unit_max")
     ]

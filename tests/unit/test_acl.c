@@ -31,7 +31,7 @@ static void known_bytes(void **state)
 {
 	uint8_t is[sizeof(handed_out)];
 
-	assert_int_equal(xattr_acl_keep(handed_out, sizeof(handed_out), is),
+	assert_int_equal(xattr_set_keep_acl(handed_out, sizeof(handed_out), is),
 			 sizeof(kept));
 	assert_memory_equal(is, kept, sizeof(kept));
 }
@@ -40,7 +40,7 @@ static void empty_is_an_acl(void **state)
 {
 	uint8_t is[4];
 
-	assert_int_equal(xattr_acl_keep(handed_out, 4, is), 4);
+	assert_int_equal(xattr_set_keep_acl(handed_out, 4, is), 4);
 	assert_memory_equal(is, kept, 4);
 }
 
@@ -52,7 +52,7 @@ static void assert_refused(size_t at, uint8_t byte)
 
 	memcpy(acl, handed_out, sizeof(acl));
 	acl[at] = byte;
-	assert_int_equal(xattr_acl_keep(acl, sizeof(acl), is), -EINVAL);
+	assert_int_equal(xattr_set_keep_acl(acl, sizeof(acl), is), -EINVAL);
 }
 
 static void what_is_none(void **state)
@@ -61,8 +61,9 @@ static void what_is_none(void **state)
 
 	for (size_t len = 0; len < sizeof(handed_out); len++) {
 		if (len % 8 != 4)
-			assert_int_equal(xattr_acl_keep(handed_out, len, is),
-					 -EINVAL);
+			assert_int_equal(
+				xattr_set_keep_acl(handed_out, len, is),
+				-EINVAL);
 	}
 	assert_refused(0, 1); /* the kept form's version */
 	assert_refused(3, 1);

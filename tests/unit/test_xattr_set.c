@@ -149,11 +149,13 @@ static void classes(void **state)
 		const char *rest;
 		uint8_t index;
 
-		assert_int_equal(xattr_classify(of[i].name, TREE_XATTRS_KEEP,
-						&index, &rest),
+		assert_int_equal(xattr_set_classify(of[i].name,
+						    TREE_XATTRS_KEEP, &index,
+						    &rest),
 				 of[i].keep);
-		assert_int_equal(xattr_classify(of[i].name, TREE_XATTRS_USER,
-						&index, &rest),
+		assert_int_equal(xattr_set_classify(of[i].name,
+						    TREE_XATTRS_USER, &index,
+						    &rest),
 				 of[i].user);
 	}
 }
