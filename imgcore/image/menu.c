@@ -50,7 +50,7 @@ int menu_sign(struct tree *boot_tree, const struct boot_kernels *kernels,
 	struct tree_info info;
 	int r;
 
-	if (node == TREE_NONE)
+	if (node == TREE_NONE || !kernels)
 		return 0;
 	tree_get(boot_tree, node, &info);
 	text = malloc(info.size + 1);

@@ -12,6 +12,7 @@
 
 int menu_write(struct tree *boot_tree, struct boot_kernels *kernels,
 	       const struct boot_options *options, struct diag *diag);
+/* kernels: those that the menu was made of; NULL: the menu stays as it is. */
 int menu_sign(struct tree *boot_tree, const struct boot_kernels *kernels,
 	      uint32_t signature, struct diag *diag);
 
