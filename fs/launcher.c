@@ -25,7 +25,7 @@
 #include "readahead.h"
 
 struct launcher {
-	const struct options *options;
+	const struct dirdisk_options *options;
 	int supervisor;
 	bool terminal; /* standard error is one */
 	bool shown; /* a line of progress stands there */
@@ -77,7 +77,7 @@ static void say_of(struct launcher *launcher, const char *reason)
 	say(launcher, text ? text : reason);
 }
 
-static int disk_path(const struct options *options, char **ret_path)
+static int disk_path(const struct dirdisk_options *options, char **ret_path)
 {
 	const char *mnt = options->mnt;
 	size_t len = strlen(mnt);
@@ -89,10 +89,12 @@ static int disk_path(const struct options *options, char **ret_path)
 	return 0;
 }
 
-static void print_command(const struct options *options, const char *path)
+static void print_command(const struct dirdisk_options *options,
+			  const char *path)
 {
-	bool read_only = options->mount_flags & MS_RDONLY;
-	bool serial = options->console == BOOT_CONSOLE_SERIAL;
+	bool read_only = options->mount.flags & MS_RDONLY;
+	bool serial = options->disk.live.image.boot.console ==
+		      BOOT_CONSOLE_SERIAL;
 	_cleanup_free_ char *file = quote_qemu_file(path);
 	_cleanup_free_ char *word = NULL;
 
@@ -293,7 +295,7 @@ static int wait_for_disk(struct launcher *launcher)
 	}
 }
 
-int launcher_wait(const struct options *options, int supervisor)
+int launcher_wait(const struct dirdisk_options *options, int supervisor)
 {
 	struct launcher launcher = {
 		.options = options,

@@ -2,7 +2,7 @@
 #ifndef FS_LAUNCHER_H
 #define FS_LAUNCHER_H
 
-struct options;
+struct dirdisk_options;
 
 /*
  * The process that the user sees until the disk can be read: it prints the
@@ -13,6 +13,6 @@ struct options;
  * ends without a message, or sends none for too long, that is an error. If the
  * disk does not answer, the supervisor ends the start. Returns the exit code.
  */
-int launcher_wait(const struct options *options, int supervisor);
+int launcher_wait(const struct dirdisk_options *options, int supervisor);
 
 #endif

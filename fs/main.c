@@ -49,7 +49,7 @@ static pid_t fork_with_channel(int ends[2])
 	return pid;
 }
 
-static int run_background(const struct options *options)
+static int run_background(const struct dirdisk_options *options)
 {
 	int ends[2];
 	pid_t pid = fork_with_channel(ends);
@@ -78,7 +78,7 @@ static int run_background(const struct options *options)
 	return code;
 }
 
-static int run_foreground(const struct options *options)
+static int run_foreground(const struct dirdisk_options *options)
 {
 	int ends[2];
 	pid_t pid = fork_with_channel(ends);
@@ -98,10 +98,10 @@ static int run_foreground(const struct options *options)
 	return code;
 }
 
-static int run_remount(const struct options *options)
+static int run_remount(const struct dirdisk_options *options)
 {
 	struct diag diag = DIAG_INIT;
-	int r = mountpoint_remount(options->mnt, options->mount_flags, &diag);
+	int r = mountpoint_remount(options->mnt, options->mount.flags, &diag);
 
 	if (r < 0)
 		log_diag(&diag, r);
@@ -111,10 +111,10 @@ static int run_remount(const struct options *options)
 	return r == -EPERM ? EXIT_MOUNT : EXIT_MOUNT_POINT;
 }
 
-static int run(const struct options *options)
+static int run(const struct dirdisk_options *options)
 {
 	if (options->help) {
-		options_help(stdout, PROGRAM_DIRDISK);
+		command_line_help(&dirdisk_command, stdout);
 		return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
 	}
 	if (options->version) {
@@ -130,7 +130,7 @@ static int run(const struct options *options)
 			 *options->src ? "MNT" : "SRC");
 		return *options->src ? EXIT_MOUNT_POINT : EXIT_SETUP;
 	}
-	if (options->remount)
+	if (options->mount.remount)
 		return run_remount(options);
 	return options->foreground ? run_foreground(options)
 				   : run_background(options);
@@ -138,7 +138,7 @@ static int run(const struct options *options)
 
 int main(int argc, char *argv[])
 {
-	struct options options = { 0 };
+	struct dirdisk_options options = { 0 };
 	struct diag diag = DIAG_INIT;
 	int r = stdio_fill();
 	int code;
@@ -147,13 +147,13 @@ int main(int argc, char *argv[])
 		log_line("/dev/null: %s", strerror(-r));
 		return EXIT_SETUP;
 	}
-	r = options_parse(&options, PROGRAM_DIRDISK, argc, argv, &diag);
+	r = dirdisk_options_parse(&options, argc, argv, &diag);
 	if (r < 0) {
 		log_diag(&diag, r);
 		diag_clear(&diag);
 		return EXIT_OPTIONS;
 	}
 	code = run(&options);
-	options_clear(&options);
+	dirdisk_options_clear(&options);
 	return code;
 }

@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "imgcore/diag.h"
-#include "options.h"
+#include "mount_options.h"
 #include "tree/mount_type.h"
 
 /* The device's number, the same everywhere: MISC_MAJOR, FUSE_MINOR. */
@@ -31,14 +31,14 @@ static int add_named(char **list, const char *name, const char *value)
 	return fuse_opt_add_opt_escaped(list, option);
 }
 
-int mount_options(const struct options *options, const char *source,
-		  char **ret_list)
+int mount_list(const struct mount_options *options, const char *source,
+	       char **ret_list)
 {
 	_cleanup_free_ char *list = NULL;
 	char max_read[16];
 
 	snprintf(max_read, sizeof(max_read), "%u", MOUNT_MAX_READ);
-	if ((options->mount && fuse_opt_add_opt(&list, options->mount) < 0) ||
+	if ((options->list && fuse_opt_add_opt(&list, options->list) < 0) ||
 	    fuse_opt_add_opt(&list, "default_permissions") < 0 ||
 	    add_named(&list, "max_read", max_read) < 0 ||
 	    (!options->fsname && add_named(&list, "fsname", source) < 0) ||

@@ -3,7 +3,7 @@
 #define FS_MOUNT_H
 
 struct diag;
-struct options;
+struct mount_options;
 
 /*
  * The longest read that the kernel asks for, in bytes. A longer one of a user
@@ -17,8 +17,8 @@ struct options;
  * permission checks by the kernel, MOUNT_MAX_READ, a name (the source's path)
  * and a type. The caller frees.
  */
-int mount_options(const struct options *options, const char *source,
-		  char **ret_list);
+int mount_list(const struct mount_options *options, const char *source,
+	       char **ret_list);
 
 /*
  * Mounts on path, by mount(2) or through fusermount3; nobody serves it yet.

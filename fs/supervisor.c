@@ -20,7 +20,6 @@
 #include "confine.h"
 #include "deadline.h"
 #include "exit_code.h"
-#include "image_options.h"
 #include "imgcore/diag.h"
 #include "log.h"
 #include "mount.h"
@@ -47,7 +46,7 @@ enum stage {
 };
 
 struct supervisor {
-	const struct options *options;
+	const struct dirdisk_options *options;
 	int launcher; /* channel; -1 once it has seen the disk */
 	int worker; /* channel */
 	int signals;
@@ -214,7 +213,7 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 	r = pidfile_open(&sup->pidfile, sup->options->pidfile, diag);
 	if (r < 0)
 		return r;
-	return mount_options(sup->options, sup->source, &sup->mount_list);
+	return mount_list(&sup->options->mount, sup->source, &sup->mount_list);
 }
 
 /* ---- the worker ---- */
@@ -233,14 +232,15 @@ static void close_in_child(struct supervisor *sup)
 
 static int opener_main(struct supervisor *sup, int socket, pid_t supervisor)
 {
+	const struct image_options *image = &sup->options->disk.live.image;
 	const struct opener_process process = {
 		.supervisor = supervisor,
 		.socket = socket,
 		.src_fd = sup->src_fd,
 		.path = sup->source,
-		.follow = image_options_follow(sup->options),
-		.cross_mounts = sup->options->cross_mounts,
-		.trusted = sup->options->xattrs == TREE_XATTRS_KEEP,
+		.follow = image->scan.follow,
+		.cross_mounts = image->scan.cross_mounts,
+		.trusted = image->scan.xattrs == TREE_XATTRS_KEEP,
 		.foreground = sup->options->foreground,
 	};
 
@@ -455,7 +455,7 @@ static void supervisor_no_progress(struct supervisor *sup)
 	struct diag diag = DIAG_INIT;
 
 	if (sup->stage == STAGE_BUILD && !sup->entries &&
-	    !sup->options->no_grub)
+	    !sup->options->disk.live.image.boot.no_grub)
 		reason =
 			"grub-mkimage has not ended, or nothing was read of the tree";
 	diag_set(
@@ -713,7 +713,7 @@ static void supervisor_end(struct supervisor *sup)
 	free(sup->mount_list);
 }
 
-int supervisor_run(const struct options *options, int launcher)
+int supervisor_run(const struct dirdisk_options *options, int launcher)
 {
 	struct supervisor sup = {
 		.options = options,

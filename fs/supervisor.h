@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-struct options;
+struct dirdisk_options;
 
 /*
  * The process that starts worker and opener, and mounts and unmounts the disk.
@@ -14,6 +14,6 @@ struct options;
  * returns the exit code. Until the disk has been read once, a worker that makes
  * no progress is ended.
  */
-int supervisor_run(const struct options *options, int launcher);
+int supervisor_run(const struct dirdisk_options *options, int launcher);
 
 #endif

@@ -18,7 +18,6 @@
 #include "confine.h"
 #include "disks.h"
 #include "exit_code.h"
-#include "image_options.h"
 #include "imgcore/diag.h"
 #include "imgcore/live.h"
 #include "imgcore/opener.h"
@@ -103,18 +102,6 @@ static void send_progress(void *context, uint64_t entries)
 		return;
 	progress->last = now;
 	channel_try(progress->channel, MESSAGE_PROGRESS, entries, NULL);
-}
-
-static void fill_options(const struct worker *worker, struct progress *progress,
-			 struct image_options *ret_options)
-{
-	image_options_fill(ret_options, worker->options);
-	ret_options->src_fd = worker->src_fd;
-	ret_options->src_path = worker->source;
-	ret_options->scan.prune = &worker->mnt;
-	ret_options->scan.n_prune = 1;
-	ret_options->scan.progress = send_progress;
-	ret_options->scan.context = progress;
 }
 
 /* Sends a warning about the source as a whole. */
@@ -221,7 +208,8 @@ static int confine(void *context, struct diag *diag)
 		r = stdio_to_null();
 	if (r < 0)
 		return diag_set(diag, r, worker->source, NULL);
-	confine_capabilities(worker->options->xattrs == TREE_XATTRS_KEEP);
+	confine_capabilities(worker->options->disk.live.image.scan.xattrs ==
+			     TREE_XATTRS_KEEP);
 	confine_worker(&files);
 	return 0;
 }
@@ -230,14 +218,8 @@ static int confine(void *context, struct diag *diag)
 static int build_disk(const struct worker *worker, struct service *service,
 		      struct diag *diag)
 {
-	struct live_options options = {
-		.path = worker->source,
-		.find = find_source,
-		.begin = confine,
-		.no_watch = worker->options->no_watch,
-		.notice = notice,
-		.context = service,
-	};
+	struct live_options options = worker->options->disk.live;
+	struct tree_scan_options *scan = &options.image.scan;
 	struct disk *disk;
 	struct owners owners;
 	int r = opener_client_new(&service->client, worker->opener);
@@ -247,14 +229,24 @@ static int build_disk(const struct worker *worker, struct service *service,
 		r = opener_client_first(service->client, &service->opener);
 	if (r < 0)
 		return diag_set(diag, r, worker->source, NULL);
-	fill_options(worker, &service->progress, &options.image);
-	options.image.scan.opener = service->opener;
+	options.path = worker->source;
+	options.find = find_source;
+	options.begin = confine;
+	options.notice = notice;
+	options.context = service;
+	options.image.src_fd = worker->src_fd;
+	options.image.src_path = worker->source;
+	scan->prune = &worker->mnt;
+	scan->n_prune = 1;
+	scan->progress = send_progress;
+	scan->context = &service->progress;
+	scan->opener = service->opener;
 	r = live_new(&service->live, &options, diag);
 	if (r < 0)
 		return r;
 	atomic_store(&service->progress.over, true);
 	r = overlay_budget_new(&service->budget, worker->tmp_fd,
-			       worker->options->overlay_limit);
+			       worker->options->disk.overlay_limit);
 	if (r < 0)
 		return r;
 	/* live holds the directory itself, and later maybe another one. */

@@ -13,10 +13,10 @@
 
 #include "imgcore/tree.h"
 
-struct options;
+struct dirdisk_options;
 
 struct worker {
-	const struct options *options;
+	const struct dirdisk_options *options;
 	pid_t supervisor;
 	int channel;
 	int opener; /* socket to the opener */
@@ -24,7 +24,7 @@ struct worker {
 	const char *source; /* its path, absolute */
 	int tmp_fd; /* the directory for the overlay's file */
 	struct tree_identity mnt; /* the directory below the mount */
-	const char *mount_list; /* as mount_options made it */
+	const char *mount_list; /* as mount_list made it */
 };
 
 /* Runs to the end; the exit code. Failures are sent over the channel. */

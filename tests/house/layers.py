@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which file may include which: base < tree < archive, boot, ext2 < image
-< live < fs < tools. A layer includes itself and what stands to its left, no
-neighbour."""
+< live < options < fs < tools. A layer includes itself and what stands to its
+left, no neighbour."""
 import re
 
 RANK = {"base": 0, "tree": 1, "archive": 2, "boot": 2, "ext2": 2, "image": 3,
-        "live": 4, "fs": 5, "tools": 6}
+        "live": 4, "options": 5, "fs": 6, "tools": 7}
 # A public header belongs to the layer of its name, but for these.
-PUBLIC = {"diag": "base", "opener": "tree", "paths": "tree",
-          "target": "boot", "overlay": "image",
-          "overlay_budget": "image", "map": "image", "volume": "tree"}
+PUBLIC = {"diag": "base", "opener": "tree", "paths": "tree", "target": "boot",
+          "overlay": "image", "overlay_budget": "image", "map": "image",
+          "volume": "tree", "option_row": "options", "command_line": "options"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 

@@ -44,7 +44,7 @@ def make_tree(root):
     public = root / "imgcore/include/imgcore"
     public.mkdir(parents=True)
     for name in ("diag", "tree", "archive", "boot", "ext2", "image",
-                 "overlay", "live"):
+                 "overlay", "live", "options", "command_line"):
         (public / f"{name}.h").write_text("")
 
 
@@ -54,6 +54,7 @@ FINE = [
     ("imgcore/image/a.c", '#include "ext2/part.h"\n#include <stdio.h>'),
     ("imgcore/include/imgcore/image.h", '#include "imgcore/boot.h"'),
     ("tools/a.c", '#include "fs/part.h"\n#include "imgcore/live.h"'),
+    ("imgcore/options/a.c", '#include "imgcore/live.h"'),
     ("fs/a.c", '#include "imgcore/overlay.h"\n#include "base/part.h"'),
 ]
 BAD = [
@@ -65,6 +66,8 @@ BAD = [
     ("imgcore/boot/a.c", '#include "imgcore/archive.h"'),
     ("imgcore/image/a.c", '#include "imgcore/live.h"'),
     ("imgcore/live/a.c", '#include "../../fs/part.h"'),
+    ("imgcore/live/a.c", '#include "imgcore/command_line.h"'),
+    ("imgcore/options/a.c", '#include "fs/part.h"'),
     ("fs/a.c", '#include "../tools/part.h"'),
     ("imgcore/include/imgcore/tree.h", '#include "imgcore/image.h"'),
     ("imgcore/include/imgcore/new.h", '#include "imgcore/tree.h"'),

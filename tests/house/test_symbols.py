@@ -42,6 +42,24 @@ def uses(paths):
     }
 
 
+@pytest.mark.parametrize("variable", ["DIRDISK_CHECK", "DIRDISK_RUN"])
+def test_without_libfuse(variable):
+    """Only dirdisk itself needs it."""
+    assert "libfuse" in libraries(os.environ["DIRDISK"])
+    assert "libfuse" not in libraries(os.environ[variable])
+
+
+def libraries(program):
+    """What it names, and what that needs in turn."""
+    text = ""
+    for argv in (["readelf", "-d", program], ["ldd", program]):
+        text += subprocess.run(
+            argv, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+    assert "libc.so" in text
+    return text
+
+
 ARCHIVES = os.environ["ARCHIVES"].split(os.pathsep)
 
 

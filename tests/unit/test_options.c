@@ -1,40 +1,43 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "options.h"
+#include "tools/check/options.h"
 
 #include <sys/mount.h>
 
-#include "image_options.h"
 #include "imgcore/overlay_budget.h"
 #include "support.h"
-#include "values.h"
 
 #define MAX_ARGS 32
 
-/* What options_parse makes of the words; both are cleared by the caller. */
-static int parse_for(enum program program, struct options *options,
-		     struct diag *diag, const char *const *words)
+/* An argv of these words; returns argc. */
+static int make_argv(char **argv, const char *const *words)
 {
-	char *argv[MAX_ARGS + 2] = { (char *)"dirdisk" };
 	int argc = 1;
 
+	argv[0] = (char *)"dirdisk";
 	for (; *words; words++) {
 		assert_true(argc <= MAX_ARGS);
 		argv[argc++] = (char *)*words;
 	}
-	return options_parse(options, program, argc, argv, diag);
+	argv[argc] = NULL;
+	return argc;
 }
 
-static int parse(struct options *options, struct diag *diag,
+/* What dirdisk makes of the words; both are cleared by the caller. */
+static int parse(struct dirdisk_options *options, struct diag *diag,
 		 const char *const *words)
 {
-	return parse_for(PROGRAM_DIRDISK, options, diag, words);
+	char *argv[MAX_ARGS + 2];
+
+	return dirdisk_options_parse(options, make_argv(argv, words), argv,
+				     diag);
 }
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 
-#define _cleanup_options_ _cleanup_(options_clear)
+#define _cleanup_dirdisk_ _cleanup_(dirdisk_options_clear)
 
-static void assert_parses(struct options *options, const char *const *words)
+static void assert_parses(struct dirdisk_options *options,
+			  const char *const *words)
 {
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 
@@ -46,7 +49,7 @@ static void assert_parses(struct options *options, const char *const *words)
 static void assert_refused(const char *const *words, const char *named)
 {
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
-	struct options options;
+	struct dirdisk_options options;
 
 	assert_int_equal(parse(&options, &diag, words), -EINVAL);
 	assert_non_null(diag.path);
@@ -54,60 +57,87 @@ static void assert_refused(const char *const *words, const char *named)
 	assert_true(diag.reason && *diag.reason);
 }
 
+/* Set in the library, without a command line. */
+static void assert_set(struct options *options, const char *key,
+		       const char *value)
+{
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+
+	if (options_set(options, key, value, &diag) < 0)
+		fail_msg("%s: %s", diag.path, diag.reason);
+}
+
+/* Refused, and the message names the option and its value. */
+static void assert_not_set(struct options *options, const char *key,
+			   const char *value)
+{
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+	char given[256];
+
+	snprintf(given, sizeof(given), "%s%s%s", key, value ? "=" : "",
+		 value ? value : "");
+	if (options_set(options, key, value, &diag) != -EINVAL)
+		fail_msg("%s passes", given);
+	assert_string_equal(diag.path, given);
+	assert_true(diag.reason && *diag.reason);
+}
+
 static void test_defaults(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("src", "mnt"));
 	assert_string_equal(o.src, "src");
 	assert_string_equal(o.mnt, "mnt");
 	assert_string_equal(o.name, "disk.img");
-	assert_false(o.stale_serve);
-	assert_false(o.no_follow);
-	assert_int_equal(o.size, 0);
-	assert_int_equal(o.boot_size, 0);
-	assert_int_equal(o.free, 16 << 20);
-	assert_true(o.overlay_limit == OVERLAY_LIMIT_FREE_SPACE);
-	assert_int_equal(o.timeout, 2);
-	assert_int_equal(o.order, BOOT_ORDER_VERSION);
-	assert_int_equal(o.console, BOOT_CONSOLE_BOTH);
-	assert_int_equal(o.owner, TREE_OWNER_KEEP);
-	assert_int_equal(o.unreadable, TREE_UNREADABLE_ERROR);
-	assert_int_equal(o.xattrs, TREE_XATTRS_KEEP);
+	assert_false(o.disk.live.image.serve_stale);
+	assert_string_equal(o.disk.live.image.scan.follow, "kernels");
+	assert_int_equal(o.disk.live.image.size, 0);
+	assert_int_equal(o.disk.live.image.boot_size, 0);
+	assert_int_equal(o.disk.live.image.free, 16 << 20);
+	assert_true(o.disk.overlay_limit == OVERLAY_LIMIT_FREE_SPACE);
+	assert_int_equal(o.disk.live.image.boot.timeout, 2);
+	assert_int_equal(o.disk.live.image.boot.order, BOOT_ORDER_VERSION);
+	assert_int_equal(o.disk.live.image.boot.console, BOOT_CONSOLE_BOTH);
+	assert_int_equal(o.disk.live.image.scan.owner, TREE_OWNER_KEEP);
+	assert_int_equal(o.disk.live.image.scan.unreadable,
+			 TREE_UNREADABLE_ERROR);
+	assert_int_equal(o.disk.live.image.scan.xattrs, TREE_XATTRS_KEEP);
 	assert_false(o.foreground || o.debug || o.help || o.version);
-	assert_false(o.no_grub || o.fsname);
-	assert_null(o.append);
-	assert_null(o.default_entry);
-	assert_null(o.grub_dir);
-	assert_null(o.core_image);
+	assert_false(o.disk.live.image.boot.no_grub || o.mount.fsname);
+	assert_null(o.disk.live.image.boot.append);
+	assert_null(o.disk.live.image.boot.default_entry);
+	assert_null(o.disk.live.image.boot.grub_dir);
+	assert_null(o.disk.live.image.boot.core_image);
 	assert_null(o.pidfile);
-	assert_null(o.mount);
+	assert_null(o.mount.list);
 }
 
-static void assert_all_set(const struct options *o)
+static void assert_all_set(const struct dirdisk_options *o)
 {
-	assert_int_equal(o->size, 1ull << 30);
-	assert_int_equal(o->boot_size, 512 * 3);
-	assert_int_equal(o->free, 5000);
-	assert_string_equal(o->append, "quiet a=b,c");
-	assert_int_equal(o->timeout, -1);
-	assert_string_equal(o->default_entry, "6.1");
-	assert_int_equal(o->order, BOOT_ORDER_MTIME);
-	assert_int_equal(o->console, BOOT_CONSOLE_VGA);
-	assert_int_equal(o->owner, TREE_OWNER_SET);
-	assert_int_equal(o->uid, 4294967294u);
-	assert_int_equal(o->gid, 7);
+	assert_int_equal(o->disk.live.image.size, 1ull << 30);
+	assert_int_equal(o->disk.live.image.boot_size, 512 * 3);
+	assert_int_equal(o->disk.live.image.free, 5000);
+	assert_string_equal(o->disk.live.image.boot.append, "quiet a=b,c");
+	assert_int_equal(o->disk.live.image.boot.timeout, -1);
+	assert_string_equal(o->disk.live.image.boot.default_entry, "6.1");
+	assert_int_equal(o->disk.live.image.boot.order, BOOT_ORDER_MTIME);
+	assert_int_equal(o->disk.live.image.boot.console, BOOT_CONSOLE_VGA);
+	assert_int_equal(o->disk.live.image.scan.owner, TREE_OWNER_SET);
+	assert_int_equal(o->disk.live.image.scan.uid, 4294967294u);
+	assert_int_equal(o->disk.live.image.scan.gid, 7);
 	assert_string_equal(o->pidfile, "/run/p");
-	assert_int_equal(o->unreadable, TREE_UNREADABLE_SKIP);
-	assert_int_equal(o->xattrs, TREE_XATTRS_USER);
-	assert_string_equal(o->grub_dir, "g");
-	assert_string_equal(o->core_image, "c");
-	assert_true(o->no_grub);
+	assert_int_equal(o->disk.live.image.scan.unreadable,
+			 TREE_UNREADABLE_SKIP);
+	assert_int_equal(o->disk.live.image.scan.xattrs, TREE_XATTRS_USER);
+	assert_string_equal(o->disk.live.image.boot.grub_dir, "g");
+	assert_string_equal(o->disk.live.image.boot.core_image, "c");
+	assert_true(o->disk.live.image.boot.no_grub);
 }
 
 static void test_long_options(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("--size=1G", "--boot-size=1536", "--free=5000",
 				"--append=quiet a=b,c", "--timeout=-1",
@@ -121,7 +151,7 @@ static void test_long_options(void **state)
 
 static void test_list(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o,
 		      WORDS("src", "mnt", "-o",
@@ -131,40 +161,40 @@ static void test_list(void **state)
 			    "-opidfile=/run/p,unreadable=skip,grub-dir=g,"
 			    "core-image=c,no-grub,xattrs=user,order=mtime"));
 	assert_all_set(&o);
-	assert_null(o.mount);
+	assert_null(o.mount.list);
 }
 
 static void test_value_in_next_word(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("--size", "1M", "--timeout", "-1", "s", "m"));
-	assert_int_equal(o.size, 1 << 20);
-	assert_int_equal(o.timeout, -1);
+	assert_int_equal(o.disk.live.image.size, 1 << 20);
+	assert_int_equal(o.disk.live.image.boot.timeout, -1);
 }
 
 static void test_last_one_counts(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("--append=a", "--append=b", "--owner=1:2",
 				"--owner=keep", "--default=x",
 				"--default=", "s", "m"));
-	assert_string_equal(o.append, "b");
-	assert_int_equal(o.owner, TREE_OWNER_KEEP);
-	assert_null(o.default_entry);
+	assert_string_equal(o.disk.live.image.boot.append, "b");
+	assert_int_equal(o.disk.live.image.scan.owner, TREE_OWNER_KEEP);
+	assert_null(o.disk.live.image.boot.default_entry);
 }
 
 static void test_letters(void **state)
 {
-	_cleanup_options_ struct options f = { 0 };
-	_cleanup_options_ struct options d = { 0 };
-	_cleanup_options_ struct options h = { 0 };
-	_cleanup_options_ struct options v = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options f = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options d = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options h = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options v = { 0 };
 
 	assert_parses(&f, WORDS("s", "-fo", "ro", "m"));
 	assert_true(f.foreground && !f.debug);
-	assert_string_equal(f.mount, "ro");
+	assert_string_equal(f.mount.list, "ro");
 	assert_parses(&d, WORDS("-d", "s", "m"));
 	assert_true(d.foreground && d.debug);
 	assert_parses(&h, WORDS("-h"));
@@ -175,8 +205,8 @@ static void test_letters(void **state)
 
 static void test_arguments(void **state)
 {
-	_cleanup_options_ struct options dashes = { 0 };
-	_cleanup_options_ struct options alone = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options dashes = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options alone = { 0 };
 
 	assert_parses(&dashes, WORDS("-f", "--", "-s", "--size=x"));
 	assert_string_equal(dashes.src, "-s");
@@ -192,7 +222,7 @@ static void test_arguments(void **state)
 /* Options may follow arguments whatever the environment says. */
 static void test_posixly_correct(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	setenv("POSIXLY_CORRECT", "1", 1);
 	assert_parses(&o, WORDS("src", "mnt", "-f"));
@@ -202,32 +232,32 @@ static void test_posixly_correct(void **state)
 
 static void test_mount_options(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("-o", "rw,allow_other,fsname=a\\,b\\\\c",
 				"-osuid,noatime", "s", "m"));
-	assert_string_equal(o.mount,
+	assert_string_equal(o.mount.list,
 			    "rw,allow_other,fsname=a\\,b\\\\c,suid,noatime");
-	assert_true(o.fsname);
+	assert_true(o.mount.fsname);
 }
 
 /* The last word about a flag counts; FUSE mounts are nosuid and nodev. */
 static void test_mount_flags(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("s", "m"));
-	assert_int_equal(o.mount_flags, MS_NOSUID | MS_NODEV);
-	assert_false(o.remount);
-	options_clear(&o);
+	assert_int_equal(o.mount.flags, MS_NOSUID | MS_NODEV);
+	assert_false(o.mount.remount);
+	dirdisk_options_clear(&o);
 	assert_parses(&o, WORDS("-o", "remount,rw,ro,suid,noexec,fsname=a\\,rw",
 				"s", "m"));
-	assert_int_equal(o.mount_flags, MS_NODEV | MS_RDONLY | MS_NOEXEC);
-	assert_true(o.remount);
-	options_clear(&o);
+	assert_int_equal(o.mount.flags, MS_NODEV | MS_RDONLY | MS_NOEXEC);
+	assert_true(o.mount.remount);
+	dirdisk_options_clear(&o);
 	assert_parses(
 		&o, WORDS("-oro,noatime,noexec", "-orw,atime,exec", "s", "m"));
-	assert_int_equal(o.mount_flags, MS_NOSUID | MS_NODEV);
+	assert_int_equal(o.mount.flags, MS_NOSUID | MS_NODEV);
 }
 
 /* Words that mean nothing here never reach FUSE. */
@@ -251,31 +281,31 @@ static void test_words_that_mean_nothing(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		_cleanup_options_ struct options o = { 0 };
+		_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 		assert_parses(&o, WORDS("-o", (char *)words[i], "s", "m"));
-		assert_null(o.mount);
+		assert_null(o.mount.list);
 	}
 }
 
 static void test_octal_escape(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("-o", "append=a\\040b\\054c\\d", "s", "m"));
-	assert_string_equal(o.append, "a b,cd");
+	assert_string_equal(o.disk.live.image.boot.append, "a b,cd");
 }
 
 static void test_swallowed(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("-o",
 				"defaults,auto,noauto,user,nouser,users,"
 				"_netdev,nofail,x-systemd.automount,x-a=b,"
 				"default_permissions",
 				"s", "m"));
-	assert_null(o.mount);
+	assert_null(o.mount.list);
 }
 
 static void test_uuid(void **state)
@@ -283,22 +313,22 @@ static void test_uuid(void **state)
 	static const uint8_t want[16] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab,
 					  0xcd, 0xef, 0xFE, 0xDC, 0xba, 0x98,
 					  0x76, 0x54, 0x32, 0x10 };
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	assert_parses(&o, WORDS("--uuid=01234567-89ab-cdef-FEDC-ba9876543210",
 				"s", "m"));
-	assert_true(o.has_uuid);
-	assert_memory_equal(o.uuid, want, sizeof(want));
+	assert_non_null(o.disk.live.image.uuid);
+	assert_memory_equal(o.disk.live.image.uuid, want, sizeof(want));
 }
 
 static void test_source_date_epoch(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 
 	setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
 	assert_parses(&o, WORDS("s", "m"));
-	assert_true(o.clamp_time);
-	assert_int_equal(o.latest_time, 1700000000);
+	assert_true(o.disk.live.image.scan.clamp_time);
+	assert_int_equal(o.disk.live.image.scan.latest_time, 1700000000);
 	setenv("SOURCE_DATE_EPOCH", "yesterday", 1);
 	assert_refused(WORDS("s", "m"), "SOURCE_DATE_EPOCH=yesterday");
 	setenv("SOURCE_DATE_EPOCH", "-1", 1);
@@ -426,47 +456,51 @@ static void test_sizes(void **state)
 		"18446744073709551616",
 		"99999999999999999999999999",
 	};
-	uint64_t bytes = 42;
+	_cleanup_(options_clear) struct options o = { 0 };
+	uint64_t *bytes = &o.live.image.free;
 
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		if (!value_size(bad[i], &bytes))
-			fail_msg("\"%s\" passes for a size", bad[i]);
-		assert_int_equal(bytes, 42);
-	}
+	*bytes = 42;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_not_set(&o, "free", bad[i]);
+	assert_int_equal(*bytes, 42);
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		assert_null(value_size(good[i].text, &bytes));
-		assert_true(bytes == good[i].bytes);
+		assert_set(&o, "free", good[i].text);
+		assert_true(*bytes == good[i].bytes);
 	}
 }
 
 static void test_sectors(void **state)
 {
-	uint64_t bytes = 42;
+	_cleanup_(options_clear) struct options o = { 0 };
+	uint64_t *bytes = &o.live.image.size;
 
-	assert_non_null(value_sectors("0", &bytes));
-	assert_non_null(value_sectors("511", &bytes));
-	assert_non_null(value_sectors("5000000", &bytes));
-	assert_int_equal(bytes, 42);
-	assert_null(value_sectors("512", &bytes));
-	assert_int_equal(bytes, 512);
-	assert_null(value_sectors("1K", &bytes));
-	assert_int_equal(bytes, 1024);
+	*bytes = 42;
+	assert_not_set(&o, "size", "0");
+	assert_not_set(&o, "size", "511");
+	assert_not_set(&o, "size", "5000000");
+	assert_int_equal(*bytes, 42);
+	assert_set(&o, "size", "512");
+	assert_int_equal(*bytes, 512);
+	assert_set(&o, "size", "1K");
+	assert_int_equal(*bytes, 1024);
 }
 
 static void test_timeouts(void **state)
 {
-	int seconds = 42;
+	_cleanup_(options_clear) struct options o = { 0 };
+	int *seconds = &o.live.image.boot.timeout;
 
-	assert_non_null(value_timeout("", &seconds));
-	assert_non_null(value_timeout("-2", &seconds));
-	assert_non_null(value_timeout("-1 ", &seconds));
-	assert_non_null(value_timeout("2147483648", &seconds));
-	assert_non_null(value_timeout("1s", &seconds));
-	assert_int_equal(seconds, 42);
-	assert_null(value_timeout("2147483647", &seconds));
-	assert_int_equal(seconds, INT32_MAX);
-	assert_null(value_timeout("-1", &seconds));
-	assert_int_equal(seconds, -1);
+	*seconds = 42;
+	assert_not_set(&o, "timeout", "");
+	assert_not_set(&o, "timeout", "-2");
+	assert_not_set(&o, "timeout", "-1 ");
+	assert_not_set(&o, "timeout", "2147483648");
+	assert_not_set(&o, "timeout", "1s");
+	assert_int_equal(*seconds, 42);
+	assert_set(&o, "timeout", "2147483647");
+	assert_int_equal(*seconds, INT32_MAX);
+	assert_set(&o, "timeout", "-1");
+	assert_int_equal(*seconds, -1);
 }
 
 static void test_owners(void **state)
@@ -475,73 +509,87 @@ static void test_owners(void **state)
 		"",	 ":",	 "1",	      "1:",	      ":1",
 		"1:2:3", "-1:0", "root:root", "4294967295:0", "0:4294967296",
 	};
-	enum tree_owner owner = TREE_OWNER_KEEP;
-	uint32_t uid = 42;
-	uint32_t gid = 43;
+	_cleanup_(options_clear) struct options o = { 0 };
+	struct tree_scan_options *scan = &o.live.image.scan;
 
+	scan->uid = 42;
+	scan->gid = 43;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_non_null(value_owner(bad[i], &owner, &uid, &gid));
-	assert_int_equal(owner, TREE_OWNER_KEEP);
-	assert_int_equal(uid, 42);
-	assert_int_equal(gid, 43);
-	assert_null(value_owner("1:4294967294", &owner, &uid, &gid));
-	assert_int_equal(owner, TREE_OWNER_SET);
-	assert_int_equal(uid, 1);
-	assert_int_equal(gid, 4294967294u);
-	assert_null(value_owner("root", &owner, &uid, &gid));
-	assert_int_equal(uid, 0);
-	assert_int_equal(gid, 0);
+		assert_not_set(&o, "owner", bad[i]);
+	assert_int_equal(scan->owner, TREE_OWNER_KEEP);
+	assert_int_equal(scan->uid, 42);
+	assert_int_equal(scan->gid, 43);
+	assert_set(&o, "owner", "1:4294967294");
+	assert_int_equal(scan->owner, TREE_OWNER_SET);
+	assert_int_equal(scan->uid, 1);
+	assert_int_equal(scan->gid, 4294967294u);
+	assert_set(&o, "owner", "root");
+	assert_int_equal(scan->uid, 0);
+	assert_int_equal(scan->gid, 0);
 }
 
-/* Every long option is in the help; nothing that only -o takes is. */
 static void test_names(void **state)
 {
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
 	char longest[NAME_MAX + 2];
-	_cleanup_options_ struct options o = { 0 };
+	const char *const good[] = { "a name, \xff and \n", "info.img",
+				     longest };
+	char word[sizeof("--name=") + NAME_MAX + 1];
 
-	assert_null(value_name("a name, \xff and \n"));
-	assert_null(value_name("info.img"));
 	memset(longest, 'x', sizeof(longest));
 	longest[NAME_MAX] = '\0';
-	assert_null(value_name(longest));
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		dirdisk_options_clear(&o);
+		snprintf(word, sizeof(word), "--name=%s", good[i]);
+		assert_parses(&o, WORDS(word, "s", "m"));
+		assert_string_equal(o.name, good[i]);
+	}
 	longest[NAME_MAX] = 'x';
 	longest[NAME_MAX + 1] = '\0';
-	assert_non_null(value_name(longest));
+	snprintf(word, sizeof(word), "--name=%s", longest);
+	assert_refused(WORDS(word, "s", "m"), word);
+	dirdisk_options_clear(&o);
 	assert_parses(&o, WORDS("--name=a", "-o", "name=b\\,c", "s", "m"));
 	assert_string_equal(o.name, "b,c");
 }
 
 static void test_changes(void **state)
 {
-	_cleanup_options_ struct options line = { 0 };
-	_cleanup_options_ struct options list = { 0 };
-	_cleanup_options_ struct options back = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options line = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options list = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options back = { 0 };
 
 	assert_parses(&line, WORDS("--stale=serve", "--no-follow",
 				   "--cross-mounts", "--watch=none", "s", "m"));
-	assert_true(line.stale_serve && line.no_follow && line.cross_mounts &&
-		    line.no_watch);
+	assert_true(line.disk.live.image.serve_stale &&
+		    !line.disk.live.image.scan.follow &&
+		    line.disk.live.image.scan.cross_mounts &&
+		    line.disk.live.no_watch);
 	assert_parses(&list,
 		      WORDS("-ostale=serve,no-follow,cross-mounts,watch=none",
 			    "s", "m"));
-	assert_true(list.stale_serve && list.no_follow && list.cross_mounts &&
-		    list.no_watch);
+	assert_true(list.disk.live.image.serve_stale &&
+		    !list.disk.live.image.scan.follow &&
+		    list.disk.live.image.scan.cross_mounts &&
+		    list.disk.live.no_watch);
 	assert_parses(&back, WORDS("--stale=serve", "--stale=fail",
 				   "--watch=none", "--watch=auto", "s", "m"));
-	assert_false(back.stale_serve || back.no_watch);
+	assert_false(back.disk.live.image.serve_stale ||
+		     back.disk.live.no_watch);
 }
 
 static void test_overlay_limit(void **state)
 {
-	_cleanup_options_ struct options line = { 0 };
-	_cleanup_options_ struct options list = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options line = { 0 };
+	_cleanup_dirdisk_ struct dirdisk_options list = { 0 };
 
 	assert_parses(&line, WORDS("--overlay-limit=3G", "s", "m"));
-	assert_true(line.overlay_limit == UINT64_C(3) << 30);
+	assert_true(line.disk.overlay_limit == UINT64_C(3) << 30);
 	assert_parses(&list, WORDS("-o", "overlay-limit=0", "s", "m"));
-	assert_int_equal(list.overlay_limit, 0);
+	assert_int_equal(list.disk.overlay_limit, 0);
 }
 
+/* Every option of the line is in the help; nothing that only -o takes is. */
 static void test_help(void **state)
 {
 	static const char *const listed[] = {
@@ -579,21 +627,38 @@ static void test_help(void **state)
 	FILE *file = open_memstream(&text, &len);
 
 	assert_non_null(file);
-	options_help(file, PROGRAM_DIRDISK);
+	command_line_help(&dirdisk_command, file);
 	assert_int_equal(fclose(file), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(listed); i++)
 		assert_contains(text, listed[i]);
 	assert_null(strstr(text, "nofail"));
 }
 
+static int check_parse(struct check_options *options, struct diag *diag,
+		       const char *const *words)
+{
+	struct command_line line = { 0 };
+	char *argv[MAX_ARGS + 2];
+	int argc = make_argv(argv, words);
+	int r;
+
+	dirdisk_options_init(&options->dirdisk);
+	r = command_line_parse(&check_command, options, &line, argc, argv,
+			       diag);
+	if (r == 0)
+		assert_string_equal(line.arguments[0], "s");
+	command_line_clear(&line);
+	return r;
+}
+
 static void check_refuses(const char *const *words, const char *named,
 			  const char *reason)
 {
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
-	struct options options;
+	struct check_options o = { 0 };
 
-	assert_int_equal(parse_for(PROGRAM_CHECK, &options, &diag, words),
-			 -EINVAL);
+	assert_int_equal(check_parse(&o, &diag, words), -EINVAL);
+	dirdisk_options_clear(&o.dirdisk);
 	assert_string_equal(diag.path, named);
 	assert_contains(diag.reason, reason);
 }
@@ -601,20 +666,21 @@ static void check_refuses(const char *const *words, const char *named,
 /* A program has rows of its own, and shares those that are about the disk. */
 static void test_programs(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
+	struct check_options o = { 0 };
+	const struct image_options *image = &o.dirdisk.disk.live.image;
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 
 	assert_int_equal(
-		parse_for(PROGRAM_CHECK, &o, &diag,
-			  WORDS("--json", "--size=1M", "-o",
-				"free=2M,allow_other,nofail,pidfile=p", "s")),
+		check_parse(&o, &diag,
+			    WORDS("--json", "--size=1M", "-o",
+				  "free=2M,allow_other,nofail,pidfile=p", "s")),
 		0);
 	assert_true(o.json);
-	assert_int_equal(o.size, 1 << 20);
-	assert_int_equal(o.free, 2 << 20);
-	assert_string_equal(o.src, "s");
-	assert_null(o.mnt);
-	check_refuses(WORDS("s", "m"), "m", "give SRC alone");
+	assert_int_equal(image->size, 1 << 20);
+	assert_int_equal(image->free, 2 << 20);
+	dirdisk_options_clear(&o.dirdisk);
+	check_refuses(WORDS("s", "m"), "m",
+		      "usage: dirdisk-check [options] SRC");
 	check_refuses(WORDS("--pidfile=p", "s"), "--pidfile=p",
 		      "dirdisk-check --help");
 	check_refuses(WORDS("-f", "s"), "-f", "dirdisk-check --help");
@@ -630,7 +696,7 @@ static void test_programs_help(void **state)
 	FILE *file = open_memstream(&text, &len);
 
 	assert_non_null(file);
-	options_help(file, PROGRAM_CHECK);
+	command_line_help(&check_command, file);
 	assert_int_equal(fclose(file), 0);
 	assert_contains(text, "Usage: dirdisk-check");
 	assert_contains(text, "--json");
@@ -642,55 +708,135 @@ static void test_programs_help(void **state)
 /* The same disk for whoever asks. */
 static void test_image_options(void **state)
 {
-	_cleanup_options_ struct options o = { 0 };
-	struct image_options image;
+	_cleanup_dirdisk_ struct dirdisk_options o = { 0 };
+	const struct image_options *image = &o.disk.live.image;
 
 	assert_parses(&o, WORDS("--size=8M", "--owner=7:8", "--no-follow",
 				"--xattrs=none", "--unreadable=skip",
 				"--append=a b", "--console=vga",
 				"--stale=serve", "s", "m"));
-	image_options_fill(&image, &o);
-	assert_int_equal(image.size, 8 << 20);
-	assert_int_equal(image.scan.owner, TREE_OWNER_SET);
-	assert_int_equal(image.scan.uid, 7);
-	assert_int_equal(image.scan.gid, 8);
-	assert_null(image.scan.follow);
-	assert_int_equal(image.scan.xattrs, TREE_XATTRS_NONE);
-	assert_int_equal(image.scan.unreadable, TREE_UNREADABLE_SKIP);
-	assert_string_equal(image.boot.append, "a b");
-	assert_int_equal(image.boot.console, BOOT_CONSOLE_VGA);
-	assert_true(image.serve_stale);
-	assert_null(image.uuid);
+	assert_int_equal(image->size, 8 << 20);
+	assert_int_equal(image->scan.owner, TREE_OWNER_SET);
+	assert_int_equal(image->scan.uid, 7);
+	assert_int_equal(image->scan.gid, 8);
+	assert_null(image->scan.follow);
+	assert_int_equal(image->scan.xattrs, TREE_XATTRS_NONE);
+	assert_int_equal(image->scan.unreadable, TREE_UNREADABLE_SKIP);
+	assert_string_equal(image->boot.append, "a b");
+	assert_int_equal(image->boot.console, BOOT_CONSOLE_VGA);
+	assert_true(image->serve_stale);
+	assert_null(image->uuid);
 }
 
-/* Every option of the line, once, with whether it has a value. */
+/* Each row of a table with and without a value: one of them is wrong. */
 static void test_forms(void **state)
 {
-	struct option_form form;
+	static const struct option_row *const tables[] = { options_rows,
+							   dirdisk_rows };
 	size_t names = 0;
-	size_t letters = 0;
 
-	for (size_t i = 0; options_form(PROGRAM_DIRDISK, i, &form); i++) {
-		char word[64];
-		struct options options;
-		const char *reason;
-		_cleanup_diag_ struct diag diag = DIAG_INIT;
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		for (const struct option_row *row = tables[i]; row->help;
+		     row++) {
+			struct dirdisk_options options;
+			_cleanup_diag_ struct diag diag = DIAG_INIT;
+			const char *reason = row->value ? "needs a value"
+							: "takes no value";
+			char word[64];
 
-		assert_true(form.name || form.letter);
-		names += form.name ? 1 : 0;
-		letters += form.letter ? 1 : 0;
-		if (!form.name)
-			continue;
-		/* The wrong way round, each is refused for that. */
-		snprintf(word, sizeof(word), "--%s%s", form.name,
-			 form.value ? "" : "=x");
-		assert_int_equal(parse(&options, &diag, WORDS(word)), -EINVAL);
-		reason = form.value ? "needs a value" : "takes no value";
-		assert_string_equal(diag.reason, reason);
+			assert_true(row->key || row->letter);
+			if (!row->key || (row->where & OPTION_ENVIRONMENT))
+				continue;
+			names++;
+			snprintf(word, sizeof(word), "--%s%s", row->key,
+				 row->value ? "" : "=x");
+			assert_int_equal(parse(&options, &diag, WORDS(word)),
+					 -EINVAL);
+			assert_string_equal(diag.path, word);
+			assert_string_equal(diag.reason, reason);
+			diag_clear(&diag);
+			snprintf(word, sizeof(word), "-o%s%s", row->key,
+				 row->value ? "" : "=x");
+			assert_int_equal(parse(&options, &diag, WORDS(word)),
+					 -EINVAL);
+			assert_string_equal(diag.reason, reason);
+		}
 	}
-	assert_true(names > 10);
-	assert_int_equal(letters, strlen("ofdhV"));
-	assert_true(options_form(PROGRAM_CHECK, 0, &form));
+	assert_int_equal(names, 23);
+}
+
+/* A good and a bad value of every row of the library. */
+static void test_set(void **state)
+{
+	static const struct {
+		const char *key, *good, *bad;
+	} cases[] = {
+		{ "size", "1M", "1" },
+		{ "boot-size", "512", "0" },
+		{ "free", "0", "x" },
+		{ "overlay-limit", "5G", "5%" },
+		{ "uuid", "01234567-89ab-cdef-fedc-ba9876543210", "0123" },
+		{ "append", "quiet", "a\nb" },
+		{ "timeout", "-1", "-2" },
+		{ "default", "6.1", "\x7f" },
+		{ "order", "mtime", "time" },
+		{ "console", "vga", "tty" },
+		{ "owner", "1:2", "me" },
+		{ "unreadable", "skip", "ski" },
+		{ "xattrs", "user", "keep|none" },
+		{ "stale", "serve", "" },
+		{ "watch", "none", "nonesuch" },
+		{ "no-follow", NULL, "1" },
+		{ "cross-mounts", NULL, "" },
+		{ "grub-dir", "g", "" },
+		{ "core-image", "c", NULL },
+		{ "no-grub", NULL, "no" },
+		{ "SOURCE_DATE_EPOCH", "1700000000", "-1" },
+	};
+	_cleanup_(options_clear) struct options o;
+	const struct option_row *row = options_rows;
+
+	options_init(&o);
+	assert_not_set(&o, "nosuch", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++, row++) {
+		struct options before = o;
+
+		assert_string_equal(row->key, cases[i].key);
+		assert_not_set(&o, cases[i].key, cases[i].bad);
+		assert_memory_equal(&o, &before, sizeof(o));
+		assert_set(&o, cases[i].key, cases[i].good);
+		assert_memory_not_equal(&o, &before, sizeof(o));
+	}
+	assert_null(row->help);
+	assert_int_equal(o.live.image.boot.order, BOOT_ORDER_MTIME);
+	assert_int_equal(o.live.image.boot.console, BOOT_CONSOLE_VGA);
+	assert_int_equal(o.live.image.scan.unreadable, TREE_UNREADABLE_SKIP);
+	assert_int_equal(o.live.image.scan.xattrs, TREE_XATTRS_USER);
+	assert_true(o.live.image.serve_stale && o.live.no_watch);
+}
+
+/* Each word of a choice has the value of its place. */
+static void test_choices(void **state)
+{
+	_cleanup_(options_clear) struct options o = { 0 };
+	const struct image_options *image = &o.live.image;
+	_cleanup_diag_ struct diag diag = DIAG_INIT;
+
+	assert_set(&o, "order", "mtime");
+	assert_set(&o, "order", "version");
+	assert_int_equal(image->boot.order, BOOT_ORDER_VERSION);
+	assert_set(&o, "console", "serial");
+	assert_int_equal(image->boot.console, BOOT_CONSOLE_SERIAL);
+	assert_set(&o, "console", "both");
+	assert_int_equal(image->boot.console, BOOT_CONSOLE_BOTH);
+	assert_set(&o, "xattrs", "none");
+	assert_int_equal(image->scan.xattrs, TREE_XATTRS_NONE);
+	assert_set(&o, "xattrs", "keep");
+	assert_int_equal(image->scan.xattrs, TREE_XATTRS_KEEP);
+	assert_set(&o, "unreadable", "error");
+	assert_int_equal(image->scan.unreadable, TREE_UNREADABLE_ERROR);
+	assert_int_equal(options_set(&o, "console", "tty", &diag), -EINVAL);
+	assert_string_equal(diag.reason, "unknown; give both|serial|vga");
 }
 
 int main(void)
@@ -726,6 +872,8 @@ int main(void)
 		cmocka_unit_test(test_programs),
 		cmocka_unit_test(test_programs_help),
 		cmocka_unit_test(test_image_options),
+		cmocka_unit_test(test_set),
+		cmocka_unit_test(test_choices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

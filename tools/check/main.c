@@ -8,11 +8,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "fs/image_options.h"
-#include "fs/options.h"
 #include "fs/source.h"
 #include "fs/stdio_null.h"
 #include "imgcore/diag.h"
+#include "options.h"
 #include "report.h"
 
 /* EXIT STATUS in dirdisk-check(1). */
@@ -43,7 +42,8 @@ static int finish(int code)
 	return fail(&diag, -EIO, EXIT_UNKNOWN);
 }
 
-static int print(const struct options *options, const struct report *report)
+static int print(const struct check_options *options,
+		 const struct report *report)
 {
 	struct diag diag = DIAG_INIT;
 	int r = options->json ? report_print_json(report, stdout)
@@ -55,50 +55,52 @@ static int print(const struct options *options, const struct report *report)
 						       : EXIT_BOOTS_NOT);
 }
 
-static int check(const struct options *options)
+static int check(const struct check_options *options, const char *src)
 {
 	_cleanup_(report_clear) struct report report = { 0 };
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *source = NULL;
-	struct image_options image;
+	struct image_options image = options->dirdisk.disk.live.image;
 	struct diag diag = DIAG_INIT;
-	int r = source_open(options->src, &fd, &source, &diag);
+	int r = source_open(src, &fd, &source, &diag);
 
 	if (r < 0)
 		return fail(&diag, r, EXIT_UNKNOWN);
-	image_options_fill(&image, options);
 	image.src_fd = fd;
 	image.src_path = source;
 	r = report_make(&report, &image, &diag);
 	return r < 0 ? fail(&diag, r, EXIT_UNKNOWN) : print(options, &report);
 }
 
-static int run(const struct options *options)
+static int run(const struct check_options *options,
+	       const struct command_line *line)
 {
-	if (options->help) {
-		options_help(stdout, PROGRAM_CHECK);
+	if (line->help) {
+		command_line_help(&check_command, stdout);
 		return finish(EXIT_BOOTS);
 	}
-	if (options->version) {
+	if (line->version) {
 		printf("dirdisk-check %s\n", VERSION);
 		return finish(EXIT_BOOTS);
 	}
-	return check(options);
+	return check(options, line->arguments[0]);
 }
 
 int main(int argc, char *argv[])
 {
-	struct options options = { 0 };
+	struct check_options options = { 0 };
+	struct command_line line = { 0 };
 	struct diag diag = DIAG_INIT;
 	int r = stdio_fill();
 	int code;
 
 	if (r < 0)
 		return EXIT_UNKNOWN;
-	r = options_parse(&options, PROGRAM_CHECK, argc, argv, &diag);
-	if (r < 0)
-		return fail(&diag, r, EXIT_USAGE);
-	code = run(&options);
-	options_clear(&options);
+	dirdisk_options_init(&options.dirdisk);
+	r = command_line_parse(&check_command, &options, &line, argc, argv,
+			       &diag);
+	code = r < 0 ? fail(&diag, r, EXIT_USAGE) : run(&options, &line);
+	command_line_clear(&line);
+	dirdisk_options_clear(&options.dirdisk);
 	return code;
 }

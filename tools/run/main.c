@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fs/stdio_null.h"
+#include "imgcore/command_line.h"
 #include "imgcore/diag.h"
 #include "machine.h"
 #include "options.h"
@@ -14,7 +15,7 @@
 static int run(const struct run_options *options)
 {
 	if (options->help)
-		run_options_help(stdout);
+		command_line_help(&run_command, stdout);
 	else if (options->version)
 		printf("dirdisk-run %s\n", VERSION);
 	else

@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
+struct command;
 struct diag;
 
 enum accel {
@@ -45,7 +45,6 @@ int run_options_parse(struct run_options *ret_options, int argc, char **argv,
 		      struct diag *diag);
 void run_options_clear(struct run_options *options);
 
-/* The text of --help. */
-void run_options_help(FILE *out);
+extern const struct command run_command;
 
 #endif
