@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/deadline.h"
 #include "base/quote.h"
 #include "channel.h"
-#include "deadline.h"
 #include "exit_code.h"
 #include "first_sector.h"
 #include "imgcore/diag.h"

@@ -20,15 +20,15 @@
 #include <fuse_lowlevel.h>
 
 #include "base/cleanup.h"
+#include "base/deadline.h"
+#include "base/stdio_null.h"
 #include "channel.h"
-#include "deadline.h"
 #include "exit_code.h"
 #include "imgcore/diag.h"
 #include "launcher.h"
 #include "log.h"
 #include "mountpoint.h"
 #include "options.h"
-#include "stdio_null.h"
 #include "supervisor.h"
 
 /* Time limit for the supervisor to end the others, within its own limits. */

@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/deadline.h"
 #include "base/mountinfo.h"
 #include "base/spawn.h"
-#include "deadline.h"
 #include "imgcore/diag.h"
 #include "path.h"
 #include "tree/mount_type.h"

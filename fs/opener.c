@@ -10,12 +10,12 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/stdio_null.h"
 #include "base/vec.h"
 #include "confine.h"
 #include "exit_code.h"
 #include "imgcore/opener.h"
 #include "opener_message.h"
-#include "stdio_null.h"
 
 /* Flags that a request may have besides O_RDONLY. */
 #define MAY_ASK (O_DIRECTORY | O_NONBLOCK | O_NOCTTY)

@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/deadline.h"
 #include "base/math.h"
+#include "base/stdio_null.h"
 #include "channel.h"
 #include "confine.h"
-#include "deadline.h"
 #include "exit_code.h"
 #include "imgcore/diag.h"
 #include "log.h"
@@ -28,7 +29,6 @@
 #include "options.h"
 #include "pidfile.h"
 #include "source.h"
-#include "stdio_null.h"
 #include "worker.h"
 
 /* How long a worker may take to end before it is made to. */

@@ -14,6 +14,7 @@
 #include <fuse_lowlevel.h>
 
 #include "base/cleanup.h"
+#include "base/stdio_null.h"
 #include "channel.h"
 #include "confine.h"
 #include "disks.h"
@@ -28,7 +29,6 @@
 #include "options.h"
 #include "owners.h"
 #include "session.h"
-#include "stdio_null.h"
 #include "updates.h"
 #include "vmdk.h"
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/stdio_null.h"
 #include "fs/source.h"
-#include "fs/stdio_null.h"
 #include "imgcore/diag.h"
 #include "options.h"
 #include "report.h"

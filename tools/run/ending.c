@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-#include "fs/deadline.h"
+#include "base/deadline.h"
 #include "state.h"
 
 void machine_stop_qemu(struct machine *machine, int signal)

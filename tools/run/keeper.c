@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "fs/deadline.h"
+#include "base/deadline.h"
 #include "imgcore/diag.h"
 #include "place.h"
 #include "terminal.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fs/stdio_null.h"
+#include "base/stdio_null.h"
 #include "imgcore/command_line.h"
 #include "imgcore/diag.h"
 #include "machine.h"

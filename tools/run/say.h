@@ -4,7 +4,7 @@
 
 /* dirdisk-run's lines on standard error, and the times that it goes by. */
 
-#include "fs/deadline.h"
+#include "base/deadline.h"
 
 struct diag;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "stdio_null.h"
+#include "base/stdio_null.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef FS_STDIO_NULL_H
-#define FS_STDIO_NULL_H
+#ifndef BASE_STDIO_NULL_H
+#define BASE_STDIO_NULL_H
 
 /* Standard input, output and error. */
 
