@@ -22,13 +22,13 @@
 #include "confine.h"
 #include "exit_code.h"
 #include "imgcore/diag.h"
+#include "imgcore/source.h"
 #include "log.h"
 #include "mount.h"
 #include "mountpoint.h"
 #include "opener.h"
 #include "options.h"
 #include "pidfile.h"
-#include "source.h"
 #include "worker.h"
 
 /* How long a worker may take to end before it is made to. */

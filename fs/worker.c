@@ -23,11 +23,11 @@
 #include "imgcore/live.h"
 #include "imgcore/opener.h"
 #include "imgcore/overlay_budget.h"
+#include "imgcore/owners.h"
 #include "log.h"
 #include "opener_client.h"
 #include "operations.h"
 #include "options.h"
-#include "owners.h"
 #include "session.h"
 #include "updates.h"
 #include "vmdk.h"
@@ -133,7 +133,8 @@ static void warn_of_image(const struct worker *worker,
 
 		skipped += tree_skipped(tree);
 		mounted += tree_mounted(tree);
-		hidden = hidden || owners_are_hidden(owners, options, tree);
+		hidden = hidden ||
+			 owners_are_hidden(owners, &options->scan, tree);
 	}
 	if (skipped) {
 		snprintf(text, sizeof(text),

@@ -9,7 +9,8 @@ RANK = {"base": 0, "tree": 1, "archive": 2, "boot": 2, "ext2": 2, "image": 3,
 # A public header belongs to the layer of its name, but for these.
 PUBLIC = {"diag": "base", "opener": "tree", "paths": "tree", "target": "boot",
           "overlay": "image", "overlay_budget": "image", "map": "image",
-          "volume": "tree", "option_row": "options", "command_line": "options"}
+          "volume": "tree", "owners": "tree", "source": "tree",
+          "option_row": "options", "command_line": "options"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/stdio_null.h"
-#include "fs/source.h"
 #include "imgcore/diag.h"
+#include "imgcore/source.h"
 #include "options.h"
 #include "report.h"
 

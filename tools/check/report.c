@@ -8,9 +8,9 @@
 #include "base/cleanup.h"
 #include "base/le.h"
 #include "base/units.h"
-#include "fs/owners.h"
 #include "imgcore/diag.h"
 #include "imgcore/image.h"
+#include "imgcore/owners.h"
 #include "imgcore/paths.h"
 
 DEFINE_CLEANUP(struct boot_grub, boot_grub_free)
@@ -63,7 +63,7 @@ static bool scan(struct examination *x)
 		return false;
 	owners_read(&owners);
 	for (unsigned i = 0; i < IMAGE_PARTS && !hidden; i++)
-		hidden = owners_are_hidden(&owners, x->options,
+		hidden = owners_are_hidden(&owners, &x->options->scan,
 					   x->trees.tree[i]);
 	if (hidden)
 		diag_notice(&x->diag, x->options->src_path, OWNERS_HIDDEN);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef FS_OWNERS_H
-#define FS_OWNERS_H
+#ifndef IMGCORE_OWNERS_H
+#define IMGCORE_OWNERS_H
+
+/*
+ * Files of owners that the user namespace does not map. Threading: any thread.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct image_options;
 struct tree;
+struct tree_scan_options;
 
 #define OWNERS_HIDDEN                                                       \
 	"files of owners that this user namespace does not have belong to " \
@@ -24,11 +28,11 @@ struct owners {
 void owners_read(struct owners *ret_owners);
 
 /*
- * Whether the tree has files of owners that this user namespace does not map:
- * it shows all of them as one id.
+ * Whether the tree, scanned with these options, has files of owners that this
+ * user namespace does not map: it shows all of them as one id.
  */
 bool owners_are_hidden(const struct owners *owners,
-		       const struct image_options *options,
+		       const struct tree_scan_options *options,
 		       const struct tree *tree);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef FS_SOURCE_H
-#define FS_SOURCE_H
+#ifndef IMGCORE_SOURCE_H
+#define IMGCORE_SOURCE_H
 
 struct diag;
 

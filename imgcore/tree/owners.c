@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "owners.h"
+#include "imgcore/owners.h"
 
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "imgcore/image.h"
+#include "imgcore/tree.h"
 
 static struct hidden_id read_hidden(const char *overflow, const char *map)
 {
@@ -56,12 +56,12 @@ static void visit(void *context, tree_id id, const struct tree_info *info)
 }
 
 bool owners_are_hidden(const struct owners *owners,
-		       const struct image_options *options,
+		       const struct tree_scan_options *options,
 		       const struct tree *tree)
 {
 	struct search s = { .owners = owners };
 
-	if (options->scan.owner != TREE_OWNER_KEEP || !tree)
+	if (options->owner != TREE_OWNER_KEEP || !tree)
 		return false;
 	if (owners->user.possible || owners->group.possible)
 		tree_walk(tree, 0, tree_count(tree), visit, &s);
