@@ -14,6 +14,8 @@
 #include "imgcore/diag.h"
 #include "imgcore/tree.h"
 
+static const char no_memory[] = "out of memory";
+
 int option_refuse(struct diag *diag, const char *prefix, const char *option,
 		  const char *reason_fmt, ...)
 {
@@ -133,7 +135,7 @@ static const char *copy(const char *text, char **field)
 	char *new = *text ? strdup(text) : NULL;
 
 	if (*text && !new)
-		return "out of memory";
+		return no_memory;
 	free(*field);
 	*field = new;
 	return NULL;
@@ -155,7 +157,7 @@ static const char *parse_uuid(const char *text, uint8_t **field)
 	if (uuid_parse(text, uuid) < 0)
 		return "not a UUID; give one as uuidgen prints it";
 	if (!*field && !(*field = malloc(sizeof(uuid))))
-		return "out of memory";
+		return no_memory;
 	memcpy(*field, uuid, sizeof(uuid));
 	return NULL;
 }
@@ -265,8 +267,8 @@ int option_row_set(const struct option_row *row, void *target,
 		wrong = value ? "takes no value" : "needs a value";
 	else
 		wrong = set_field(row, (char *)target + row->offset, value);
-	if (!wrong)
-		return 0;
+	if (!wrong || wrong == no_memory)
+		return wrong ? -ENOMEM : 0;
 	if (asprintf(&option, "%s%s%s", row->key, value ? "=" : "",
 		     value ? value : "") < 0) {
 		option = NULL;
