@@ -50,6 +50,11 @@ static int make_generation(struct generation *generation, char **ret_text)
 	return 0;
 }
 
+static int make_boot(struct generation *generation, char **ret_text)
+{
+	return generation_boot(generation, ret_text);
+}
+
 static int make_log(struct generation *none, char **ret_text)
 {
 	return log_text(ret_text);
@@ -60,6 +65,7 @@ static const struct {
 	bool of_generation;
 	int (*make)(struct generation *generation, char **ret_text);
 } files[] = {
+	{ "boot", true, make_boot },
 	{ "generation", true, make_generation },
 	{ "kernels", true, make_kernels },
 	{ "layout", true, NULL }, /* read through image_map */

@@ -3,16 +3,20 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/le.h"
 #include "base/math.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"
 #include "imgcore/paths.h"
 
+/* Where sector 0 has the disk's signature. */
+#define MBR_SIGNATURE 440u
 /* Limits of the texts that info/ shows. */
 #define MENU_MAX  (1u << 20)
 #define TABLE_MAX (256u << 10)
@@ -112,4 +116,30 @@ int generation_kernels(const struct generation *generation, char **ret_text)
 {
 	return boot_kernels_table(image_kernels(generation->image), TABLE_MAX,
 				  ret_text);
+}
+
+int generation_boot(const struct generation *generation, char **ret_text)
+{
+	const struct image *image = generation->image;
+	const struct tree *tree = image_tree(image, IMAGE_PART_BOOT);
+	tree_id node = tree_find(tree, MENU_PATH);
+	_cleanup_free_ char *menu = NULL;
+	struct diag diag = DIAG_INIT;
+	uint8_t signature[4];
+	char digits[9];
+	int r = generation_menu(generation, &menu);
+
+	if (r == 0)
+		r = image_pread(image, signature, 4, MBR_SIGNATURE, &diag);
+	diag_clear(&diag);
+	if (r < 0)
+		return r;
+	snprintf(digits, sizeof(digits), "%08x", get_le32(signature));
+	for (char *at = menu; (at = strstr(at, digits)); at += 8)
+		memset(at, '0', 8);
+	return boot_set_text(image_kernels(image), tree,
+			     image_tree(image, IMAGE_PART_SYSTEM),
+			     image_tree(image, IMAGE_PART_ARCHIVES), menu,
+			     node != TREE_NONE && !tree_content(tree, node),
+			     ret_text);
 }

@@ -301,6 +301,26 @@ bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
 	return dir_node_same(x_place->dir, x, y_place->dir, y);
 }
 
+bool tree_host_id(const struct tree *tree, tree_id id,
+		  struct tree_host_id *ret_id)
+{
+	const struct place *place;
+	const struct node *n = tree_inode_node(tree, id, &place);
+
+	if (n->flags & NODE_GRAFT)
+		return false;
+	*ret_id = (struct tree_host_id){
+		.dev = node_device(place->dir, n),
+		.ino = n->ino,
+		.size = n->size,
+		.mtime = n->mtime,
+		.ctime = n->ctime,
+		.mtime_ns = n->mtime_ns,
+		.ctime_ns = n->ctime_ns,
+	};
+	return true;
+}
+
 bool tree_across(const struct tree *tree, tree_id file)
 {
 	const struct place *root_place;

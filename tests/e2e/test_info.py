@@ -14,9 +14,10 @@ import pexpect
 import pytest
 
 from support import judges, layout, sources
+from support.runs import kernel
 from support.sandbox import NOBODY
 
-FILES = ["generation", "kernels", "layout", "log", "menu"]
+FILES = ["boot", "generation", "kernels", "layout", "log", "menu"]
 
 
 def test_the_directory(disk):
@@ -288,6 +289,111 @@ def test_kernels(dirdisk, src, guest):
     text = (disk.mnt / "info/kernels").read_text()
     assert guest.kernel in text and guest.initrd in text
     assert "vmlinuz-1.2-broken" in text
+    disk.unmount()
+
+
+def boot_set(disk):
+    """Of info/boot: {path: (entry, kind, identity)}, and the menu."""
+    lines, menu = (disk.mnt / "info/boot").read_text().split("\n\n", 1)
+    files = {}
+    for line in lines.splitlines():
+        entry, kind, identity, path = line.split("\t")
+        assert path not in files
+        files[path] = (entry, kind, identity)
+    return files, menu
+
+
+def identity(path):
+    found = os.stat(path)
+    times = [f"{ns // 10**9}.{ns % 10**9:09}" for ns in
+             (found.st_mtime_ns, found.st_ctime_ns)]
+    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:" + ":".join(times)
+
+
+def test_boot(box, dirdisk, src):
+    """Each file once, the default's first; archives; no signature."""
+    kernels = src / "kernels"
+    for version in ("6.1", "6.2"):
+        sources.write(src, f"kernels/vmlinuz-{version}", kernel())
+    sources.write(src, "kernels/vmlinuz-6.3", kernel()[:20000])
+    sources.write(src, "kernels/a\nb.txt", b"no kernel")
+    sources.write(src, "kernels/initrd.img-6.1", b"initrd")
+    sources.write(src, "kernels/initrd.img-6.2.d/etc/deep/file", b"1")
+    sources.write(src, "boot/grub/custom.cfg", b"# mine\n")
+    sources.write(src, "sbin/init", b"#!/bin/sh\n", 0o755)
+    disk = dirdisk(src)
+    files, menu = boot_set(disk)
+    archive = files["kernels/initrd.img-6.2.d"]
+    assert list(files) == [
+        "kernels/vmlinuz-6.2",
+        "kernels/initrd.img-6.2.d",
+        "kernels/vmlinuz-6.1",
+        "kernels/initrd.img-6.1",
+        "kernels/vmlinuz-6.3",
+        "boot/grub/custom.cfg",
+    ]
+    for name, entry, kind in (
+        ("kernels/vmlinuz-6.2", "default", "kernel"),
+        ("kernels/vmlinuz-6.1", "other", "kernel"),
+        ("kernels/initrd.img-6.1", "other", "initrd"),
+        ("kernels/vmlinuz-6.3", "none", "kernel"),
+        ("boot/grub/custom.cfg", "all", "menu"),
+    ):
+        assert files[name] == (entry, kind, identity(src / name))
+    assert archive[:2] == ("default", "initrd")
+    assert re.fullmatch(r"archive:[0-9a-f]{16}:\d+\.\d{9}", archive[2])
+    shown = (disk.mnt / "info/menu").read_text()
+    (signature,) = set(re.findall("PARTUUID=([0-9a-f]{8})-", shown))
+    assert menu == shown.replace(signature, "00000000")
+
+    # The tree changes, and so does the signature: nothing that boots.
+    sources.write(src, "etc/motd", b"hello")
+    assert boot_set(disk) == (files, menu)
+    assert signature not in (disk.mnt / "info/menu").read_text()
+    (kernels / "initrd.img-6.2.d/etc/deep/file").write_bytes(b"2")
+    after = boot_set(disk)[0]
+    assert after.pop("kernels/initrd.img-6.2.d") != archive
+    assert after == {path: files[path] for path in after}
+    sources.write(src, "kernels/vmlinuz-6.1.cmdline", b"debug\n")
+    assert "debug" in boot_set(disk)[1] and "debug" not in menu
+    disk.unmount()
+
+
+def test_boot_of_a_menu_of_the_user(dirdisk, src):
+    """What it names, on either partition; its text as it is."""
+    text = "linux (hd0,msdos2)/mine/bz\\ 1 quiet /x PARTUUID=12345678\n"
+    text += "initrd '/mine/rd\\1' /boot/note /none\nlinux /mine/half\n"
+    sources.write(src, "boot/grub/grub.cfg", text.encode())
+    sources.write(src, "kernels/vmlinuz-5.0", kernel())
+    sources.write(src, "mine/bz 1", kernel())
+    sources.write(src, "mine/rd\\1", b"initrd")
+    sources.write(src, "mine/half", kernel()[:20000])
+    disk = dirdisk(src)
+    files, menu = boot_set(disk)
+    assert menu == text
+    assert {path: line[:2] for path, line in files.items()} == {
+        "boot/grub/grub.cfg": ("all", "menu"),
+        "mine/bz 1": ("other", "kernel"),
+        "mine/rd\\x5c1": ("other", "initrd"),
+        "boot/note": ("other", "initrd"),
+        "mine/half": ("none", "kernel"),
+    }
+    assert files["mine/bz 1"][2] == identity(src / "mine/bz 1")
+    disk.unmount()
+
+
+def test_boot_of_many_kernels(dirdisk, src):
+    """A bounded text, at once: the menu's thousand and as many others."""
+    for number in range(3000):
+        name = f"kernels/vmlinuz-{number // 2}.{number % 2}"
+        sources.write(src, name, kernel() if number % 2 else b"none")
+    disk = dirdisk(src)
+    start = time.monotonic()
+    files, _ = boot_set(disk)
+    assert time.monotonic() - start < 5
+    entries = [entry for entry, _, _ in files.values()]
+    assert entries[:2] == ["default", "other"]
+    assert entries.count("other") == 999 and entries.count("none") == 1000
     disk.unmount()
 
 

@@ -80,23 +80,6 @@ def test_kernels(runs, watched):
     watched.same(6)
 
 
-def test_kernel_that_is_whole_behind_the_menu(runs, watched):
-    """Its last bytes come when the menu has been read, and not the files."""
-    path = watched.kernels / "vmlinuz-2.0"
-    data = kernel(300000)
-    runs.place(path, data)
-    watched.again(2, "kernels/vmlinuz-2.0 is new")
-    with open(path, "wb") as file:
-        file.write(data[:200000])
-        file.flush()
-        watched.same(2)
-        with runs.slow(runs.watcher(watched.process), "kernels/vmlinuz-1.0"):
-            file.write(data[200000:])
-            file.flush()
-    watched.again(3, "kernels/vmlinuz-2.0 has changed")
-    watched.same(3)
-
-
 def test_what_goes_with_kernels(runs, watched):
     runs.place(watched.kernels / "initrd.img-1.0", b"another")
     watched.again(2, "kernels/initrd.img-1.0 has changed")
@@ -124,6 +107,7 @@ def test_what_does_not_boot_is_no_reason(runs, watched):
     sources.write(runs.src, "kernels/README", b"another text")
     sources.write(runs.src, "etc/motd", b"hello")
     sources.write(runs.src, "kernels/vmlinuz-9.txt~", b"")
+    os.link(watched.kernels / "vmlinuz-1.0", runs.src / "etc/another-name")
     (watched.kernels / "initrd.img-7.0").write_bytes(b"of no kernel")
     watched.same(1)
 

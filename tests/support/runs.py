@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """dirdisk-run with a QEMU of the test's own, a shell script."""
 
-import contextlib
 import os
 import struct
 import time
@@ -111,42 +110,13 @@ class Runs:
         roles = procs.roles()
         return roles["supervisor"], roles["worker"]
 
-    def _child(self, process, own_session):
-        for pid in procs.alive():
-            if procs.runs(pid, "dirdisk-run") and pid != process.pid:
-                if (os.getsid(pid) == pid) == own_session:
-                    return pid
-        raise AssertionError(f"there is none: {self.box.processes()}")
-
     def keeper(self, process):
         """The one of our children that has a session of its own."""
-        return self._child(process, own_session=True)
-
-    def watcher(self, process):
-        """The one of our children that has none."""
-        return self._child(process, own_session=False)
-
-    @contextlib.contextmanager
-    def slow(self, pid, name):
-        """While a process is about to look at a file of the source."""
-        delay = "inject=%%stat:delay_enter=3000000"
-        argv = ["strace", "-q", "-P", self.src / name, "-e", delay]
-        tracer = self.box.start([*map(str, argv), "-p", str(pid)])
-        wait_until(lambda: self._stands(pid))
-        try:
-            yield
-        finally:
-            tracer.terminate()
-            tracer.wait(20)
-
-    @staticmethod
-    def _stands(pid):
-        """Stopped by its tracer, and not for one moment only."""
-        for _ in range(20):
-            if procs.descendants()[pid][1] != "t":
-                return False
-            time.sleep(0.01)
-        return True
+        for pid in procs.alive():
+            if procs.runs(pid, "dirdisk-run") and pid != process.pid:
+                if os.getsid(pid) == pid:
+                    return pid
+        raise AssertionError(f"there is none: {self.box.processes()}")
 
     def qemu_pid(self):
         for pid, command in self.box.processes().items():

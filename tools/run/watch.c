@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
-#include "boots.h"
+#include "boot_set.h"
 #include "child.h"
 #include "fs/first_sector.h"
 #include "keeper.h"
@@ -27,14 +25,11 @@
 #define SHARE 10
 
 struct watch {
-	const char *src;
 	const char *place;
 	int fd;
-	uint64_t number; /* of the generation that was looked at */
-	bool changing;
 	int64_t since; /* when `now` was first seen */
-	struct boots *booted;
-	struct boots *now;
+	struct boot_set *booted;
+	struct boot_set *now;
 };
 
 static void nap(int64_t ms)
@@ -55,85 +50,31 @@ static void tell(int fd, const char *text)
 		_exit(1);
 }
 
-/* The newest generation's, which is brought up to date by that. */
-static int read_number(const struct watch *watch, uint64_t *ret_number)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -1;
-	char text[64] = "";
-	ssize_t n;
-
-	if (asprintf(&path, "%s/info/generation", watch->place) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = io_pread(fd, text, sizeof(text) - 1, 0);
-	if (n < 0)
-		return (int)n;
-	return sscanf(text, "number: %" SCNu64, ret_number) == 1 ? 0 : -EIO;
-}
-
-/* Takes `boots` for what is there now, since now if it is new. */
-static void take_boots(struct watch *watch, struct boots *boots)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (watch->changing &&
-	    boots_difference(watch->now, boots, &text) == 0 && !text) {
-		boots_free(boots);
-		return;
-	}
-	boots_free(watch->now);
-	watch->now = boots;
-	watch->since = now_ms();
-}
-
 /*
- * Whether a second look finds the same. The menu is read before the files are:
- * a kernel whose last bytes came in between would seem whole, and gone.
+ * Compares what was booted with what is there now. A tree that keeps changing,
+ * or cannot be shown, is looked at another time.
  */
-static bool is_still(const struct watch *watch)
+static void poll_changes(struct watch *watch)
 {
-	_cleanup_boots_ struct boots *boots = NULL;
+	_cleanup_boot_set_ struct boot_set *set = NULL;
+	_cleanup_free_ char *since_last = NULL;
 	_cleanup_free_ char *text = NULL;
 
-	return boots_read(&boots, watch->src, watch->place) == 0 &&
-	       boots_difference(watch->now, boots, &text) == 0 && !text;
-}
-
-/* What was booted last is not what is there. */
-static void compare(struct watch *watch)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (boots_difference(watch->booted, watch->now, &text) < 0)
+	if (boot_set_read(&set, watch->place) < 0 ||
+	    boot_set_difference(watch->booted, set, &text) < 0)
 		return;
-	watch->changing = text;
+	if (watch->now && boot_set_difference(watch->now, set, &since_last) < 0)
+		return;
+	if (!text || !watch->now || since_last)
+		watch->since = now_ms();
+	boot_set_free(watch->now);
+	watch->now = take_ptr(set);
 	if (!text || now_ms() - watch->since < REST_MS ||
-	    !boots_ready(watch->booted, watch->now) || !is_still(watch))
+	    !boot_set_ready(watch->booted, watch->now))
 		return;
-	boots_free(watch->booted);
+	boot_set_free(watch->booted);
 	watch->booted = take_ptr(watch->now);
-	watch->changing = false;
 	tell(watch->fd, text);
-}
-
-static void look(struct watch *watch)
-{
-	struct boots *boots;
-	uint64_t number;
-
-	/* A tree that is not at rest, or cannot be shown: another time. */
-	if (read_number(watch, &number) < 0 ||
-	    (number == watch->number && !watch->changing) ||
-	    boots_read(&boots, watch->src, watch->place) < 0)
-		return;
-	watch->number = number;
-	take_boots(watch, boots);
-	compare(watch);
 }
 
 static void watch_for_ever(struct watch *watch)
@@ -142,7 +83,7 @@ static void watch_for_ever(struct watch *watch)
 		int64_t start = now_ms();
 		int64_t took;
 
-		look(watch);
+		poll_changes(watch);
 		took = now_ms() - start;
 		nap(took * SHARE > TICK_MS ? took * SHARE : TICK_MS);
 	}
@@ -151,8 +92,7 @@ static void watch_for_ever(struct watch *watch)
 /* From before the boot: what changes while it begins is a change. */
 static void watch_begin(struct watch *watch)
 {
-	while (read_number(watch, &watch->number) < 0 ||
-	       boots_read(&watch->booted, watch->src, watch->place) < 0)
+	while (boot_set_read(&watch->booted, watch->place) < 0)
 		nap(TICK_MS);
 }
 
@@ -170,7 +110,7 @@ static void watch_main(struct watch *watch, const char *disk, bool changes)
 pid_t watch_start(const struct run_options *options, struct keeper *keeper,
 		  const char *disk, const sigset_t *mask, int *ret_fd)
 {
-	struct watch watch = { .src = options->src, .place = keeper->place };
+	struct watch watch = { .place = keeper->place };
 	int ends[2];
 	pid_t pid;
 

@@ -164,4 +164,15 @@ void boot_entry_sign(const struct boot_entry *entry, char *arguments,
 int boot_kernels_table(const struct boot_kernels *kernels, size_t max,
 		       char **ret_text);
 
+/*
+ * Makes the text of info/boot (dirdisk(1) has the format): what a boot reads,
+ * as lines, and the menu. own_menu: menu is a grub.cfg of the user's, whose
+ * files are listed in place of the kernels'. archives may be NULL. The caller
+ * frees text. 0 or -ENOMEM.
+ */
+int boot_set_text(const struct boot_kernels *kernels,
+		  const struct tree *boot_tree, const struct tree *system_tree,
+		  const struct tree *archives, const char *menu, bool own_menu,
+		  char **ret_text);
+
 #endif

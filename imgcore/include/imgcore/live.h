@@ -98,5 +98,10 @@ int generation_menu(const struct generation *generation, char **ret_text);
  * other files beside them, with a reason. The caller frees text.
  */
 int generation_kernels(const struct generation *generation, char **ret_text);
+/*
+ * The files that a boot reads, each with its identity, then the menu without
+ * the disk's signature: equal texts boot the same. The caller frees text.
+ */
+int generation_boot(const struct generation *generation, char **ret_text);
 
 #endif

@@ -334,6 +334,21 @@ bool tree_across(const struct tree *tree, tree_id file);
 /* Whether two files of the host were the same one, unchanged, when scanned. */
 bool tree_same_file(const struct tree *a, tree_id file, const struct tree *b,
 		    tree_id other);
+/*
+ * Sets what proves that a host file's content is still the one that was
+ * scanned. False if the node, or the one that stands for its inode, is a graft.
+ */
+struct tree_host_id {
+	uint64_t dev;
+	uint64_t ino;
+	uint64_t size;
+	int64_t mtime;
+	int64_t ctime;
+	uint32_t mtime_ns;
+	uint32_t ctime_ns;
+};
+bool tree_host_id(const struct tree *tree, tree_id id,
+		  struct tree_host_id *ret_id);
 /* Whether two trees show the same, of the same host files. */
 bool tree_equal(const struct tree *a, const struct tree *b);
 /* Returns the child of that name, or TREE_NONE. */

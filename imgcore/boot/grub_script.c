@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "menu.h"
+#include "boot/grub_script.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -72,16 +72,7 @@ static enum role role_of(const char *command)
 	return ROLE_NONE;
 }
 
-static bool leads_up(const char *path)
-{
-	for (; *path; path += strcspn(path, "/"), path += strspn(path, "/")) {
-		if (strcspn(path, "/") == 2 && strncmp(path, "..", 2) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* "(hd0,msdos2)/kernels/a" and "/kernels/a" are kernels/a below SRC. */
+/* "(hd0,msdos2)/kernels/a" and "/kernels/a" are both kernels/a. */
 static int take_file(const struct reader *reader, const char *word,
 		     enum role role)
 {
@@ -91,7 +82,7 @@ static int take_file(const struct reader *reader, const char *word,
 	if (*path != '/')
 		return 0;
 	path += strspn(path, "/");
-	if (!*path || leads_up(path))
+	if (!*path)
 		return 0;
 	return reader->found(reader->context, path, role == ROLE_KERNEL);
 }
@@ -110,9 +101,10 @@ static bool is_keyword(const char *word)
 	return false;
 }
 
-int menu_read(const char *text,
-	      int (*found)(void *context, const char *path, bool kernel),
-	      void *context)
+int grub_script_files(const char *text,
+		      int (*found)(void *context, const char *path,
+				   bool kernel),
+		      void *context)
 {
 	const struct reader reader = { found, context };
 	_cleanup_free_ char *word = malloc(strlen(text) + 1);

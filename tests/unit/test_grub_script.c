@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "tools/run/menu.h"
+#include "boot/grub_script.h"
 
 #include "support.h"
 
@@ -17,7 +17,7 @@ static void assert_files(const char *menu, const char *expected)
 	FILE *f = open_memstream(&text, &len);
 
 	assert_non_null(f);
-	assert_int_equal(menu_read(menu, put, f), 0);
+	assert_int_equal(grub_script_files(menu, put, f), 0);
 	assert_int_equal(fclose(f), 0);
 	assert_string_equal(text, expected);
 }
@@ -57,9 +57,8 @@ static void test_quotes(void **state)
 
 static void test_nowhere(void **state)
 {
-	assert_files("linux /../k\nlinux /a/../k\nlinux /a/..\n", "");
 	assert_files("linux /\nlinux (hd0)\nlinux (hd0\nlinux k\n", "");
-	assert_files("linux /..a/b..\n", "k:..a/b..\n");
+	assert_files("linux /a/../k\n", "k:a/../k\n");
 }
 
 int main(void)
