@@ -8,7 +8,7 @@
  *
  *     worker     -> supervisor   progress, warning, fail, built, serving, log
  *     supervisor -> worker       mounted (with the descriptor of the mount)
- *     supervisor -> launcher     progress, warning, fail, ready
+ *     supervisor -> launcher     mount dir, progress, warning, fail, ready
  *     launcher   -> supervisor   seen, fail
  *
  * An end of file means that the other side has ended. No message blocks for
@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 enum message_kind {
+	MESSAGE_MOUNT_DIR, /* text: the path of the one that was made */
 	MESSAGE_PROGRESS, /* value: entries scanned so far */
 	MESSAGE_WARNING, /* text */
 	MESSAGE_FAIL, /* code: the exit code; text */

@@ -21,6 +21,7 @@
 #include "exit_code.h"
 #include "first_sector.h"
 #include "imgcore/diag.h"
+#include "mount_dir.h"
 #include "options.h"
 #include "readahead.h"
 
@@ -30,6 +31,8 @@ struct launcher {
 	bool terminal; /* standard error is one */
 	bool shown; /* a line of progress stands there */
 	int64_t start;
+	const char *mnt; /* "": not known yet */
+	char *mount_dir; /* of --private */
 	char *path; /* of the disk */
 	pid_t reader;
 	int reader_fd;
@@ -67,19 +70,22 @@ static void say(struct launcher *launcher, const char *text)
 		fprintf(stderr, "dirdisk: %s\n", text);
 }
 
-/* The same of MNT. */
+/* The same of MNT, or of SRC while there is none. */
 static void say_of(struct launcher *launcher, const char *reason)
 {
-	const struct diag diag = { .path = (char *)launcher->options->mnt,
-				   .reason = (char *)reason };
+	const struct diag diag = {
+		.path = (char *)(*launcher->mnt ? launcher->mnt
+						: launcher->options->src),
+		.reason = (char *)reason
+	};
 	_cleanup_free_ char *text = diag_format(&diag, 0);
 
 	say(launcher, text ? text : reason);
 }
 
-static int disk_path(const struct dirdisk_options *options, char **ret_path)
+static int disk_path(const struct dirdisk_options *options, const char *mnt,
+		     char **ret_path)
 {
-	const char *mnt = options->mnt;
 	size_t len = strlen(mnt);
 
 	while (len > 1 && mnt[len - 1] == '/')
@@ -149,7 +155,7 @@ static _Noreturn void reader_run(const char *path, int fd)
 static int reader_start(struct launcher *launcher)
 {
 	int ends[2];
-	int r = disk_path(launcher->options, &launcher->path);
+	int r = disk_path(launcher->options, launcher->mnt, &launcher->path);
 
 	if (r < 0)
 		return r;
@@ -250,6 +256,10 @@ static int see_disk(struct launcher *launcher)
 		r = channel_send(launcher->supervisor, MESSAGE_SEEN, 0, NULL,
 				 -1);
 	if (r == 0) {
+		if (launcher->mount_dir) {
+			printf("%s\n", launcher->mount_dir);
+			fflush(stdout);
+		}
 		print_command(launcher->options, launcher->path);
 		return EXIT_OK;
 	}
@@ -278,7 +288,13 @@ static int wait_for_disk(struct launcher *launcher)
 			       "the process that mounts was killed before the disk was ready; see the kernel's log, where memory ran out, and mount again");
 		if (r <= 0)
 			return EXIT_RUN;
-		if (message.kind == MESSAGE_PROGRESS) {
+		if (message.kind == MESSAGE_MOUNT_DIR) {
+			free(launcher->mount_dir);
+			launcher->mount_dir = strdup(message.text);
+			if (!launcher->mount_dir)
+				return EXIT_RUN;
+			launcher->mnt = launcher->mount_dir;
+		} else if (message.kind == MESSAGE_PROGRESS) {
 			show_progress(launcher, message.value);
 		} else if (message.kind == MESSAGE_WARNING) {
 			say(launcher, message.text);
@@ -299,15 +315,24 @@ int launcher_wait(const struct dirdisk_options *options, int supervisor)
 {
 	struct launcher launcher = {
 		.options = options,
+		.mnt = options->mnt ? options->mnt : "",
 		.supervisor = supervisor,
 		.terminal = isatty(STDERR_FILENO),
 		.start = now_ms(),
 		.reader_fd = -1,
 	};
+	struct diag diag = DIAG_INIT;
+	struct message message;
 	int code = wait_for_disk(&launcher);
 
 	reader_end(&launcher);
+	/* The supervisor removes it, unless it was killed. */
+	if (code != EXIT_OK && launcher.mount_dir &&
+	    channel_receive(supervisor, MSG_DONTWAIT, &message, NULL) == 0)
+		mount_dir_remove(launcher.mount_dir, &diag);
+	diag_clear(&diag);
 	close(supervisor);
 	free(launcher.path);
+	free(launcher.mount_dir);
 	return code;
 }

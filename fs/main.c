@@ -74,7 +74,8 @@ static int run_background(const struct dirdisk_options *options)
 	if (code != EXIT_OK && wait_child(pid, SUPERVISOR_MS, &status) < 0)
 		log_line(
 			"%s: process %ld has not unmounted it yet; wait, or kill that process and run fusermount3 -uz",
-			options->mnt, (long)pid);
+			options->mnt ? options->mnt : "the private mount",
+			(long)pid);
 	return code;
 }
 
@@ -121,11 +122,16 @@ static int run(const struct dirdisk_options *options)
 		printf("dirdisk %s\nlibfuse %s\n", VERSION, fuse_pkgversion());
 		return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
 	}
-	if (!options->mnt) {
+	if (options->private_mnt && options->mnt) {
+		log_line("%s: MNT and --private; give one of them",
+			 options->mnt);
+		return EXIT_MOUNT_POINT;
+	}
+	if (!options->mnt && !options->private_mnt) {
 		log_line("MNT: missing; usage: dirdisk [options] SRC MNT");
 		return EXIT_MOUNT_POINT;
 	}
-	if (!*options->src || !*options->mnt) {
+	if (!*options->src || (options->mnt && !*options->mnt)) {
 		log_line("%s: empty; usage: dirdisk [options] SRC MNT",
 			 *options->src ? "MNT" : "SRC");
 		return *options->src ? EXIT_MOUNT_POINT : EXIT_SETUP;

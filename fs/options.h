@@ -28,6 +28,7 @@ struct dirdisk_options {
 	bool help;
 	bool version;
 	bool foreground;
+	bool private_mnt; /* mnt is a new directory of dirdisk's own */
 	bool debug; /* foreground is set too */
 	const char *src; /* neither is set with help or version */
 	const char *mnt; /* NULL: was not given */

@@ -25,6 +25,7 @@
 #include "imgcore/source.h"
 #include "log.h"
 #include "mount.h"
+#include "mount_dir.h"
 #include "mountpoint.h"
 #include "opener.h"
 #include "options.h"
@@ -54,6 +55,7 @@ struct supervisor {
 	pid_t opener_pid; /* likewise */
 	sigset_t user_mask;
 
+	char *mount_dir; /* that was made for --private */
 	struct mountpoint mnt;
 	struct pidfile pidfile;
 	int src_fd;
@@ -174,22 +176,24 @@ static void open_tmp(struct supervisor *sup)
 				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int check_apart(struct supervisor *sup, struct diag *diag)
+static int check_apart(struct supervisor *sup, const char *mnt,
+		       struct diag *diag)
 {
 	struct stat st;
 
 	if (fstat(sup->src_fd, &st) < 0)
 		return diag_set(diag, -errno, sup->options->src, NULL);
 	if (st.st_dev == sup->mnt.dev && st.st_ino == sup->mnt.ino)
-		return diag_set(diag, -EINVAL, sup->options->mnt,
+		return diag_set(diag, -EINVAL, mnt,
 				"is SRC itself; give another directory");
-	return mountpoint_claim(&sup->mnt, sup->options->mnt, diag);
+	return mountpoint_claim(&sup->mnt, mnt, diag);
 }
 
 /* Everything that is named by the user is opened here, before any mount. */
 static int supervisor_open(struct supervisor *sup, struct diag *diag,
 			   enum exit_code *ret_code)
 {
+	const char *mnt = sup->options->mnt;
 	int r;
 
 	*ret_code = EXIT_SIGNALS;
@@ -197,7 +201,16 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 	if (r < 0)
 		return r;
 	*ret_code = EXIT_MOUNT_POINT;
-	r = mountpoint_open(&sup->mnt, sup->options->mnt, diag);
+	if (sup->options->private_mnt) {
+		r = mount_dir_make(&sup->mount_dir, diag);
+		mnt = sup->mount_dir;
+		if (r == 0)
+			r = channel_send(sup->launcher, MESSAGE_MOUNT_DIR, 0,
+					 mnt, -1);
+		if (r < 0)
+			return r;
+	}
+	r = mountpoint_open(&sup->mnt, mnt, diag);
 	if (r < 0)
 		return r;
 	*ret_code = EXIT_SETUP;
@@ -205,7 +218,7 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 	if (r < 0)
 		return r;
 	*ret_code = EXIT_MOUNT_POINT;
-	r = check_apart(sup, diag);
+	r = check_apart(sup, mnt, diag);
 	if (r < 0)
 		return r;
 	*ret_code = EXIT_SETUP;
@@ -696,6 +709,8 @@ static void supervisor_end(struct supervisor *sup)
 	struct diag diag = DIAG_INIT;
 	int r = mountpoint_unmount(&sup->mnt, &diag);
 
+	if (r == 0 && sup->mount_dir)
+		r = mount_dir_remove(sup->mount_dir, &diag);
 	/* A mount that stays is reported even after another failure. */
 	if (r < 0 && sup->failed)
 		log_diag(&diag, r);
@@ -709,6 +724,7 @@ static void supervisor_end(struct supervisor *sup)
 	base_closep(&sup->signals);
 	base_closep(&sup->worker);
 	base_closep(&sup->launcher);
+	free(sup->mount_dir);
 	free(sup->source);
 	free(sup->mount_list);
 }

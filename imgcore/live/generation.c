@@ -122,7 +122,7 @@ int generation_boot(const struct generation *generation, char **ret_text)
 {
 	const struct image *image = generation->image;
 	const struct tree *tree = image_tree(image, IMAGE_PART_BOOT);
-	tree_id node = tree_find(tree, MENU_PATH);
+	tree_id node = tree_find(tree, PATH_MENU);
 	_cleanup_free_ char *menu = NULL;
 	struct diag diag = DIAG_INIT;
 	uint8_t signature[4];

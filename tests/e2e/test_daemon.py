@@ -11,6 +11,7 @@ import pexpect
 import pytest
 
 from support import procs, sources
+from support.daemon import Disk
 from support.sandbox import NOBODY
 
 
@@ -285,6 +286,72 @@ def test_reader_of_a_disk_that_waits_for_another(box, dirdisk, src, odd_source):
     assert server.wait(20) == 0
     if not mounted:
         box.umount(control)
+
+
+# ---- --private ----
+
+
+def private(box, dirdisk, *options, **more):
+    """Mounts, and gives the Disk on the directory whose path is printed."""
+    before = set(procs.alive())
+    launcher = dirdisk.run("--private", *options, **more)
+    mnt = launcher.text.removesuffix("\n")
+    assert launcher.text == f"{mnt}\n"
+    return Disk(box, mnt, launcher, set(procs.alive()) - before)
+
+
+@pytest.mark.parametrize("user", [None, NOBODY])
+@pytest.mark.parametrize("how", ["unmount", "signal", "worker"])
+def test_private(box, dirdisk, src, how, user):
+    """However the disk ends, its directory is gone."""
+    disk = private(box, dirdisk, src, user=user)
+    assert disk.mnt.parent == box.tmp
+    if how == "unmount":
+        disk.unmount(user=user)
+    elif how == "signal":
+        disk.signal(signal.SIGTERM)
+        disk.assert_ended(0)
+    else:
+        disk.signal_worker(signal.SIGKILL)
+        disk.assert_ended(7)
+    assert list(box.tmp.iterdir()) == []
+
+
+def test_private_is_so(box, dirdisk, src):
+    """Below XDG_RUNTIME_DIR, if that can be, and its owner's alone."""
+    own = box.dir("runtime")
+    for where, used in ((own, own), ("/nowhere", box.tmp)):
+        env = dirdisk.environment(XDG_RUNTIME_DIR=str(where))
+        disk = private(box, dirdisk, src, env=env)
+        assert disk.mnt.parent == used
+        box.run(["umount", "-l", disk.mnt])
+        disk.assert_ended(0)
+        assert [*own.iterdir(), *box.tmp.iterdir()] == []
+    # Without the disk on it, whose modes are others.
+    slow = box.dir("bin") / "grub-mkimage"
+    slow.write_text("#!/bin/sh\nexec sleep 1000\n")
+    slow.chmod(0o755)
+    path = f"{slow.parent}:{os.environ['PATH']}"
+    env = dirdisk.environment(PATH=path)
+    argv = [dirdisk.program, "-f", "--private", str(src)]
+    process = box.start(argv, name="dirdisk", env=env)
+    box.wait_for(lambda: list(box.tmp.iterdir()), process)
+    (mnt,) = box.tmp.iterdir()
+    assert stat.S_IMODE(mnt.stat().st_mode) == 0o700
+    # Killed before the path is known: nobody else could remove it.
+    box.wait_for(lambda: "worker" in procs.roles(), process)
+    process.kill()
+    box.wait_no_process()
+    assert list(box.tmp.iterdir()) == []
+
+
+def test_private_that_does_not_start(box, dirdisk, src):
+    for words in (["--private", box.root / "none"], ["--private", src, "x"],
+                  ["--private"]):
+        done = dirdisk.run(*words, check=False)
+        assert done.returncode != 0
+        assert not done.text.startswith("/"), words
+        assert list(box.tmp.iterdir()) == []
 
 
 def test_pidfile(box, dirdisk, src):
