@@ -329,7 +329,7 @@ int launcher_wait(const struct dirdisk_options *options, int supervisor)
 	/* The supervisor removes it, unless it was killed. */
 	if (code != EXIT_OK && launcher.mount_dir &&
 	    channel_receive(supervisor, MSG_DONTWAIT, &message, NULL) == 0)
-		mount_dir_remove(launcher.mount_dir, &diag);
+		mount_dir_remove(launcher.mount_dir, -1, &diag);
 	diag_clear(&diag);
 	close(supervisor);
 	free(launcher.path);

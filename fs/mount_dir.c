@@ -2,8 +2,12 @@
 #include "mount_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,7 +20,7 @@
 /* How long a fusermount3 that nobody can end may take to mount. */
 #define PATIENCE_MS 5000
 
-int mount_dir_make(char **ret_path, struct diag *diag)
+int mount_dir_make(char **ret_path, int *ret_fd, struct diag *diag)
 {
 	const char *const dirs[] = { getenv("XDG_RUNTIME_DIR"),
 				     getenv("TMPDIR"), "/tmp" };
@@ -38,8 +42,15 @@ int mount_dir_make(char **ret_path, struct diag *diag)
 			return diag_set(diag, -ENOMEM, NULL, NULL);
 		}
 		if (mkdtemp(path)) {
-			*ret_path = take_ptr(path);
-			return 0;
+			*ret_fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW |
+						     O_CLOEXEC);
+			if (*ret_fd >= 0) {
+				*ret_path = take_ptr(path);
+				return 0;
+			}
+			err = errno;
+			rmdir(path);
+			continue;
 		}
 		err = errno;
 	}
@@ -49,7 +60,24 @@ int mount_dir_make(char **ret_path, struct diag *diag)
 		strerror(err));
 }
 
-int mount_dir_remove(const char *path, struct diag *diag)
+/*
+ * Whether the path still leads to that directory: asked without a request to
+ * what is mounted there. While fd is open, its inode number is not reused.
+ */
+static bool is_same(const char *path, int fd)
+{
+	struct statx there;
+	struct stat made;
+
+	return fd < 0 ||
+	       (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW,
+		      STATX_INO, &there) == 0 &&
+		fstat(fd, &made) == 0 && there.stx_ino == made.st_ino &&
+		makedev(there.stx_dev_major, there.stx_dev_minor) ==
+			made.st_dev);
+}
+
+int mount_dir_remove(const char *path, int fd, struct diag *diag)
 {
 	const struct timespec tick = { .tv_nsec = 5000000 };
 	int64_t end = now_ms() + PATIENCE_MS;
@@ -59,10 +87,10 @@ int mount_dir_remove(const char *path, struct diag *diag)
 
 		if (r == -ENOENT)
 			return 0;
-		if (r == -EBUSY)
+		if (r == -EBUSY || (r == -EINVAL && !is_same(path, fd)))
 			return diag_set(
-				diag, r, path,
-				"something else is mounted there, and was left alone; unmount it, then remove the directory");
+				diag, -EBUSY, path,
+				"something else is mounted there, or has replaced it, and was left alone; unmount it, then remove the directory");
 		/* -EINVAL: nothing is mounted there. */
 		if (r == -EINVAL && rmdir(path) == 0)
 			return 0;

@@ -12,15 +12,17 @@ struct diag;
 
 /*
  * Makes it, for its owner only, below XDG_RUNTIME_DIR, TMPDIR or /tmp: the
- * first of them where that succeeds. The caller frees its absolute path.
+ * first of them where that succeeds. The caller frees its absolute path, and
+ * closes the descriptor, which identifies it whatever is mounted on it.
  */
-int mount_dir_make(char **ret_path, struct diag *diag);
+int mount_dir_make(char **ret_path, int *ret_fd, struct diag *diag);
 
 /*
  * Removes it, and detaches a FUSE file system that is still mounted there. It
- * sends no request to that. 0 too if there is no such directory; what is not
- * empty, or has another file system on it, is left alone.
+ * sends no request to that. 0 too if there is no such directory. Another
+ * directory than the descriptor's (-1: none is known), one that is not empty,
+ * or has another file system on it, is left alone.
  */
-int mount_dir_remove(const char *path, struct diag *diag);
+int mount_dir_remove(const char *path, int fd, struct diag *diag);
 
 #endif

@@ -56,6 +56,7 @@ struct supervisor {
 	sigset_t user_mask;
 
 	char *mount_dir; /* that was made for --private */
+	int mount_dir_fd;
 	struct mountpoint mnt;
 	struct pidfile pidfile;
 	int src_fd;
@@ -202,7 +203,7 @@ static int supervisor_open(struct supervisor *sup, struct diag *diag,
 		return r;
 	*ret_code = EXIT_MOUNT_POINT;
 	if (sup->options->private_mnt) {
-		r = mount_dir_make(&sup->mount_dir, diag);
+		r = mount_dir_make(&sup->mount_dir, &sup->mount_dir_fd, diag);
 		mnt = sup->mount_dir;
 		if (r == 0)
 			r = channel_send(sup->launcher, MESSAGE_MOUNT_DIR, 0,
@@ -240,6 +241,7 @@ static void close_in_child(struct supervisor *sup)
 	close(sup->signals);
 	base_closep(&sup->pidfile.dir_fd);
 	base_closep(&sup->mnt.lock_fd);
+	base_closep(&sup->mount_dir_fd);
 	sigprocmask(SIG_SETMASK, &sup->user_mask, NULL);
 }
 
@@ -710,7 +712,7 @@ static void supervisor_end(struct supervisor *sup)
 	int r = mountpoint_unmount(&sup->mnt, &diag);
 
 	if (r == 0 && sup->mount_dir)
-		r = mount_dir_remove(sup->mount_dir, &diag);
+		r = mount_dir_remove(sup->mount_dir, sup->mount_dir_fd, &diag);
 	/* A mount that stays is reported even after another failure. */
 	if (r < 0 && sup->failed)
 		log_diag(&diag, r);
@@ -724,6 +726,7 @@ static void supervisor_end(struct supervisor *sup)
 	base_closep(&sup->signals);
 	base_closep(&sup->worker);
 	base_closep(&sup->launcher);
+	base_closep(&sup->mount_dir_fd);
 	free(sup->mount_dir);
 	free(sup->source);
 	free(sup->mount_list);
@@ -736,6 +739,7 @@ int supervisor_run(const struct dirdisk_options *options, int launcher)
 		.launcher = launcher,
 		.worker = -1,
 		.signals = -1,
+		.mount_dir_fd = -1,
 		.src_fd = -1,
 		.tmp_fd = -1,
 		.mnt = MOUNTPOINT_INIT,

@@ -418,7 +418,7 @@ def test_pid_file_that_somebody_has_locked(box, dirdisk, src):
     assert not path.exists()
 
 
-# ---- dirdisk-run's own directory ----
+# ---- a private mount directory ----
 
 
 @pytest.fixture
@@ -446,7 +446,7 @@ def test_run_leaves_what_is_mounted_on_its_directory(box, runs, running):
 
 def test_run_leaves_a_directory_of_the_same_name(box, runs, running):
     place = place_of(runs)
-    held = procs.hold([running.pid, runs.keeper(running)])
+    held = procs.hold([running.pid, runs.disk()[0]])
     for process in held:
         process.stop()
     procs.unmount(place)

@@ -267,7 +267,7 @@ def test_the_place_is_private(runs):
     own = runs.box.dir("runtime")
     for where, used in ((own, own), ("/nowhere", runs.box.tmp)):
         done = runs(TCG, env={"XDG_RUNTIME_DIR": str(where)})
-        assert f"at {used}/dirdisk-run." in done.text
+        assert f"at {used}/dirdisk." in done.text
         assert list(own.iterdir()) == []
     # Without the disk on it, for which QEMU may be asked to end.
     body = 'trap "" TERM\numount -l "$DIRDISK_PLACE"\n'
@@ -322,7 +322,7 @@ def test_a_line_without_end_takes_no_memory(runs):
     )
     size = lambda: log.stat().st_size if log.exists() else 0
     wait_until(lambda: size() == total + 5, 60)
-    with open(f"/proc/{process.pid}/status") as file:
+    with open(f"/proc/{runs.loop(process)}/status") as file:
         (peak,) = [line.split()[1] for line in file if "VmHWM" in line]
     assert int(peak) < 20 << 10
     process.send_signal(signal.SIGTERM)

@@ -163,32 +163,36 @@ def test_dirdisk_stopped(runs, running):
     runs.assert_gone()
 
 
-def test_keeper_killed(runs, running):
-    """Then dirdisk-run does by itself what it would have done."""
+def test_loop_killed(runs, running):
+    """Then dirdisk-run ends what that has left, and itself as that ended."""
     process = running()
-    os.kill(runs.keeper(process), signal.SIGKILL)
-    process.terminate()
-    assert process.wait(20) == 143
+    os.kill(runs.loop(process), signal.SIGKILL)
+    assert process.wait(20) == -9
     runs.assert_gone()
 
 
-def test_everything_killed_but_the_keeper(runs, running):
+def test_everything_killed_but_the_loop(runs, running):
+    """It unmounts, and removes the directory, in dirdisk's place."""
     process = running()
-    keeper = runs.keeper(process)
-    for other in procs.hold(procs.alive([keeper])):
+    loop = runs.loop(process)
+    for other in procs.hold(procs.alive([loop])):
         other.signal(signal.SIGKILL)
+    process.wait(20)
+    runs.assert_gone()
+
+
+def test_dirdisk_run_and_loop_killed(runs, running):
+    """dirdisk unmounts; QEMU ends, but nobody knows what it has started."""
+    process = running(body=FOR_EVER.replace("sleep", "exec sleep"))
+    for each in procs.hold([process.pid, runs.loop(process)]):
+        each.signal(signal.SIGKILL)
     process.wait(20)
     runs.assert_gone()
 
 
 def test_watch_killed(runs, running):
     process = running("--watch")
-    (watch,) = [
-        pid
-        for pid in procs.alive()
-        if procs.runs(pid, "dirdisk-run")
-        and pid not in (process.pid, runs.keeper(process))
-    ]
+    watch = runs.watcher(process)
     os.kill(watch, signal.SIGKILL)
     assert process.wait(20) == 2
     runs.assert_gone()
@@ -227,9 +231,10 @@ def test_started_with_nothing_open(runs):
     runs.assert_gone()
 
 
-def test_holds_nothing_that_its_caller_waits_for(runs):
-    """When it was killed, the pipe ends, whatever the keeper still does."""
-    runs.fake("kill -KILL $PPID" + FOR_EVER)
+@pytest.mark.parametrize("who", ["$PPID", "$(ps -o ppid= $PPID)"])
+def test_holds_nothing_that_its_caller_waits_for(runs, who):
+    """When the loop, or dirdisk-run, was killed, the pipe ends."""
+    runs.fake(f"kill -KILL {who}" + FOR_EVER)
     done = subprocess.run(
         runs.argv(TCG),
         env=runs.environment(),

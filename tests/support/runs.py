@@ -110,12 +110,19 @@ class Runs:
         roles = procs.roles()
         return roles["supervisor"], roles["worker"]
 
-    def keeper(self, process):
-        """The one of our children that has a session of its own."""
-        for pid in procs.alive():
-            if procs.runs(pid, "dirdisk-run") and pid != process.pid:
-                if os.getsid(pid) == pid:
-                    return pid
+    def loop(self, process):
+        """The child that starts the others, and ends them."""
+        for pid, (parent, _) in procs.descendants().items():
+            if parent == process.pid and procs.runs(pid, "dirdisk-run"):
+                return pid
+        raise AssertionError(f"there is none: {self.box.processes()}")
+
+    def watcher(self, process):
+        """Its child that reads from the mount."""
+        loop = self.loop(process)
+        for pid, (parent, _) in procs.descendants().items():
+            if parent == loop and procs.runs(pid, "dirdisk-run"):
+                return pid
         raise AssertionError(f"there is none: {self.box.processes()}")
 
     def qemu_pid(self):

@@ -3,19 +3,27 @@
 #define RUN_CHILD_H
 
 /*
- * Starting programs that do not outlive us: each gets a signal when we end,
- * however that is.
+ * Child processes. Each gets a signal when its parent ends, however that is,
+ * and is held by a pidfd until its end was reported.
  *
  * Errors: negative errno, of the execution of the program too.
  */
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
+
+struct child {
+	pid_t pid; /* 0: there is none */
+	int fd; /* a pidfd, which can be read from once it has ended; or -1 */
+};
+
+#define CHILD_NONE ((struct child){ .fd = -1 })
 
 struct child_options {
 	char *const *argv; /* argv[0] is looked for in PATH */
-	const char *mark; /* "NAME=VALUE", put into its environment */
+	const char *environment; /* "NAME=VALUE" to add, or NULL */
 	const sigset_t *mask; /* the signals that it starts with blocked */
 	int death_signal;
 	int in; /* descriptors that become its standard ones; -1: ours */
@@ -23,25 +31,34 @@ struct child_options {
 	int err;
 	int keep; /* another that it gets under its number, or -1 */
 	bool session; /* of its own: what a terminal sends is not for it */
+	pid_t group; /* the process group that it joins; 0: ours */
 };
 
-int child_start(pid_t *ret_pid, const struct child_options *options);
+int child_start(struct child *ret_child, const struct child_options *options);
 
 /*
- * Forks. The child gets 0, SIGKILL with our end, and the signals of mask
- * blocked only.
+ * Forks: 1, and 0 in the child, which gets SIGKILL with our end, and the
+ * signals of mask blocked only.
  */
-pid_t child_fork(const sigset_t *mask);
+int child_fork(struct child *ret_child, const sigset_t *mask);
 
+/* Sends a signal, which is seen even if the child is stopped. */
+void child_signal(const struct child *child, int number);
+/* Whether it has ended: then its wait status, and *child is CHILD_NONE. */
+bool child_ended(struct child *child, int *ret_status);
 /*
- * Whether it has ended; its wait status then. Its process id is not reused
- * until this or child_wait has reported the end.
+ * Sends a signal, and SIGKILL if that has not ended it after some time. Its
+ * wait status; 0 too if there is none, or not even that has ended it.
  */
-bool child_ended(pid_t pid, int *ret_status);
+int child_end(struct child *child, int number, int patience_ms);
+
+/* Makes us the parent of processes that our children leave behind. */
+int children_adopt(void);
 /*
- * Waits so long for its end, then ends it by force. -ETIMEDOUT: not even that
- * did, for it waits in the kernel for something else.
+ * Ends all our children, and what they leave behind, but for those in keep: as
+ * child_end.
  */
-int child_wait(pid_t pid, int patience_ms);
+void children_end(const struct child *const keep[], size_t n, int number,
+		  int patience_ms);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,229 +11,221 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "ending.h"
+#include "fs/deadline.h"
 #include "imgcore/diag.h"
 #include "options.h"
+#include "run_code.h"
 #include "say.h"
 #include "serial.h"
-#include "state.h"
 
 /* A line without an end that stays as it is for so long is a prompt. */
 #define REST_MS 300
-/* The expected text may come behind trouble; what explains it does. */
+/* The expected text may come after trouble; what explains it does. */
 #define TROUBLE_QUIET_MS 1000
 #define TROUBLE_MS	 5000
 
-/* ---- the log ---- */
-
-static int open_log(struct machine *machine)
+int console_open(struct console *console, const struct run_options *options)
 {
-	const char *path = machine->options->log;
-
-	if (!path)
-		return 0;
-	machine->log_fd = open(path,
-			       O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY |
-				       O_NONBLOCK | O_CLOEXEC,
-			       0666);
-	if (machine->log_fd >= 0)
-		return 0;
-	say("--log=%s: cannot be written: %s; give another file", path,
-	    strerror(errno));
-	return -errno;
-}
-
-static void log_failed(struct machine *machine)
-{
-	say("--log=%s: %s; what follows is missing there",
-	    machine->options->log, strerror(errno));
-	close(machine->log_fd);
-	machine->log_fd = -1;
-	machine_end(machine, RUN_FAILED, 0);
-}
-
-static void write_log(struct machine *machine, const char *bytes, size_t len)
-{
-	while (machine->log_fd >= 0 && len) {
-		ssize_t n = write(machine->log_fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			log_failed(machine);
-			return;
-		}
-		bytes += n;
-		len -= (size_t)n;
-	}
-}
-
-int console_begin(struct machine *machine)
-{
-	const char *expect = machine->options->expect;
 	struct diag diag = DIAG_INIT;
-	int r = expect ? serial_new(&machine->serial, expect, &diag) : 0;
+	int r = options->expect
+			? serial_new(&console->serial, options->expect, &diag)
+			: 0;
 
+	console->fd = console->log_fd = -1;
+	output_open(&console->output);
 	if (r < 0) {
 		say_diag(&diag, r);
 		return r;
 	}
-	output_open(&machine->output);
-	return open_log(machine);
+	console->log = options->log;
+	if (!console->log)
+		return 0;
+	console->log_fd = open(console->log,
+			       O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY |
+				       O_NONBLOCK | O_CLOEXEC,
+			       0666);
+	if (console->log_fd >= 0)
+		return 0;
+	r = -errno;
+	say("--log=%s: cannot be written: %s; give another file", console->log,
+	    strerror(-r));
+	return r;
 }
 
-void console_clear(struct machine *machine)
+void console_close(struct console *console)
 {
-	base_closep(&machine->serial_fd);
-	base_closep(&machine->log_fd);
-	output_close(&machine->output);
-	serial_free(machine->serial);
+	console_stop(console);
+	base_closep(&console->log_fd);
+	output_close(&console->output);
+	serial_free(console->serial);
+}
+
+void console_start(struct console *console, int fd)
+{
+	console->fd = fd;
+	console->at_end = false;
+	if (console->serial)
+		serial_restart(console->serial);
+}
+
+void console_stop(struct console *console)
+{
+	base_closep(&console->fd);
+	console->fd = -1;
+	console->rest_at = console->trouble_at = console->trouble_until = 0;
+	if (console->serial)
+		serial_rest(console->serial);
 }
 
 /* ---- what is looked for ---- */
 
-void console_break(struct machine *machine)
+void console_break(struct console *console)
 {
-	if (!machine->output.in_line || !isatty(STDERR_FILENO))
+	if (!console->output.in_line || !isatty(STDERR_FILENO))
 		return;
-	console_write(machine);
+	output_flush(&console->output);
 	fputc('\n', stderr);
-	machine->output.in_line = false;
+	console->output.in_line = false;
 }
 
-static void say_trouble(struct machine *machine, enum serial_trouble trouble,
-			const char *line)
+static int examine(struct console *console)
 {
-	console_break(machine);
-	if (trouble == SERIAL_PANIC)
-		say("the kernel gave up: %s", line);
-	else
-		say("GRUB gave up: %s", line);
-}
-
-static void watch_trouble(struct machine *machine)
-{
-	const char *line;
 	int64_t now = now_ms();
+	const char *line;
 
-	if (serial_trouble(machine->serial, &line) == SERIAL_NO_TROUBLE)
-		return;
-	if (!machine->trouble_until)
-		machine->trouble_until = now + TROUBLE_MS;
-	machine->trouble_at = now + TROUBLE_QUIET_MS;
-	if (machine->trouble_at > machine->trouble_until)
-		machine->trouble_at = machine->trouble_until;
-}
-
-static void examine(struct machine *machine)
-{
-	if (machine->ending || !machine->serial)
-		return;
-	if (serial_seen(machine->serial))
-		machine_end(machine, RUN_SEEN, 0);
-	else
-		watch_trouble(machine);
-}
-
-void console_rest(struct machine *machine)
-{
-	serial_rest(machine->serial);
-	examine(machine);
+	if (serial_seen(console->serial))
+		return RUN_SEEN;
+	if (serial_trouble(console->serial, &line) == SERIAL_NO_TROUBLE)
+		return CONSOLE_GOES_ON;
+	if (!console->trouble_until)
+		console->trouble_until = now + TROUBLE_MS;
+	console->trouble_at = now + TROUBLE_QUIET_MS;
+	if (console->trouble_at > console->trouble_until)
+		console->trouble_at = console->trouble_until;
+	return CONSOLE_GOES_ON;
 }
 
 /* With --expect, what QEMU's end means; without, its own status. */
-static int verdict(struct machine *machine)
+int console_verdict(struct console *console, int status)
 {
-	enum serial_trouble trouble;
 	const char *line;
-	int status = machine->qemu_status;
 
-	if (!machine->serial)
+	if (!console->serial)
 		return WIFSIGNALED(status) ? RUN_SIGNAL + WTERMSIG(status)
 					   : WEXITSTATUS(status);
-	if (serial_seen(machine->serial))
+	if (serial_seen(console->serial))
 		return RUN_SEEN;
-	trouble = serial_trouble(machine->serial, &line);
-	if (trouble != SERIAL_NO_TROUBLE) {
-		say_trouble(machine, trouble, line);
-		return trouble == SERIAL_PANIC ? RUN_PANIC : RUN_GRUB_ERROR;
+	console_break(console);
+	switch (serial_trouble(console->serial, &line)) {
+	case SERIAL_PANIC:
+		say("the kernel gave up: %s", line);
+		return RUN_PANIC;
+	case SERIAL_GRUB:
+		say("GRUB gave up: %s", line);
+		return RUN_GRUB_ERROR;
+	default:
+		say("QEMU ended, and what is expected did not come");
+		return RUN_NOT_SEEN;
 	}
-	console_break(machine);
-	say("QEMU ended, and what is expected did not come");
-	return RUN_NOT_SEEN;
 }
 
-void console_trouble(struct machine *machine)
+int console_time(struct console *console, int64_t now)
 {
-	machine_end(machine, verdict(machine), 0);
-}
+	int code = CONSOLE_GOES_ON;
 
-/* ---- the serial line ---- */
-
-static void line_ended(struct machine *machine)
-{
-	close(machine->serial_fd);
-	machine->serial_fd = -1;
-	machine->rest_at = machine->trouble_at = machine->trouble_until = 0;
-	if (machine->serial)
-		serial_rest(machine->serial);
-	if (!machine->again && !machine->ending)
-		machine_end(machine, verdict(machine), 0);
-}
-
-static void take(struct machine *machine, const char *bytes, size_t len)
-{
-	int r;
-
-	write_log(machine, bytes, len);
-	if (machine->serial) {
-		serial_feed(machine->serial, bytes, len);
-		machine->rest_at = now_ms() + REST_MS;
-		examine(machine);
+	if (console->rest_at && now >= console->rest_at) {
+		console->rest_at = 0;
+		serial_rest(console->serial);
+		code = examine(console);
 	}
-	r = machine->output_gone ? 0 : output_put(&machine->output, bytes, len);
-	if (r < 0)
-		console_gone(machine, r);
-}
-
-void console_read(struct machine *machine)
-{
-	char bytes[16384];
-	size_t room = output_room(&machine->output);
-	ssize_t n = read(machine->serial_fd, bytes,
-			 room < sizeof(bytes) ? room : sizeof(bytes));
-
-	if (n > 0)
-		take(machine, bytes, (size_t)n);
-	else if (n < 0 &&
-		 (errno == EINTR || (errno == EAGAIN && machine->qemu_pid)))
-		return;
-	else if (!machine->qemu_pid)
-		line_ended(machine);
-	else
-		machine->serial_over = true;
+	if (code == CONSOLE_GOES_ON && console->trouble_at &&
+	    now >= console->trouble_at) {
+		console->trouble_at = 0;
+		code = console_verdict(console, 0);
+	}
+	return code;
 }
 
 /* ---- standard output ---- */
 
-void console_gone(struct machine *machine, int err)
+static int output_failed(struct console *console, int err)
 {
-	machine->output.len = 0;
-	machine->output_gone = true;
-	if (err == -EPIPE) {
-		machine_end(machine, RUN_SIGNAL + SIGPIPE, 0);
-	} else if (err == -EIO) {
-		machine_end(machine, RUN_SIGNAL + SIGHUP, 0);
-	} else {
-		say("standard output: %s", strerror(-err));
-		machine_end(machine, RUN_FAILED, 0);
-	}
+	console->output.len = 0;
+	console->output_gone = true;
+	if (err == -EPIPE)
+		return RUN_SIGNAL + SIGPIPE;
+	if (err == -EIO)
+		return RUN_SIGNAL + SIGHUP;
+	say("standard output: %s", strerror(-err));
+	return RUN_FAILED;
 }
 
-void console_write(struct machine *machine)
+int console_write(struct console *console, short events)
 {
-	int r = output_flush(&machine->output);
+	bool hung_up = (events & POLLHUP) && !console->output.is_socket;
+	int r;
 
-	if (r < 0)
-		console_gone(machine, r);
+	if (events & (POLLERR | POLLHUP))
+		r = hung_up ? -EIO : -EPIPE;
+	else
+		r = output_flush(&console->output);
+	return r < 0 ? output_failed(console, r) : CONSOLE_GOES_ON;
+}
+
+/* ---- the serial line ---- */
+
+bool console_reads(const struct console *console)
+{
+	return console->fd >= 0 && !console->at_end &&
+	       output_room(&console->output);
+}
+
+static int write_log(struct console *console, const char *bytes, size_t len)
+{
+	while (console->log_fd >= 0 && len) {
+		ssize_t n = write(console->log_fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			say("--log=%s: %s; what follows is missing there",
+			    console->log, strerror(errno));
+			close(console->log_fd);
+			console->log_fd = -1;
+			return RUN_FAILED;
+		}
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return CONSOLE_GOES_ON;
+}
+
+int console_read(struct console *console)
+{
+	char bytes[16384];
+	size_t room = output_room(&console->output);
+	ssize_t n = read(console->fd, bytes,
+			 room < sizeof(bytes) ? room : sizeof(bytes));
+	int code, next;
+	int r;
+
+	if (n <= 0) {
+		console->at_end = n == 0 || (errno != EINTR && errno != EAGAIN);
+		return CONSOLE_GOES_ON;
+	}
+	code = write_log(console, bytes, (size_t)n);
+	if (console->serial) {
+		serial_feed(console->serial, bytes, (size_t)n);
+		console->rest_at = now_ms() + REST_MS;
+		next = examine(console);
+		code = code == CONSOLE_GOES_ON ? next : code;
+	}
+	r = console->output_gone
+		    ? 0
+		    : output_put(&console->output, bytes, (size_t)n);
+	if (r < 0) {
+		next = output_failed(console, r);
+		code = code == CONSOLE_GOES_ON ? next : code;
+	}
+	return code;
 }

@@ -2,23 +2,60 @@
 #ifndef RUN_CONSOLE_H
 #define RUN_CONSOLE_H
 
-/* What QEMU says on its serial line. */
+/*
+ * What QEMU says on its serial line: it goes to the log, to the reader of the
+ * line (serial.h) and to standard output.
+ *
+ * A call that may decide how it all ends returns the exit status, or
+ * CONSOLE_GOES_ON.
+ */
 
-struct machine;
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "output.h"
+
+struct run_options;
+struct serial;
+
+#define CONSOLE_GOES_ON (-1)
+
+/* Times are of now_ms(); 0: not set. */
+struct console {
+	const char *log; /* its name, or NULL */
+	int log_fd;
+	int fd; /* from QEMU, or -1 */
+	bool at_end; /* of what comes from there */
+	struct serial *serial; /* NULL: nothing is expected */
+	int64_t rest_at; /* nothing has come until then */
+	int64_t trouble_at; /* nor, until then, the text after trouble */
+	int64_t trouble_until;
+	struct output output;
+	bool output_gone;
+};
 
 /* Opens what it goes to; has said why if that fails. */
-int console_begin(struct machine *machine);
-void console_clear(struct machine *machine);
-/* Reads what there is; behind QEMU's end, to the end. */
-void console_read(struct machine *machine);
-/* Nothing came for a while. */
-void console_rest(struct machine *machine);
-/* Trouble was seen, and the expected text not even now. */
-void console_trouble(struct machine *machine);
-void console_write(struct machine *machine);
-/* On a terminal, a line of ours does not begin behind the guest's prompt. */
-void console_break(struct machine *machine);
-/* Standard output, or the terminal, is gone. */
-void console_gone(struct machine *machine, int err);
+int console_open(struct console *console, const struct run_options *options);
+void console_close(struct console *console);
+
+/* Another QEMU starts, with this pipe, which it takes over. */
+void console_start(struct console *console, int fd);
+/* Whether console_read has something to do if there is something to read. */
+bool console_reads(const struct console *console);
+/* Reads what there is. */
+int console_read(struct console *console);
+/* QEMU has ended with this wait status, and all was read: its verdict. */
+int console_verdict(struct console *console, int status);
+/* Closes the pipe. */
+void console_stop(struct console *console);
+
+/* Does what is due by now. */
+int console_time(struct console *console, int64_t now);
+/* Writes what waits; events: of poll, for output.fd. */
+int console_write(struct console *console, short events);
+
+/* On a terminal, a line of ours does not begin after the guest's prompt. */
+void console_break(struct console *console);
 
 #endif

@@ -16,7 +16,6 @@
 #include "child.h"
 #include "imgcore/diag.h"
 #include "options.h"
-#include "place.h"
 
 /* ---- which program ---- */
 
@@ -70,55 +69,50 @@ static int find_program(const struct run_options *options, char **ret_path)
 
 /* ---- its start ---- */
 
-/* PROGRAM -f OPTION... -- SRC PLACE; the words belong to others. */
-static char **make_line(const struct run_options *options, const char *program,
-			const char *place)
+int disk_start(struct child *ret_child, int *ret_out,
+	       const struct run_options *options, const sigset_t *mask,
+	       struct diag *diag)
 {
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_free_ char *program = NULL;
+	_cleanup_free_ char **line = NULL;
+	_cleanup_close_ int out = -1;
+	int ends[2];
 	size_t n = 0;
-	char **line;
+	int r = find_program(options, &program);
 
 	while (options->disk_options[n])
 		n++;
 	line = calloc(n + 6, sizeof(*line));
-	if (!line)
-		return NULL;
-	line[0] = (char *)program;
-	line[1] = (char *)"-f";
-	memcpy(line + 2, options->disk_options, n * sizeof(*line));
-	line[n + 2] = (char *)"--";
-	line[n + 3] = (char *)options->src;
-	line[n + 4] = (char *)place;
-	return line;
-}
-
-int disk_start(pid_t *ret_pid, const struct run_options *options,
-	       const char *place, const sigset_t *mask, struct diag *diag)
-{
-	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	_cleanup_free_ char *mark = place_disk_mark(place);
-	_cleanup_free_ char *program = NULL;
-	_cleanup_free_ char **line = NULL;
-	int r = find_program(options, &program);
-
-	if (r == 0)
-		line = make_line(options, program, place);
-	if (!mark || !line)
+	if (r < 0 || !line)
 		return r < 0 ? r : -ENOMEM;
-	r = child_start(ret_pid, &(struct child_options){
-					 .argv = line,
-					 .mark = mark,
-					 .mask = mask,
-					 .death_signal = SIGTERM,
-					 .in = null,
-					 .out = null,
-					 .err = -1,
-					 .keep = -1,
-					 .session = true,
-				 });
-	if (r < 0)
-		return diag_set(
-			diag, r, program,
-			"cannot be run: %s; say with --dirdisk=PROGRAM where dirdisk is",
-			strerror(-r));
-	return 0;
+	/* The words belong to others. */
+	line[0] = program;
+	line[1] = (char *)"-f";
+	line[2] = (char *)"--private";
+	memcpy(line + 3, options->disk_options, n * sizeof(*line));
+	line[n + 3] = (char *)"--";
+	line[n + 4] = (char *)options->src;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	out = ends[1];
+	r = child_start(ret_child, &(struct child_options){
+					   .argv = line,
+					   .mask = mask,
+					   .death_signal = SIGTERM,
+					   .in = null,
+					   .out = out,
+					   .err = -1,
+					   .keep = -1,
+					   .session = true,
+				   });
+	if (r == 0) {
+		*ret_out = ends[0];
+		return 0;
+	}
+	close(ends[0]);
+	return diag_set(
+		diag, r, program,
+		"cannot be run: %s; say with --dirdisk=PROGRAM where dirdisk is",
+		strerror(-r));
 }

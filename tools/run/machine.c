@@ -2,83 +2,273 @@
 /*
  * The processes:
  *
- *     dirdisk-run    this loop
- *     keeper         makes and removes the place (keeper.h)
- *     dirdisk        -f, in a session of its own
- *     watch          reads from the mount (watch.h)
- *     QEMU           on our terminal, its output through us
- *     QEMU           for a moment: whether KVM works (accel.c)
+ *     dirdisk-run    passes signals on, and waits for the loop
+ *     loop           this file: starts the others and ends them
+ *     dirdisk        -f --private, in a session of its own
+ *     watch          reads from the mount, with --watch (watch.h)
+ *     QEMU           on our terminal, in our process group; its output comes
+ *                    through the loop
+ *     QEMU           for a moment: whether KVM works
  *
- * All but the keeper are killed with us by the kernel, and the keeper then ends
- * what they have left.
+ * The loop is in a process group of its own. It adopts what its children leave
+ * behind, and ends all of it when dirdisk-run ends, by SIGKILL too. If the loop
+ * is killed, dirdisk-run adopts and ends them. dirdisk removes its mount
+ * directory by itself; if it was killed, the loop does.
+ *
+ * The loop is one thread, which never blocks on another process.
  */
 #include "machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "accel.h"
 #include "base/cleanup.h"
 #include "base/math.h"
-#include "boot.h"
 #include "child.h"
 #include "console.h"
 #include "disk.h"
-#include "ending.h"
+#include "fs/deadline.h"
+#include "fs/mount_dir.h"
 #include "imgcore/diag.h"
 #include "options.h"
-#include "place.h"
+#include "qemu.h"
+#include "run_code.h"
 #include "say.h"
-#include "state.h"
+#include "terminal.h"
+#include "watch.h"
 
 /* What dirdisk may take to end when asked to. */
 #define DISK_PATIENCE_MS 7000
+/* What QEMU may take. */
+#define QEMU_PATIENCE_MS 5000
+/*
+ * What a reader of our output may take then; when QEMU ended by itself, it may
+ * take all of its time.
+ */
+#define FLUSH_MS 1000
+/* Time limit for the kernel to end a process. */
+#define KILL_MS 1000
+/* KVM that answers later is no faster than QEMU's translator. */
+#define PROBE_MS 1000
+
+/* Times are of now_ms(); 0: not set. */
+struct machine {
+	const struct run_options *options;
+	struct terminal terminal;
+	sigset_t mask; /* as we were started */
+	pid_t group; /* QEMU's process group */
+	int caller; /* a pidfd of dirdisk-run */
+	int signals;
+	int64_t deadline; /* of it all */
+
+	struct child dirdisk;
+	bool dirdisk_killed; /* and so has not removed its mount directory */
+	int dirdisk_fd; /* the mount directory's path comes from there */
+	char mount_dir[PATH_MAX + 1];
+	size_t mount_dir_len;
+	char *disk; /* its path; NULL: it is not there yet */
+
+	struct child watch;
+	int watch_fd;
+	char text[WATCH_TEXT_LEN];
+	size_t text_len;
+	bool ready; /* to boot */
+
+	struct child probe;
+	int64_t probe_end;
+	bool kvm;
+
+	struct child qemu;
+	int qemu_status;
+	int64_t kill_at;
+	bool killed; /* by force */
+	bool abandoned; /* and yet it has not ended */
+	bool again; /* it is ended to be started anew */
+	struct console console;
+
+	bool ending;
+	bool forced; /* nothing is waited for any more */
+	int64_t flush_until;
+	int code;
+};
 
 /* ---- the end ---- */
+
+static void stop_qemu(struct machine *machine, int signal)
+{
+	child_signal(&machine->qemu, signal);
+	machine->kill_at = now_ms() + QEMU_PATIENCE_MS;
+}
+
+/* Ends it all, with this exit status if nothing else did before. */
+static void machine_end(struct machine *machine, int code, int signal)
+{
+	if (machine->ending || code < 0)
+		return;
+	machine->ending = true;
+	machine->code = code;
+	if (!machine->qemu.pid)
+		return;
+	machine->flush_until = now_ms() + QEMU_PATIENCE_MS + FLUSH_MS;
+	stop_qemu(machine, signal);
+}
 
 static bool is_over(const struct machine *machine)
 {
 	if (machine->abandoned)
 		return true;
-	if (!machine->ending || machine->qemu_pid)
+	if (!machine->ending || machine->qemu.pid)
 		return false;
 	return machine->forced ||
-	       (machine->serial_fd < 0 && machine->output.len == 0);
+	       (machine->console.fd < 0 && machine->console.output.len == 0);
+}
+
+/* ---- QEMU ---- */
+
+/* Starts it once there is a disk, and an answer about KVM. */
+static void boot(struct machine *machine)
+{
+	const struct qemu_run run = {
+		.mount_dir = machine->mount_dir,
+		.disk = machine->disk,
+		.kvm = machine->kvm,
+		.terminal = machine->terminal.is_one,
+		.mask = &machine->mask,
+		.group = machine->group,
+	};
+	int fd;
+	int r;
+
+	if (!machine->ready || machine->probe.pid || machine->ending ||
+	    machine->qemu.pid || machine->console.fd >= 0)
+		return;
+	machine->again = machine->killed = false;
+	machine->kill_at = 0;
+	r = qemu_start(&machine->qemu, &fd, machine->options, &run);
+	if (r == 0) {
+		console_start(&machine->console, fd);
+		return;
+	}
+	say("%s: cannot be run: %s; install QEMU, or give --qemu=PROGRAM",
+	    machine->options->qemu, strerror(-r));
+	machine_end(machine, RUN_FAILED, 0);
+}
+
+static void qemu_ended(struct machine *machine, int status)
+{
+	const struct child *const keep[] = { &machine->dirdisk, &machine->watch,
+					     &machine->probe };
+
+	machine->qemu_status = status;
+	machine->kill_at = 0;
+	if (machine->flush_until)
+		machine->flush_until = now_ms() + FLUSH_MS;
+	/* What it started goes with it, and the serial line has an end. */
+	children_end(keep, ARRAY_SIZE(keep), SIGKILL, 0);
+	terminal_restore(&machine->terminal);
+}
+
+/* One that the kernel cannot end yet waits for the disk, most likely. */
+static void qemu_late(struct machine *machine)
+{
+	child_signal(&machine->qemu, SIGKILL);
+	if (machine->killed) {
+		say("QEMU does not end; the disk is taken from it");
+		machine_end(machine, RUN_FAILED, SIGKILL);
+		machine->abandoned = true;
+	}
+	machine->killed = true;
+	machine->kill_at = now_ms() + QEMU_PATIENCE_MS;
+}
+
+/* After QEMU's end, and all of what it said. */
+static void line_ended(struct machine *machine)
+{
+	console_stop(&machine->console);
+	if (!machine->again && !machine->ending)
+		machine_end(machine,
+			    console_verdict(&machine->console,
+					    machine->qemu_status),
+			    0);
+}
+
+/* ---- whether KVM works ---- */
+
+static void probe_ended(struct machine *machine, bool works, const char *reason)
+{
+	machine->probe_end = 0;
+	machine->kvm = works;
+	if (!works && access("/dev/kvm", R_OK | W_OK) == 0)
+		say("KVM %s: using TCG; --accel=tcg does so at once", reason);
 }
 
 /* ---- the disk ---- */
 
-static void disk_ended(struct machine *machine, int status)
+static void set_ready(struct machine *machine)
 {
-	machine->disk_pid = 0;
+	machine->ready = true;
+	if (machine->terminal.is_one && !machine->options->expect)
+		say("to leave: Ctrl-A, then X");
+}
+
+/* Takes the path of the mount directory. */
+static void on_dirdisk(struct machine *machine)
+{
+	char *path = machine->mount_dir;
+	size_t *len = &machine->mount_dir_len;
+	ssize_t n = read(machine->dirdisk_fd, path + *len,
+			 sizeof(machine->mount_dir) - *len);
+	int r = 0;
+
+	if (n <= 0) {
+		base_closep(&machine->dirdisk_fd);
+		machine->dirdisk_fd = -1;
+		return;
+	}
+	*len += (size_t)n;
+	if (machine->disk || path[*len - 1] != '\n')
+		return;
+	path[*len - 1] = '\0';
+	if (asprintf(&machine->disk, "%s/%s", path, machine->options->name) <
+	    0) {
+		machine->disk = NULL;
+		r = -ENOMEM;
+	} else if (!machine->ending && machine->options->watch) {
+		r = watch_start(&machine->watch, &machine->watch_fd, path,
+				&machine->mask);
+	} else if (!machine->ending) {
+		set_ready(machine);
+	}
+	if (r < 0) {
+		say("%s", strerror(-r));
+		machine_end(machine, RUN_FAILED, SIGTERM);
+	}
+}
+
+static void dirdisk_ended(struct machine *machine, int status)
+{
+	machine->dirdisk_killed = WIFSIGNALED(status);
 	if (machine->ending)
 		return;
 	if (WIFSIGNALED(status))
 		say("dirdisk was killed by signal %d (%s); start it again",
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else if (WEXITSTATUS(status) == 0)
-		say("%s was unmounted; start it again", machine->keeper.place);
+		say("%s was unmounted; start it again",
+		    machine->disk ? machine->mount_dir : "the disk");
 	/* Otherwise it has said why. */
-	machine_end(machine, RUN_FAILED, 0);
+	machine_end(machine, RUN_FAILED, SIGTERM);
 }
 
-/* One message of the watch's. */
-static void take_text(struct machine *machine, const char *text)
-{
-	if (*text) {
-		machine_boot_again(machine, text);
-		return;
-	}
-	machine->ready = true;
-	if (machine->terminal.is_one && !machine->options->expect)
-		say("to leave: Ctrl-A, then X");
-}
+/* ---- --watch ---- */
 
 static void on_watch(struct machine *machine)
 {
@@ -96,350 +286,359 @@ static void on_watch(struct machine *machine)
 	while ((end = memchr(text, '\0', machine->text_len))) {
 		size_t len = (size_t)(end - text) + 1;
 
-		take_text(machine, text);
+		if (!*text) {
+			set_ready(machine);
+		} else if (!machine->ending && !machine->again &&
+			   machine->qemu.pid) {
+			console_break(&machine->console);
+			say("%s: booting again", text);
+			machine->again = true;
+			stop_qemu(machine, SIGTERM);
+		}
 		machine->text_len -= len;
 		memmove(text, end + 1, machine->text_len);
 	}
 }
 
-static void watch_ended(struct machine *machine)
-{
-	machine->watch_pid = 0;
-	/* Its last word may still be on its way. */
-	while (machine->watch_fd >= 0)
-		on_watch(machine);
-	if (machine->ready && !machine->options->watch)
-		return;
-	if (!machine->ending)
-		say("the process that watches the disk ended; start it again");
-	machine_end(machine, RUN_FAILED, 0);
-}
+/* ---- the loop ---- */
 
-/* ---- signals ---- */
-
-static void reap(struct machine *machine)
-{
-	int status;
-
-	if (machine->probe_pid && child_ended(machine->probe_pid, &status))
-		accel_ended(machine, status);
-	if (machine->disk_pid && child_ended(machine->disk_pid, &status))
-		disk_ended(machine, status);
-	if (machine->watch_pid && child_ended(machine->watch_pid, &status))
-		watch_ended(machine);
-	if (machine->qemu_pid && child_ended(machine->qemu_pid, &status))
-		machine_qemu_ended(machine, status);
-}
-
-/* The second one does not wait. */
-static void on_end_signal(struct machine *machine, int number)
-{
-	if (!machine->ending) {
-		machine_end(machine, RUN_SIGNAL + number, number);
-		return;
-	}
-	machine->forced = true;
-	if (machine->qemu_pid)
-		kill(machine->qemu_pid, SIGKILL);
-}
-
+/* The second signal does not wait. */
 static void on_signals(struct machine *machine)
 {
 	struct signalfd_siginfo info;
 
 	while (read(machine->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
-			reap(machine);
-		else
-			on_end_signal(machine, (int)info.ssi_signo);
+		int number = (int)info.ssi_signo;
+
+		machine->forced |= machine->ending;
+		machine_end(machine, RUN_SIGNAL + number, number);
+		if (machine->forced)
+			child_signal(&machine->qemu, SIGKILL);
 	}
 }
 
-/* What our caller has us ignore (nohup, a shell's background), we ignore. */
-static void add_signal(sigset_t *set, int number)
+/* dirdisk-run was killed. Whoever waits for it waits for our output, too. */
+static void on_caller(struct machine *machine)
 {
-	struct sigaction old;
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_IGN &&
-	    number != SIGTERM)
-		return;
-	sigaddset(set, number);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	output_close(&machine->console.output);
+	base_closep(&machine->caller);
+	machine->caller = -1;
+	machine_end(machine, RUN_FAILED, SIGKILL);
+	child_signal(&machine->qemu, SIGKILL);
+	machine->forced = true;
 }
 
-static int open_signals(struct machine *machine)
+static void on_children(struct machine *machine)
 {
-	sigset_t set;
+	int status;
 
-	sigemptyset(&set);
-	add_signal(&set, SIGINT);
-	add_signal(&set, SIGTERM);
-	add_signal(&set, SIGHUP);
-	add_signal(&set, SIGQUIT);
-	sigaddset(&set, SIGCHLD);
-	/* A parent that ignored it would have it reaped unseen. */
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTTOU, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &set, &machine->mask) < 0)
-		return -errno;
-	/* Of ours, in whatever state we were started. */
-	sigdelset(&machine->mask, SIGTERM);
-	sigdelset(&machine->mask, SIGCHLD);
-	machine->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return machine->signals < 0 ? -errno : 0;
+	if (child_ended(&machine->probe, &status))
+		probe_ended(machine,
+			    WIFEXITED(status) &&
+				    WEXITSTATUS(status) == QEMU_PROBE_STATUS,
+			    "does not work here");
+	if (child_ended(&machine->dirdisk, &status))
+		dirdisk_ended(machine, status);
+	if (child_ended(&machine->watch, &status)) {
+		if (!machine->ending)
+			say("the process that watches the disk ended; start it again");
+		machine_end(machine, RUN_FAILED, SIGTERM);
+	}
+	if (child_ended(&machine->qemu, &status))
+		qemu_ended(machine, status);
 }
 
-/* ---- time ---- */
-
-static bool is_due(int64_t *time)
+static bool is_due(int64_t *time, int64_t now)
 {
-	if (!*time || now_ms() < *time)
+	if (!*time || now < *time)
 		return false;
 	*time = 0;
 	return true;
 }
 
-static void timed_out(struct machine *machine)
-{
-	if (machine->ending)
-		return;
-	console_break(machine);
-	if (machine->options->expect)
-		say("timed out, and what is expected did not come");
-	else
-		say("timed out");
-	machine_end(machine, RUN_TIMED_OUT, 0);
-}
-
 static void on_time(struct machine *machine)
 {
-	if (is_due(&machine->probe_end))
-		accel_late(machine);
-	if (is_due(&machine->rest_at))
-		console_rest(machine);
-	if (is_due(&machine->trouble_at))
-		console_trouble(machine);
-	if (is_due(&machine->kill_at))
-		machine_qemu_late(machine);
-	if (is_due(&machine->flush_until))
-		machine->forced = true;
-	if (is_due(&machine->deadline)) {
-		machine->forced |= machine->ending;
-		timed_out(machine);
-	}
-}
+	int64_t now = now_ms();
+	int code;
 
-/* The rest of what QEMU said, which may be nothing. */
-static bool has_rest(const struct machine *machine)
-{
-	return machine->serial_fd >= 0 && !machine->qemu_pid &&
-	       output_room(&machine->output);
+	if (is_due(&machine->probe_end, now)) {
+		child_end(&machine->probe, SIGKILL, KILL_MS);
+		probe_ended(machine, false, "is too slow here");
+	}
+	code = machine->ending ? CONSOLE_GOES_ON
+			       : console_time(&machine->console, now);
+	machine_end(machine, code, SIGTERM);
+	if (is_due(&machine->kill_at, now))
+		qemu_late(machine);
+	if (is_due(&machine->flush_until, now))
+		machine->forced = true;
+	if (!is_due(&machine->deadline, now))
+		return;
+	if (machine->ending) {
+		machine->forced = true;
+		return;
+	}
+	console_break(&machine->console);
+	say(machine->options->expect
+		    ? "timed out, and what is expected did not come"
+		    : "timed out");
+	machine_end(machine, RUN_TIMED_OUT, SIGTERM);
 }
 
 static int time_left(const struct machine *machine)
 {
+	const struct console *console = &machine->console;
 	const int64_t times[] = {
-		machine->probe_end, machine->rest_at,	  machine->trouble_at,
-		machine->kill_at,   machine->flush_until, machine->deadline,
+		machine->probe_end,
+		machine->kill_at,
+		machine->flush_until,
+		machine->deadline,
+		machine->ending ? 0 : console->rest_at,
+		machine->ending ? 0 : console->trouble_at,
 	};
 	int64_t now = now_ms();
-	int64_t least = has_rest(machine) ? 0 : INT32_MAX;
+	int64_t left = -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
-		if (!times[i])
-			continue;
-		if (times[i] - now < least)
-			least = times[i] > now ? times[i] - now : 0;
-	}
-	return least == INT32_MAX ? -1 : (int)least;
-}
+		int64_t time = times[i] > now ? times[i] - now : 0;
 
-/* ---- the loop ---- */
+		if (times[i] && (left < 0 || time < left))
+			left = time;
+	}
+	return left < INT_MAX ? (int)left : INT_MAX;
+}
 
 enum {
 	FD_SIGNALS,
+	FD_CALLER,
+	FD_DIRDISK,
 	FD_WATCH,
 	FD_SERIAL,
 	FD_OUTPUT,
 	FD_TERMINAL,
-	N_FDS
+	FD_CHILDREN, /* and three more */
+	N_FDS = FD_CHILDREN + 4
 };
-
-static void fill_fds(const struct machine *machine, struct pollfd fds[N_FDS])
-{
-	const struct output *output = &machine->output;
-	bool reads = output_room(output) && !machine->serial_over;
-
-	fds[FD_SIGNALS] = (struct pollfd){ machine->signals, POLLIN, 0 };
-	fds[FD_WATCH] = (struct pollfd){ machine->watch_fd, POLLIN, 0 };
-	fds[FD_SERIAL] = (struct pollfd){ reads ? machine->serial_fd : -1,
-					  POLLIN, 0 };
-	/* Their ends show without being asked for. */
-	fds[FD_OUTPUT] = (struct pollfd){ machine->output_gone ? -1
-							       : output->fd,
-					  output->len ? POLLOUT : 0, 0 };
-	fds[FD_TERMINAL] = (struct pollfd){ machine->terminal.is_one &&
-							    !machine->ending
-						    ? STDIN_FILENO
-						    : -1,
-					    0, 0 };
-}
-
-static void on_output(struct machine *machine, short events)
-{
-	bool hung_up = (events & POLLHUP) && !machine->output.is_socket;
-
-	if (events & (POLLERR | POLLHUP))
-		console_gone(machine, hung_up ? -EIO : -EPIPE);
-	else
-		console_write(machine);
-}
 
 static void turn(struct machine *machine)
 {
-	struct pollfd fds[N_FDS];
+	struct console *console = &machine->console;
+	struct output *output = &console->output;
+	bool terminal = machine->terminal.is_one && !machine->ending;
+	/* After QEMU's end there may be nothing to read. */
+	bool rest = console_reads(console) && !machine->qemu.pid;
+	/* What ends shows without being asked for. */
+	struct pollfd fds[N_FDS] = {
+		[FD_SIGNALS] = { machine->signals, POLLIN, 0 },
+		[FD_CALLER] = { machine->caller, POLLIN, 0 },
+		[FD_DIRDISK] = { machine->dirdisk_fd, POLLIN, 0 },
+		[FD_WATCH] = { machine->watch_fd, POLLIN, 0 },
+		[FD_SERIAL] = { console_reads(console) ? console->fd : -1,
+				POLLIN, 0 },
+		[FD_OUTPUT] = { console->output_gone ? -1 : output->fd,
+				output->len ? POLLOUT : 0, 0 },
+		[FD_TERMINAL] = { terminal ? STDIN_FILENO : -1, 0, 0 },
+		[FD_CHILDREN] = { machine->probe.fd, POLLIN, 0 },
+		{ machine->dirdisk.fd, POLLIN, 0 },
+		{ machine->watch.fd, POLLIN, 0 },
+		{ machine->qemu.fd, POLLIN, 0 },
+	};
 
-	fill_fds(machine, fds);
-	if (poll(fds, N_FDS, time_left(machine)) < 0)
+	if (poll(fds, N_FDS, rest ? 0 : time_left(machine)) < 0)
 		return;
+	if (fds[FD_CALLER].revents)
+		on_caller(machine);
+	if (fds[FD_DIRDISK].revents)
+		on_dirdisk(machine);
 	if (fds[FD_WATCH].revents)
 		on_watch(machine);
-	if (fds[FD_SERIAL].revents || has_rest(machine))
-		console_read(machine);
-	if (fds[FD_OUTPUT].revents)
-		on_output(machine, fds[FD_OUTPUT].revents);
+	if (fds[FD_SERIAL].revents)
+		machine_end(machine, console_read(console), SIGTERM);
+	if (fds[FD_OUTPUT].revents && !console->output_gone)
+		machine_end(machine,
+			    console_write(console, fds[FD_OUTPUT].revents),
+			    SIGTERM);
 	if (fds[FD_TERMINAL].revents & (POLLERR | POLLHUP))
 		machine_end(machine, RUN_SIGNAL + SIGHUP, SIGHUP);
 	if (fds[FD_SIGNALS].revents)
 		on_signals(machine);
+	on_children(machine);
+	if (console->fd >= 0 && !machine->qemu.pid &&
+	    (console->at_end || (rest && !fds[FD_SERIAL].revents)))
+		line_ended(machine);
 	on_time(machine);
-	machine_boot(machine);
+	boot(machine);
 }
 
 /* ---- the whole ---- */
 
-static int name_things(struct machine *machine)
+/* What our caller has us ignore (nohup, a shell's background), we ignore. */
+static void end_signals(sigset_t *ret_set)
 {
-	machine->mark = place_qemu_mark(machine->keeper.place);
-	if (!machine->mark)
-		return -ENOMEM;
-	if (asprintf(&machine->disk, "%s/%s", machine->keeper.place,
-		     machine->options->name) >= 0)
-		return 0;
-	machine->disk = NULL;
-	return -ENOMEM;
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction old;
+
+	sigemptyset(ret_set);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (numbers[i] == SIGTERM ||
+		    sigaction(numbers[i], NULL, &old) < 0 ||
+		    old.sa_handler != SIG_IGN)
+			sigaddset(ret_set, numbers[i]);
+	}
 }
 
-static int start_disk(struct machine *machine, struct diag *diag)
+static int machine_begin(struct machine *machine, struct diag *diag)
 {
-	int r = disk_start(&machine->disk_pid, machine->options,
-			   machine->keeper.place, &machine->mask, diag);
-
-	if (r < 0)
-		return r;
-	machine->watch_pid = watch_start(machine->options, &machine->keeper,
-					 machine->disk, &machine->mask,
-					 &machine->watch_fd);
-	if (machine->watch_pid > 0)
-		return 0;
-	r = machine->watch_pid;
-	machine->watch_pid = 0;
-	return r;
-}
-
-static int begin_probe(struct machine *machine, struct diag *diag)
-{
-	const char *qemu = machine->options->qemu;
-	int r = accel_begin(machine);
-
-	if (r < 0)
-		return diag_set(
-			diag, r, qemu,
-			"cannot be run: %s; install QEMU, or give --qemu=PROGRAM",
-			strerror(-r));
-	return 0;
-}
-
-static int machine_begin(struct machine *machine)
-{
-	struct diag diag = DIAG_INIT;
+	const struct run_options *options = machine->options;
+	sigset_t set;
 	int r;
 
-	terminal_save(&machine->terminal);
-	if (machine->options->timeout_ms)
-		machine->deadline = now_ms() + machine->options->timeout_ms;
-	/* It has said why. */
-	r = console_begin(machine);
-	if (r < 0)
-		return r;
-	r = open_signals(machine);
-	if (r == 0)
-		r = keeper_start(&machine->keeper, &machine->terminal, &diag);
-	if (r == 0)
-		r = name_things(machine);
+	end_signals(&set);
+	if (options->timeout_ms)
+		machine->deadline = now_ms() + options->timeout_ms;
+	machine->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (machine->signals < 0)
+		return diag_set(diag, -errno, NULL, NULL);
+	machine->kvm = options->accel == ACCEL_KVM;
 	/* Both take their time. */
-	if (r == 0)
-		r = begin_probe(machine, &diag);
-	if (r == 0)
-		r = start_disk(machine, &diag);
-	if (r < 0)
-		say_diag(&diag, r);
-	return r;
+	if (options->accel == ACCEL_AUTO && !qemu_accel_given(options)) {
+		machine->probe_end = now_ms() + PROBE_MS;
+		r = qemu_probe_start(&machine->probe, options, &machine->mask);
+		if (r < 0)
+			return diag_set(
+				diag, r, options->qemu,
+				"cannot be run: %s; install QEMU, or give --qemu=PROGRAM",
+				strerror(-r));
+	}
+	return disk_start(&machine->dirdisk, &machine->dirdisk_fd, options,
+			  &machine->mask, diag);
 }
 
-static void end_child(pid_t pid, int number, int patience_ms)
-{
-	if (!pid)
-		return;
-	kill(pid, number);
-	/* Stopped, it would not see it. */
-	kill(pid, SIGCONT);
-	child_wait(pid, patience_ms);
-}
-
-/* The disk is unmounted by dirdisk, or else by the keeper. */
+/* The disk is unmounted by dirdisk, or else here. */
 static void machine_clear(struct machine *machine)
 {
 	struct diag diag = DIAG_INIT;
-	int r;
+	int64_t end;
+	int r = 0;
 
-	end_child(machine->probe_pid, SIGKILL, 1000);
-	end_child(machine->watch_pid, SIGKILL, 1000);
-	end_child(machine->disk_pid, SIGTERM, DISK_PATIENCE_MS);
-	end_child(machine->qemu_pid, SIGKILL, 1000);
+	child_end(&machine->probe, SIGKILL, KILL_MS);
+	child_end(&machine->watch, SIGKILL, KILL_MS);
+	if (machine->dirdisk.pid)
+		machine->dirdisk_killed = WIFSIGNALED(child_end(
+			&machine->dirdisk, SIGTERM, DISK_PATIENCE_MS));
+	child_end(&machine->qemu, SIGKILL, KILL_MS);
 	terminal_restore(&machine->terminal);
-	r = keeper_end(&machine->keeper, &diag);
+	/* One that was killed in its start still removes what it has made. */
+	end = now_ms() + DISK_PATIENCE_MS;
+	while (machine->dirdisk_killed && !machine->disk &&
+	       machine->dirdisk_fd >= 0 && now_ms() < end) {
+		struct pollfd fd = { machine->dirdisk_fd, POLLIN, 0 };
+
+		if (poll(&fd, 1, (int)(end - now_ms())) > 0)
+			on_dirdisk(machine);
+	}
+	if (machine->dirdisk_killed && machine->disk)
+		r = mount_dir_remove(machine->mount_dir, -1, &diag);
 	if (r < 0) {
 		say_diag(&diag, r);
 		machine->code = machine->code ? machine->code : RUN_FAILED;
 	}
-	console_clear(machine);
+	children_end(NULL, 0, SIGKILL, 0);
+	console_close(&machine->console);
+	base_closep(&machine->dirdisk_fd);
 	base_closep(&machine->watch_fd);
 	base_closep(&machine->signals);
+	base_closep(&machine->caller);
 	free(machine->disk);
-	free(machine->mark);
+}
+
+static int run_loop(struct machine *machine)
+{
+	struct diag diag = DIAG_INIT;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+	r = children_adopt();
+	/* It has said why. */
+	if (r == 0 && console_open(&machine->console, machine->options) < 0)
+		machine_end(machine, RUN_FAILED, 0);
+	else if (r == 0)
+		r = machine_begin(machine, &diag);
+	if (r < 0) {
+		say_diag(&diag, r);
+		machine_end(machine, RUN_FAILED, 0);
+	}
+	while (!is_over(machine))
+		turn(machine);
+	machine_clear(machine);
+	return machine->code;
+}
+
+/* Passes signals on until the loop has ended: its wait status. */
+static int wait_for_loop(pid_t loop, const sigset_t *set)
+{
+	int status = 0;
+
+	while (waitpid(loop, &status, WNOHANG) == 0) {
+		int number = sigwaitinfo(set, NULL);
+
+		if (number > 0 && number != SIGCHLD)
+			kill(loop, number);
+	}
+	return status;
 }
 
 int machine_run(const struct run_options *options)
 {
 	struct machine *machine = calloc(1, sizeof(*machine));
-	int code;
+	sigset_t set;
+	pid_t loop;
+	int status;
 
 	if (!machine) {
 		say("out of memory");
 		return RUN_FAILED;
 	}
 	machine->options = options;
-	machine->keeper = (struct keeper)KEEPER_INIT;
-	machine->signals = machine->watch_fd = machine->serial_fd = -1;
-	machine->log_fd = -1;
-	machine->output.fd = STDOUT_FILENO;
-	if (machine_begin(machine) < 0)
-		machine_end(machine, RUN_FAILED, 0);
-	while (!is_over(machine))
-		turn(machine);
-	machine_clear(machine);
-	code = machine->code;
+	machine->signals = machine->dirdisk_fd = machine->watch_fd = -1;
+	machine->console.fd = machine->console.log_fd = -1;
+	machine->dirdisk = machine->watch = CHILD_NONE;
+	machine->probe = machine->qemu = CHILD_NONE;
+	machine->group = getpgrp();
+	terminal_save(&machine->terminal);
+	end_signals(&set);
+	sigaddset(&set, SIGCHLD);
+	/* A parent that ignored it would have it reaped unseen. */
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_BLOCK, &set, &machine->mask);
+	/* Of ours, in whatever state we were started. */
+	sigdelset(&machine->mask, SIGTERM);
+	sigdelset(&machine->mask, SIGCHLD);
+	machine->caller = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	loop = machine->caller < 0 || children_adopt() < 0 ? -1 : fork();
+	if (loop == 0) {
+		setpgid(0, 0);
+		exit(run_loop(machine));
+	}
+	if (loop < 0) {
+		say("no second process can be started: %s", strerror(errno));
+		return RUN_FAILED;
+	}
+	base_closep(&machine->caller);
+	status = wait_for_loop(loop, &set);
+	if (WIFSIGNALED(status)) {
+		/* It was killed: dirdisk unmounts, and all the others end. */
+		children_end(NULL, 0, SIGTERM, DISK_PATIENCE_MS);
+		terminal_restore(&machine->terminal);
+		signal(WTERMSIG(status), SIG_DFL);
+		raise(WTERMSIG(status));
+	}
 	free(machine);
-	return code;
+	return WIFEXITED(status) ? WEXITSTATUS(status)
+				 : RUN_SIGNAL + WTERMSIG(status);
 }

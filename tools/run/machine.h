@@ -4,11 +4,11 @@
 
 /*
  * What dirdisk-run does: a disk, a machine that boots it, and the end of both.
- * One thread and one loop, which waits for nobody else.
  */
 
 struct run_options;
 
+/* The exit status. */
 int machine_run(const struct run_options *options);
 
 #endif

@@ -10,6 +10,7 @@
 #include "qemu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,7 +23,13 @@
 #include "base/quote.h"
 #include "base/units.h"
 #include "base/vec.h"
+#include "child.h"
 #include "options.h"
+
+struct qemu_line {
+	char **items; /* NULL after the last */
+	size_t count, size;
+};
 
 /* ---- words ---- */
 
@@ -57,19 +64,7 @@ static int put_all(struct qemu_line *line, const char *const *words)
 
 #define PUT(line, ...) put_all(line, (const char *const[]){ __VA_ARGS__, NULL })
 
-/* NULL behind the last, as exec wants it. */
-static int end(struct qemu_line *line, int r, struct qemu_line *ret_line)
-{
-	if (r == 0 && !vec_push(line))
-		r = -ENOMEM;
-	if (r < 0)
-		qemu_line_clear(line);
-	else
-		*ret_line = *line;
-	return r;
-}
-
-void qemu_line_clear(struct qemu_line *line)
+static void qemu_line_clear(struct qemu_line *line)
 {
 	for (size_t i = 0; i < line->count; i++)
 		free(line->items[i]);
@@ -138,44 +133,72 @@ static int put_disk(struct qemu_line *line, const char *disk, bool read_only)
 		      : r;
 }
 
-int qemu_line_make(struct qemu_line *ret_line,
-		   const struct run_options *options, const char *disk,
-		   bool kvm, bool terminal)
+static int make_line(struct qemu_line *line, const struct run_options *options,
+		     const char *disk, bool kvm, bool terminal)
 {
-	struct qemu_line line = { 0 };
-	int r = PUT(&line, options->qemu);
+	int r = PUT(line, options->qemu);
 
 	if (r == 0 && !qemu_accel_given(options))
-		r = PUT(&line, "-accel", kvm ? "kvm" : "tcg");
+		r = PUT(line, "-accel", kvm ? "kvm" : "tcg");
 	if (r == 0)
-		r = PUT(&line, "-m", "1G", "-display", "none");
+		r = PUT(line, "-m", "1G", "-display", "none");
 	if (r == 0)
-		r = put_disk(&line, disk, options->read_only);
+		r = put_disk(line, disk, options->read_only);
 	if (r == 0)
-		r = put_serial(&line, options, terminal);
+		r = put_serial(line, options, terminal);
 	if (r == 0 && options->expect)
-		r = PUT(&line, "-no-reboot");
+		r = PUT(line, "-no-reboot");
 	if (r == 0)
-		r = put_all(&line,
-			    (const char *const *)options->qemu_arguments);
-	return end(&line, r, ret_line);
+		r = put_all(line, (const char *const *)options->qemu_arguments);
+	return r == 0 && !vec_push(line) ? -ENOMEM : r;
 }
 
-int qemu_line_probe(struct qemu_line *ret_line,
-		    const struct run_options *options, int sector_fd)
+/* ---- their starts ---- */
+
+int qemu_start(struct child *ret_child, int *ret_out,
+	       const struct run_options *options, const struct qemu_run *run)
 {
-	struct qemu_line line = { 0 };
-	int r = PUT(&line, options->qemu, "-accel", "kvm", "-m", "16M",
-		    "-nodefaults", "-no-user-config", "-display", "none",
-		    "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
-		    "-drive");
+	_cleanup_(qemu_line_clear) struct qemu_line line = { 0 };
+	_cleanup_free_ char *environment = NULL;
+	_cleanup_close_ int out = -1;
+	_cleanup_close_ int in = -1;
+	int ends[2];
+	int r = make_line(&line, options, run->disk, run->kvm, run->terminal);
 
+	if (r < 0)
+		return r;
+	if (asprintf(&environment, "DIRDISK_PLACE=%s", run->mount_dir) < 0) {
+		environment = NULL;
+		return -ENOMEM;
+	}
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	in = ends[0];
+	out = ends[1];
+	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	for (char **word = line.items; options->verbose && *word; word++) {
+		quote_word(stderr, *word);
+		putc(word[1] ? ' ' : '\n', stderr);
+	}
+	r = child_start(ret_child, &(struct child_options){
+					   .argv = line.items,
+					   .environment = environment,
+					   .mask = run->mask,
+					   .death_signal = SIGKILL,
+					   .in = -1,
+					   .out = out,
+					   .err = -1,
+					   .keep = -1,
+					   .group = run->group,
+				   });
 	if (r == 0)
-		r = put(&line, "format=raw,file=/proc/self/fd/%d", sector_fd);
-	return end(&line, r, ret_line);
+		*ret_out = take_fd(&in);
+	return r;
 }
 
-int qemu_probe_sector(void)
+/* A descriptor of a boot sector that ends QEMU with QEMU_PROBE_STATUS. */
+static int probe_sector(void)
 {
 	/* mov $0x10, %al; out %al, $0xf4; hlt; jmp to the hlt */
 	static const uint8_t code[] = {
@@ -192,14 +215,33 @@ int qemu_probe_sector(void)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-/* ---- for people ---- */
-
-void qemu_line_print(const struct qemu_line *line, FILE *out)
+int qemu_probe_start(struct child *ret_child, const struct run_options *options,
+		     const sigset_t *mask)
 {
-	for (char **word = line->items; *word; word++) {
-		if (word != line->items)
-			putc(' ', out);
-		quote_word(out, *word);
-	}
-	putc('\n', out);
+	_cleanup_(qemu_line_clear) struct qemu_line line = { 0 };
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_close_ int sector = probe_sector();
+	int r = sector;
+
+	if (r >= 0)
+		r = PUT(&line, options->qemu, "-accel", "kvm", "-m", "16M",
+			"-nodefaults", "-no-user-config", "-display", "none",
+			"-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
+			"-drive");
+	if (r == 0)
+		r = put(&line, "format=raw,file=/proc/self/fd/%d", sector);
+	if (r == 0 && !vec_push(&line))
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	return child_start(ret_child, &(struct child_options){
+					      .argv = line.items,
+					      .mask = mask,
+					      .death_signal = SIGKILL,
+					      .in = null,
+					      .out = null,
+					      .err = null,
+					      .keep = sector,
+					      .session = true,
+				      });
 }

@@ -12,20 +12,16 @@
 #include "base/cleanup.h"
 #include "boot_set.h"
 #include "child.h"
-#include "fs/first_sector.h"
-#include "keeper.h"
-#include "options.h"
-#include "say.h"
+#include "fs/deadline.h"
 
-#define READY_TICK_MS 10
-#define TICK_MS	      200
+#define TICK_MS 200
 /* What changed is at rest once it has been the same for so long. */
 #define REST_MS 1000
 /* Where a look takes long, looking shall not be all that is done. */
 #define SHARE 10
 
 struct watch {
-	const char *place;
+	const char *mount_dir;
 	int fd;
 	int64_t since; /* when `now` was first seen */
 	struct boot_set *booted;
@@ -60,7 +56,7 @@ static void poll_changes(struct watch *watch)
 	_cleanup_free_ char *since_last = NULL;
 	_cleanup_free_ char *text = NULL;
 
-	if (boot_set_read(&set, watch->place) < 0 ||
+	if (boot_set_read(&set, watch->mount_dir) < 0 ||
 	    boot_set_difference(watch->booted, set, &text) < 0)
 		return;
 	if (watch->now && boot_set_difference(watch->now, set, &since_last) < 0)
@@ -77,8 +73,12 @@ static void poll_changes(struct watch *watch)
 	tell(watch->fd, text);
 }
 
-static void watch_for_ever(struct watch *watch)
+static void watch_run(struct watch *watch)
 {
+	/* From before the boot: what changes while it begins is a change. */
+	while (boot_set_read(&watch->booted, watch->mount_dir) < 0)
+		nap(TICK_MS);
+	tell(watch->fd, "");
 	for (;;) {
 		int64_t start = now_ms();
 		int64_t took;
@@ -89,46 +89,25 @@ static void watch_for_ever(struct watch *watch)
 	}
 }
 
-/* From before the boot: what changes while it begins is a change. */
-static void watch_begin(struct watch *watch)
+int watch_start(struct child *ret_child, int *ret_fd, const char *mount_dir,
+		const sigset_t *mask)
 {
-	while (boot_set_read(&watch->booted, watch->place) < 0)
-		nap(TICK_MS);
-}
-
-static void watch_main(struct watch *watch, const char *disk, bool changes)
-{
-	while (first_sector_read(disk, NULL) < 0)
-		nap(READY_TICK_MS);
-	if (changes)
-		watch_begin(watch);
-	tell(watch->fd, "");
-	if (changes)
-		watch_for_ever(watch);
-}
-
-pid_t watch_start(const struct run_options *options, struct keeper *keeper,
-		  const char *disk, const sigset_t *mask, int *ret_fd)
-{
-	struct watch watch = { .place = keeper->place };
+	struct watch watch = { .mount_dir = mount_dir };
 	int ends[2];
-	pid_t pid;
+	int r;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	pid = child_fork(mask);
-	if (pid == 0) {
-		/* Others wait for its end: our parent's, or ours with it. */
-		keeper_forget(keeper);
+	r = child_fork(ret_child, mask);
+	if (r == 0) {
 		close(ends[0]);
 		watch.fd = ends[1];
-		watch_main(&watch, disk, options->watch);
-		_exit(0);
+		watch_run(&watch);
 	}
 	close(ends[1]);
-	if (pid < 0)
+	if (r < 0)
 		close(ends[0]);
 	else
 		*ret_fd = ends[0];
-	return pid;
+	return r < 0 ? r : 0;
 }

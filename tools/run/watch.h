@@ -3,23 +3,22 @@
 #define RUN_WATCH_H
 
 /*
- * A process that reads from the mount, so that nobody else has to wait for its
- * server: until the disk is there, and then, with --watch, what it boots.
+ * A process that reads from the mount for --watch, so that nobody else has to
+ * wait for its server.
  *
- * It writes texts to a pipe, each with a NUL behind it: "" once the disk can be
- * read; then what has changed, when that is whole, at rest, and can be booted.
+ * It writes texts to a pipe, each with a NUL after it: "" once it knows what
+ * the disk boots; then what has changed, when that is complete, has not changed
+ * for a second, and can be booted.
  */
 
 #include <signal.h>
-#include <sys/types.h>
 
-struct keeper;
-struct run_options;
+struct child;
 
 #define WATCH_TEXT_LEN 4096 /* with the NUL */
 
-/* Its process id and the pipe, or a negative errno. */
-pid_t watch_start(const struct run_options *options, struct keeper *keeper,
-		  const char *disk, const sigset_t *mask, int *ret_fd);
+/* Starts it, with the pipe: 0 or a negative errno. */
+int watch_start(struct child *ret_child, int *ret_fd, const char *mount_dir,
+		const sigset_t *mask);
 
 #endif
