@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
-#include "deadline.h"
+#include "base/deadline.h"
 #include "imgcore/diag.h"
 #include "mountpoint.h"
 

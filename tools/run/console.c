@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +25,28 @@
 /* The expected text may come after trouble; what explains it does. */
 #define TROUBLE_QUIET_MS 1000
 #define TROUBLE_MS	 5000
+/* What a pipe that can be written to at all takes without making us wait. */
+#define PIECE 4096u
+
+/*
+ * Others write to the same open file, and must not find it set not to block:
+ * terminals and pipes are opened once more. A regular file does not block.
+ */
+static void open_output(struct console *console)
+{
+	struct stat st;
+	int fd = -1;
+
+	console->out_fd = STDOUT_FILENO;
+	if (fstat(STDOUT_FILENO, &st) < 0)
+		return;
+	console->out_is_socket = S_ISSOCK(st.st_mode);
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+		fd = open("/proc/self/fd/1",
+			  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		console->out_fd = fd;
+}
 
 int console_open(struct console *console, const struct run_options *options)
 {
@@ -31,8 +55,7 @@ int console_open(struct console *console, const struct run_options *options)
 			? serial_new(&console->serial, options->expect, &diag)
 			: 0;
 
-	console->fd = console->log_fd = -1;
-	output_open(&console->output);
+	open_output(console);
 	if (r < 0) {
 		say_diag(&diag, r);
 		return r;
@@ -56,8 +79,16 @@ void console_close(struct console *console)
 {
 	console_stop(console);
 	base_closep(&console->log_fd);
-	output_close(&console->output);
+	console_drop(console);
 	serial_free(console->serial);
+}
+
+void console_drop(struct console *console)
+{
+	if (console->out_fd != STDOUT_FILENO)
+		base_closep(&console->out_fd);
+	console->out_fd = -1;
+	console->waiting = 0;
 }
 
 void console_start(struct console *console, int fd)
@@ -77,16 +108,65 @@ void console_stop(struct console *console)
 		serial_rest(console->serial);
 }
 
-/* ---- what is looked for ---- */
+/* ---- standard output ---- */
+
+/* Writes what goes: 0 or a negative errno. */
+static int flush(struct console *console)
+{
+	while (console->waiting) {
+		struct pollfd fd = { console->out_fd, POLLOUT, 0 };
+		size_t len = console->waiting < PIECE ? console->waiting
+						      : PIECE;
+		ssize_t n;
+
+		if (poll(&fd, 1, 0) != 1)
+			return 0;
+		n = console->out_is_socket ? send(fd.fd, console->bytes, len,
+						  MSG_DONTWAIT | MSG_NOSIGNAL)
+					   : write(fd.fd, console->bytes, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		console->waiting -= (size_t)n;
+		memmove(console->bytes, console->bytes + n, console->waiting);
+	}
+	return 0;
+}
+
+int console_write(struct console *console, short events)
+{
+	bool hung_up = (events & POLLHUP) && !console->out_is_socket;
+	int r;
+
+	if (console->out_fd < 0)
+		return CONSOLE_GOES_ON;
+	if (events & (POLLERR | POLLHUP))
+		r = hung_up ? -EIO : -EPIPE;
+	else
+		r = flush(console);
+	if (r == 0)
+		return CONSOLE_GOES_ON;
+	console_drop(console);
+	if (r == -EPIPE)
+		return RUN_SIGNAL + SIGPIPE;
+	if (r == -EIO)
+		return RUN_SIGNAL + SIGHUP;
+	say("standard output: %s", strerror(-r));
+	return RUN_FAILED;
+}
 
 void console_break(struct console *console)
 {
-	if (!console->output.in_line || !isatty(STDERR_FILENO))
+	if (!console->in_line || !isatty(STDERR_FILENO))
 		return;
-	output_flush(&console->output);
+	if (console->out_fd >= 0)
+		flush(console);
 	fputc('\n', stderr);
-	console->output.in_line = false;
+	console->in_line = false;
 }
+
+/* ---- what is looked for ---- */
 
 static int examine(struct console *console)
 {
@@ -146,38 +226,12 @@ int console_time(struct console *console, int64_t now)
 	return code;
 }
 
-/* ---- standard output ---- */
-
-static int output_failed(struct console *console, int err)
-{
-	console->output.len = 0;
-	console->output_gone = true;
-	if (err == -EPIPE)
-		return RUN_SIGNAL + SIGPIPE;
-	if (err == -EIO)
-		return RUN_SIGNAL + SIGHUP;
-	say("standard output: %s", strerror(-err));
-	return RUN_FAILED;
-}
-
-int console_write(struct console *console, short events)
-{
-	bool hung_up = (events & POLLHUP) && !console->output.is_socket;
-	int r;
-
-	if (events & (POLLERR | POLLHUP))
-		r = hung_up ? -EIO : -EPIPE;
-	else
-		r = output_flush(&console->output);
-	return r < 0 ? output_failed(console, r) : CONSOLE_GOES_ON;
-}
-
 /* ---- the serial line ---- */
 
 bool console_reads(const struct console *console)
 {
 	return console->fd >= 0 && !console->at_end &&
-	       output_room(&console->output);
+	       console->waiting < sizeof(console->bytes);
 }
 
 static int write_log(struct console *console, const char *bytes, size_t len)
@@ -203,11 +257,10 @@ static int write_log(struct console *console, const char *bytes, size_t len)
 int console_read(struct console *console)
 {
 	char bytes[16384];
-	size_t room = output_room(&console->output);
+	size_t room = sizeof(console->bytes) - console->waiting;
 	ssize_t n = read(console->fd, bytes,
 			 room < sizeof(bytes) ? room : sizeof(bytes));
 	int code, next;
-	int r;
 
 	if (n <= 0) {
 		console->at_end = n == 0 || (errno != EINTR && errno != EAGAIN);
@@ -220,11 +273,11 @@ int console_read(struct console *console)
 		next = examine(console);
 		code = code == CONSOLE_GOES_ON ? next : code;
 	}
-	r = console->output_gone
-		    ? 0
-		    : output_put(&console->output, bytes, (size_t)n);
-	if (r < 0) {
-		next = output_failed(console, r);
+	if (console->out_fd >= 0) {
+		memcpy(console->bytes + console->waiting, bytes, (size_t)n);
+		console->waiting += (size_t)n;
+		console->in_line = bytes[n - 1] != '\n';
+		next = console_write(console, 0);
 		code = code == CONSOLE_GOES_ON ? next : code;
 	}
 	return code;

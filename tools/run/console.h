@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "output.h"
-
 struct run_options;
 struct serial;
 
@@ -31,8 +29,15 @@ struct console {
 	int64_t rest_at; /* nothing has come until then */
 	int64_t trouble_at; /* nor, until then, the text after trouble */
 	int64_t trouble_until;
-	struct output output;
-	bool output_gone;
+	/*
+	 * Standard output, which may be slow, stopped, or gone: nothing waits
+	 * for it.
+	 */
+	int out_fd; /* -1: gone */
+	bool out_is_socket;
+	bool in_line; /* what came last was no end of a line */
+	size_t waiting; /* bytes that wait to be written */
+	char bytes[65536];
 };
 
 /* Opens what it goes to; has said why if that fails. */
@@ -52,9 +57,11 @@ void console_stop(struct console *console);
 
 /* Does what is due by now. */
 int console_time(struct console *console, int64_t now);
-/* Writes what waits; events: of poll, for output.fd. */
+/* Writes what waits; events: of poll, for out_fd. */
 int console_write(struct console *console, short events);
 
+/* Writes nothing more. */
+void console_drop(struct console *console);
 /* On a terminal, a line of ours does not begin after the guest's prompt. */
 void console_break(struct console *console);
 

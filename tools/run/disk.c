@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,57 +16,32 @@
 #include "imgcore/diag.h"
 #include "options.h"
 
-/* ---- which program ---- */
-
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	       access(path, X_OK) == 0;
-}
-
-/* Beside ourselves, as installed, or in a build directory. */
-static int find_beside(char **ret_path)
-{
-	static const char *const where[] = { "dirdisk", "../../fs/dirdisk" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
-
-	if (n < 0 || n == sizeof(self))
-		return -ENOENT;
-	self[n] = '\0';
-	dirname(self);
-	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
-		_cleanup_free_ char *path = NULL;
-
-		if (asprintf(&path, "%s/%s", self, where[i]) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		if (is_program(path)) {
-			*ret_path = take_ptr(path);
-			return 0;
-		}
-	}
-	return -ENOENT;
-}
-
+/* By its name in PATH, unless it is beside us: installed, or as it is built. */
 static int find_program(const struct run_options *options, char **ret_path)
 {
+	static const char *const where[] = { "dirdisk", "../../fs/dirdisk" };
 	const char *name = options->dirdisk && *options->dirdisk
 				   ? options->dirdisk
 				   : NULL;
-	int r = name ? -ENOENT : find_beside(ret_path);
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	struct stat st;
 
-	if (r != -ENOENT)
-		return r;
-	/* PATH has it, or nobody. */
+	self[n > 0 ? n : 0] = '\0';
+	dirname(self);
+	for (size_t i = 0; !name && i < ARRAY_SIZE(where); i++) {
+		if (asprintf(ret_path, "%s/%s", self, where[i]) < 0) {
+			*ret_path = NULL;
+			return -ENOMEM;
+		}
+		if (stat(*ret_path, &st) == 0 && S_ISREG(st.st_mode) &&
+		    access(*ret_path, X_OK) == 0)
+			return 0;
+		free(*ret_path);
+	}
 	*ret_path = strdup(name ? name : "dirdisk");
 	return *ret_path ? 0 : -ENOMEM;
 }
-
-/* ---- its start ---- */
 
 int disk_start(struct child *ret_child, int *ret_out,
 	       const struct run_options *options, const sigset_t *mask,
@@ -81,11 +55,13 @@ int disk_start(struct child *ret_child, int *ret_out,
 	size_t n = 0;
 	int r = find_program(options, &program);
 
+	if (r < 0)
+		return r;
 	while (options->disk_options[n])
 		n++;
 	line = calloc(n + 6, sizeof(*line));
-	if (r < 0 || !line)
-		return r < 0 ? r : -ENOMEM;
+	if (!line)
+		return -ENOMEM;
 	/* The words belong to others. */
 	line[0] = program;
 	line[1] = (char *)"-f";

@@ -128,7 +128,7 @@ static bool is_over(const struct machine *machine)
 	if (!machine->ending || machine->qemu.pid)
 		return false;
 	return machine->forced ||
-	       (machine->console.fd < 0 && machine->console.output.len == 0);
+	       (machine->console.fd < 0 && machine->console.waiting == 0);
 }
 
 /* ---- QEMU ---- */
@@ -324,7 +324,7 @@ static void on_caller(struct machine *machine)
 
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
-	output_close(&machine->console.output);
+	console_drop(&machine->console);
 	base_closep(&machine->caller);
 	machine->caller = -1;
 	machine_end(machine, RUN_FAILED, SIGKILL);
@@ -427,7 +427,6 @@ enum {
 static void turn(struct machine *machine)
 {
 	struct console *console = &machine->console;
-	struct output *output = &console->output;
 	bool terminal = machine->terminal.is_one && !machine->ending;
 	/* After QEMU's end there may be nothing to read. */
 	bool rest = console_reads(console) && !machine->qemu.pid;
@@ -439,8 +438,8 @@ static void turn(struct machine *machine)
 		[FD_WATCH] = { machine->watch_fd, POLLIN, 0 },
 		[FD_SERIAL] = { console_reads(console) ? console->fd : -1,
 				POLLIN, 0 },
-		[FD_OUTPUT] = { console->output_gone ? -1 : output->fd,
-				output->len ? POLLOUT : 0, 0 },
+		[FD_OUTPUT] = { console->out_fd, console->waiting ? POLLOUT : 0,
+				0 },
 		[FD_TERMINAL] = { terminal ? STDIN_FILENO : -1, 0, 0 },
 		[FD_CHILDREN] = { machine->probe.fd, POLLIN, 0 },
 		{ machine->dirdisk.fd, POLLIN, 0 },
@@ -458,7 +457,7 @@ static void turn(struct machine *machine)
 		on_watch(machine);
 	if (fds[FD_SERIAL].revents)
 		machine_end(machine, console_read(console), SIGTERM);
-	if (fds[FD_OUTPUT].revents && !console->output_gone)
+	if (fds[FD_OUTPUT].revents)
 		machine_end(machine,
 			    console_write(console, fds[FD_OUTPUT].revents),
 			    SIGTERM);
@@ -607,6 +606,7 @@ int machine_run(const struct run_options *options)
 	machine->options = options;
 	machine->signals = machine->dirdisk_fd = machine->watch_fd = -1;
 	machine->console.fd = machine->console.log_fd = -1;
+	machine->console.out_fd = STDOUT_FILENO;
 	machine->dirdisk = machine->watch = CHILD_NONE;
 	machine->probe = machine->qemu = CHILD_NONE;
 	machine->group = getpgrp();

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/math.h"
 #include "base/quote.h"
 #include "base/units.h"
 #include "base/vec.h"
@@ -73,79 +74,57 @@ static void qemu_line_clear(struct qemu_line *line)
 
 /* ---- what the user said ---- */
 
-/* QEMU takes one dash and two. */
-static bool is_option(const char *word, const char *name)
+/* The first word that is this option, with one dash or two; NULL: none is. */
+static char **find_option(char **word, const char *name)
 {
-	if (*word++ != '-')
-		return false;
-	return strcmp(word + (*word == '-'), name) == 0;
+	for (; *word; word++) {
+		const char *at = *word;
+
+		if (*at++ == '-' && strcmp(at + (*at == '-'), name) == 0)
+			return word;
+	}
+	return NULL;
 }
 
 static bool given(const struct run_options *options, const char *name)
 {
-	for (char **word = options->qemu_arguments; *word; word++) {
-		if (is_option(*word, name))
-			return true;
-	}
-	return false;
-}
-
-static bool machine_has_accel(const struct run_options *options)
-{
-	char **word = options->qemu_arguments;
-
-	for (; word[0] && word[1]; word++) {
-		if ((is_option(*word, "machine") || is_option(*word, "M")) &&
-		    strstr(word[1], "accel="))
-			return true;
-	}
-	return false;
+	return find_option(options->qemu_arguments, name);
 }
 
 bool qemu_accel_given(const struct run_options *options)
 {
-	return given(options, "accel") || given(options, "enable-kvm") ||
-	       machine_has_accel(options);
+	static const char *const machine[] = { "machine", "M" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(machine); i++) {
+		char **word = options->qemu_arguments;
+
+		for (; (word = find_option(word, machine[i])); word++) {
+			if (word[1] && strstr(word[1], "accel="))
+				return true;
+		}
+	}
+	return given(options, "accel") || given(options, "enable-kvm");
 }
 
-/* ---- the lines ---- */
-
-static int put_serial(struct qemu_line *line, const struct run_options *options,
-		      bool terminal)
-{
-	/* With -nographic it is on standard input and output anyway. */
-	if (given(options, "serial") || given(options, "nographic"))
-		return 0;
-	return PUT(line, "-serial", terminal ? "mon:stdio" : "stdio");
-}
-
-static int put_disk(struct qemu_line *line, const char *disk, bool read_only)
-{
-	_cleanup_free_ char *file = quote_qemu_file(disk);
-	int r = PUT(line, "-drive");
-
-	if (!file)
-		return -ENOMEM;
-	/* By default, QEMU stops the machine at ENOSPC. */
-	return r == 0 ? put(line,
-			    "if=virtio,format=raw,werror=report,%sfile=%s",
-			    read_only ? "readonly=on," : "", file)
-		      : r;
-}
+/* ---- the line ---- */
 
 static int make_line(struct qemu_line *line, const struct run_options *options,
-		     const char *disk, bool kvm, bool terminal)
+		     const struct qemu_run *run)
 {
-	int r = PUT(line, options->qemu);
+	_cleanup_free_ char *file = quote_qemu_file(run->disk);
+	int r = file ? PUT(line, options->qemu) : -ENOMEM;
 
 	if (r == 0 && !qemu_accel_given(options))
-		r = PUT(line, "-accel", kvm ? "kvm" : "tcg");
+		r = PUT(line, "-accel", run->kvm ? "kvm" : "tcg");
 	if (r == 0)
-		r = PUT(line, "-m", "1G", "-display", "none");
+		r = PUT(line, "-m", "1G", "-display", "none", "-drive");
+	/* By default, QEMU stops the machine at ENOSPC. */
 	if (r == 0)
-		r = put_disk(line, disk, options->read_only);
-	if (r == 0)
-		r = put_serial(line, options, terminal);
+		r = put(line, "if=virtio,format=raw,werror=report,%sfile=%s",
+			options->read_only ? "readonly=on," : "", file);
+	/* With -nographic it is on standard input and output anyway. */
+	if (r == 0 && !given(options, "serial") && !given(options, "nographic"))
+		r = PUT(line, "-serial", run->terminal ? "mon:stdio" : "stdio");
 	if (r == 0 && options->expect)
 		r = PUT(line, "-no-reboot");
 	if (r == 0)
@@ -163,7 +142,7 @@ int qemu_start(struct child *ret_child, int *ret_out,
 	_cleanup_close_ int out = -1;
 	_cleanup_close_ int in = -1;
 	int ends[2];
-	int r = make_line(&line, options, run->disk, run->kvm, run->terminal);
+	int r = make_line(&line, options, run);
 
 	if (r < 0)
 		return r;

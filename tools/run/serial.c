@@ -83,18 +83,14 @@ void serial_restart(struct serial *serial)
 
 /* ---- lines ---- */
 
-static void copy_line(char to[TROUBLE_LEN], const char *line)
-{
-	snprintf(to, TROUBLE_LEN, "%.*s", TROUBLE_LEN - 1, line);
-}
-
 static void set_trouble(struct serial *serial, enum serial_trouble trouble,
 			const char *line)
 {
 	if (serial->trouble != SERIAL_NO_TROUBLE)
 		return;
 	serial->trouble = trouble;
-	copy_line(serial->trouble_line, line);
+	snprintf(serial->trouble_line, TROUBLE_LEN, "%.*s", TROUBLE_LEN - 1,
+		 line);
 }
 
 static bool begins(const char *line, const char *with)
@@ -110,48 +106,37 @@ static bool is_prompt(const char *line, const char *prompt)
 	return begins(line, prompt) && !line[len + strspn(line + len, " ")];
 }
 
-/* At a prompt it gave up once nothing is typed there. */
-static void look_for_grub(struct serial *serial, bool complete)
+static void look(struct serial *serial, bool complete)
 {
+	int flags = (serial->cut ? REG_NOTBOL : 0) |
+		    (complete ? 0 : REG_NOTEOL);
 	const char *line = serial->line;
+	const char *panic;
 
-	if (serial->cut)
+	serial->line[serial->len] = '\0';
+	serial->fresh = false;
+	if (!serial->seen &&
+	    regexec(&serial->expect, line, 0, NULL, flags) == 0)
+		serial->seen = true;
+	panic = strstr(line, "Kernel panic - not syncing");
+	if (panic)
+		set_trouble(serial, SERIAL_PANIC, panic);
+	else if (!serial->cut && is_prompt(line, " -- System halted"))
+		set_trouble(serial, SERIAL_PANIC, line + 1);
+	if (strstr(line, "Linux version "))
+		serial->kernel = true;
+	if (serial->kernel || serial->cut)
 		return;
+	/* At a prompt, GRUB has given up once nothing is typed there. */
 	if (begins(line, "error: "))
-		copy_line(serial->error, line);
+		snprintf(serial->error, TROUBLE_LEN, "%.*s", TROUBLE_LEN - 1,
+			 line);
 	else if (*serial->error && begins(line, "Press any key to continue"))
 		set_trouble(serial, SERIAL_GRUB, serial->error);
 	else if (complete &&
 		 (is_prompt(line, "grub>") || is_prompt(line, "grub rescue>")))
 		set_trouble(serial, SERIAL_GRUB,
 			    *serial->error ? serial->error : line);
-}
-
-static void look_for_trouble(struct serial *serial, bool complete)
-{
-	const char *panic = strstr(serial->line, "Kernel panic - not syncing");
-
-	if (panic)
-		set_trouble(serial, SERIAL_PANIC, panic);
-	else if (!serial->cut && is_prompt(serial->line, " -- System halted"))
-		set_trouble(serial, SERIAL_PANIC, serial->line + 1);
-	if (strstr(serial->line, "Linux version "))
-		serial->kernel = true;
-	if (!serial->kernel)
-		look_for_grub(serial, complete);
-}
-
-static void look(struct serial *serial, bool complete)
-{
-	int flags = (serial->cut ? REG_NOTBOL : 0) |
-		    (complete ? 0 : REG_NOTEOL);
-
-	serial->line[serial->len] = '\0';
-	serial->fresh = false;
-	if (!serial->seen &&
-	    regexec(&serial->expect, serial->line, 0, NULL, flags) == 0)
-		serial->seen = true;
-	look_for_trouble(serial, complete);
 }
 
 static void end_line(struct serial *serial)
@@ -176,26 +161,18 @@ static void add(struct serial *serial, char c)
 
 /* ---- characters ---- */
 
-static bool is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static enum escape escape_begun(char c)
-{
-	if (c == '[')
-		return ESCAPE_CONTROL;
-	if (strchr("]PX^_", c))
-		return ESCAPE_STRING;
-	return strchr(" #%()*+-./", c) ? ESCAPE_CHARSET : ESCAPE_NONE;
-}
-
-/* A character within an escape sequence. */
-static void escaped(struct serial *serial, char c)
+/* A printable character. */
+static void feed(struct serial *serial, char c)
 {
 	switch (serial->escape) {
+	case ESCAPE_NONE:
+		add(serial, c);
+		break;
 	case ESCAPE_BEGUN:
-		serial->escape = escape_begun(c);
+		serial->escape = c == '['		   ? ESCAPE_CONTROL
+				 : strchr("]PX^_", c)	   ? ESCAPE_STRING
+				 : strchr(" #%()*+-./", c) ? ESCAPE_CHARSET
+							   : ESCAPE_NONE;
 		break;
 	case ESCAPE_CONTROL:
 		if (c < 0x40)
@@ -208,35 +185,29 @@ static void escaped(struct serial *serial, char c)
 	case ESCAPE_STRING:
 		break;
 	case ESCAPE_CHARSET:
-	case ESCAPE_NONE:
 		serial->escape = ESCAPE_NONE;
 		break;
-	}
-}
-
-static void control(struct serial *serial, char c)
-{
-	/* A sequence that is broken off must not swallow all that follows. */
-	if (c == '\x1b') {
-		serial->escape = ESCAPE_BEGUN;
-	} else if (c == '\n' || c == '\a' || c == '\x18' || c == '\x1a') {
-		serial->escape = ESCAPE_NONE;
-		if (c == '\n')
-			end_line(serial);
-	} else if (c == '\t' && serial->escape == ESCAPE_NONE) {
-		add(serial, c);
 	}
 }
 
 void serial_feed(struct serial *serial, const char *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (is_control(bytes[i]))
-			control(serial, bytes[i]);
-		else if (serial->escape != ESCAPE_NONE)
-			escaped(serial, bytes[i]);
-		else
-			add(serial, bytes[i]);
+		char c = bytes[i];
+
+		/* One that is broken off must not swallow what follows. */
+		if (c == '\x1b') {
+			serial->escape = ESCAPE_BEGUN;
+		} else if (c == '\n' || c == '\a' || c == '\x18' ||
+			   c == '\x1a') {
+			serial->escape = ESCAPE_NONE;
+			if (c == '\n')
+				end_line(serial);
+		} else if (c == '\t' && serial->escape == ESCAPE_NONE) {
+			add(serial, c);
+		} else if ((unsigned char)c >= 0x20 && c != 0x7f) {
+			feed(serial, c);
+		}
 	}
 	if (serial->fresh)
 		look(serial, false);
