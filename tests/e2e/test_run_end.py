@@ -78,6 +78,17 @@ def test_second_signal_does_not_wait(runs, running):
     runs.assert_gone()
 
 
+def test_signal_to_both_processes_is_one(runs, running):
+    """As killall sends it: QEMU has its time to end."""
+    body = f"trap 'sleep 1; touch {runs.dir}/asked; exit 0' TERM\n"
+    process = running(body=body + "while :; do sleep 0.05; done\n")
+    for pid in (process.pid, runs.loop(process)):
+        os.kill(pid, signal.SIGTERM)
+    assert process.wait(20) == 143
+    assert (runs.dir / "asked").exists()
+    runs.assert_gone()
+
+
 def test_ignored_signal_stays_ignored(runs):
     runs.fake("kill -HUP $PPID\nsleep 0.3\nexit 8")
     argv = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *runs.argv(TCG)]

@@ -96,6 +96,7 @@ struct machine {
 
 	bool ending;
 	bool forced; /* nothing is waited for any more */
+	bool signalled[2]; /* by others, and by dirdisk-run */
 	int64_t flush_until;
 	int code;
 };
@@ -302,15 +303,22 @@ static void on_watch(struct machine *machine)
 
 /* ---- the loop ---- */
 
-/* The second signal does not wait. */
+/*
+ * The second signal does not wait. Whoever signals all processes of this name,
+ * or of a service, has sent one: to dirdisk-run, which passes it on, and here.
+ */
 static void on_signals(struct machine *machine)
 {
 	struct signalfd_siginfo info;
 
 	while (read(machine->signals, &info, sizeof(info)) == sizeof(info)) {
 		int number = (int)info.ssi_signo;
+		bool passed_on = (pid_t)info.ssi_pid == getppid();
 
-		machine->forced |= machine->ending;
+		machine->forced |= machine->ending &&
+				   (machine->signalled[passed_on] ||
+				    !machine->signalled[!passed_on]);
+		machine->signalled[passed_on] = true;
 		machine_end(machine, RUN_SIGNAL + number, number);
 		if (machine->forced)
 			child_signal(&machine->qemu, SIGKILL);
