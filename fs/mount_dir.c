@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/math.h"
 #include "base/deadline.h"
+#include "base/math.h"
 #include "imgcore/diag.h"
 #include "mountpoint.h"
 

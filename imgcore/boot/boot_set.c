@@ -11,10 +11,13 @@
 #include "base/cleanup.h"
 #include "base/memstream.h"
 #include "boot/bzimage.h"
+#include "boot/finder.h"
 #include "boot/grub_script.h"
 #include "boot/lookup.h"
 #include "imgcore/boot.h"
 #include "imgcore/diag.h"
+#include "imgcore/paths.h"
+#include "imgcore/target.h"
 
 /* Kernels outside of the menu that are listed; the menu has 1000 at most. */
 #define REJECTS_MAX 1000u
@@ -23,6 +26,7 @@ struct boot_set {
 	FILE *f;
 	const struct tree *trees[2];
 	const struct tree *archives;
+	const struct boot_target *target;
 	uint8_t *listed[2]; /* a bit for each name of a tree */
 };
 
@@ -181,7 +185,7 @@ static int put_named(void *context, const char *path, bool kernel)
 	struct boot_set *set = context;
 	struct diag diag = DIAG_INIT;
 	_cleanup_free_ char *reason = NULL;
-	struct bzimage image = { 0 };
+	struct kernel_image image = { 0 };
 	struct lookup_file found;
 	unsigned partition = 2;
 	int r = 0;
@@ -192,8 +196,9 @@ static int put_named(void *context, const char *path, bool kernel)
 			return 0;
 	}
 	if (kernel) {
-		r = bzimage_read(set->trees[partition - 1], found.file, &image,
-				 &reason, &diag);
+		r = set->target->read_kernel(set->trees[partition - 1],
+					     found.file, &image, &reason,
+					     &diag);
 		free(image.version);
 		diag_clear(&diag);
 		if (r == -ENOMEM)
@@ -216,6 +221,7 @@ int boot_set_text(const struct boot_kernels *kernels,
 	struct boot_set set = {
 		.trees = { boot_tree, system_tree },
 		.archives = archives,
+		.target = kernels->target,
 		.listed = { boot_listed, system_listed },
 	};
 	struct memstream stream;
@@ -228,7 +234,7 @@ int boot_set_text(const struct boot_kernels *kernels,
 	if (!set.f)
 		return -ENOMEM;
 	if (own_menu) {
-		r = put_file(&set, "all", "menu", 1, "boot/grub/grub.cfg");
+		r = put_file(&set, "all", "menu", 1, PATH_MENU);
 		if (r == 0)
 			r = grub_script_files(menu, put_named, &set);
 	} else {
@@ -237,7 +243,7 @@ int boot_set_text(const struct boot_kernels *kernels,
 			r = put_rejects(&set, kernels);
 	}
 	if (r == 0)
-		r = put_file(&set, "all", "menu", 1, "boot/grub/custom.cfg");
+		r = put_file(&set, "all", "menu", 1, PATH_CUSTOM);
 	fprintf(set.f, "\n%s", menu);
 	closed = memstream_close(&stream, &text, NULL);
 	if (r == 0)

@@ -346,6 +346,8 @@ int boot_find(struct boot_kernels **ret_kernels, const struct tree *boot_tree,
 		return diag_set(diag, r < 0 ? r : -EINVAL, "--append", "%s",
 				reason ? reason : strerror(-r));
 	kernels = calloc(1, sizeof(*kernels));
+	if (kernels)
+		kernels->target = finder.target;
 	r = kernels ? kernels_find(&finder) : -ENOMEM;
 	if (r == 0)
 		r = entries_find(&finder);

@@ -115,6 +115,7 @@ struct boot_kernels {
 		size_t size;
 	} entries;
 	struct rejects rejects;
+	const struct boot_target *target;
 	bool no_default; /* --default is none of them */
 	struct boot_placeholders placeholders; /* in the menu made last */
 };

@@ -15,8 +15,6 @@
 #include "imgcore/diag.h"
 #include "imgcore/paths.h"
 
-/* Where sector 0 has the disk's signature. */
-#define MBR_SIGNATURE 440u
 /* Limits of the texts that info/ shows. */
 #define MENU_MAX  (1u << 20)
 #define TABLE_MAX (256u << 10)
@@ -123,23 +121,20 @@ int generation_boot(const struct generation *generation, char **ret_text)
 	const struct image *image = generation->image;
 	const struct tree *tree = image_tree(image, IMAGE_PART_BOOT);
 	tree_id node = tree_find(tree, PATH_MENU);
+	bool ours = node != TREE_NONE && tree_content(tree, node);
 	_cleanup_free_ char *menu = NULL;
-	struct diag diag = DIAG_INIT;
-	uint8_t signature[4];
-	char digits[9];
+	struct tree_info info;
 	int r = generation_menu(generation, &menu);
 
-	if (r == 0)
-		r = image_pread(image, signature, 4, MBR_SIGNATURE, &diag);
-	diag_clear(&diag);
 	if (r < 0)
 		return r;
-	snprintf(digits, sizeof(digits), "%08x", get_le32(signature));
-	for (char *at = menu; (at = strstr(at, digits)); at += 8)
-		memset(at, '0', 8);
+	if (ours)
+		tree_get(tree, node, &info);
+	/* A menu that is too long to be shown is a comment here. */
+	if (ours && image_kernels(image) && strlen(menu) == info.size)
+		boot_menu_sign(image_kernels(image), menu, 0);
 	return boot_set_text(image_kernels(image), tree,
 			     image_tree(image, IMAGE_PART_SYSTEM),
 			     image_tree(image, IMAGE_PART_ARCHIVES), menu,
-			     node != TREE_NONE && !tree_content(tree, node),
-			     ret_text);
+			     node != TREE_NONE && !ours, ret_text);
 }

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "fs/deadline.h"
+#include "base/deadline.h"
 
 /* What the kernel may take to end a process. */
 #define FORCE_MS 2000

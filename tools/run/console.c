@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "fs/deadline.h"
+#include "base/deadline.h"
 #include "imgcore/diag.h"
 #include "options.h"
 #include "run_code.h"

@@ -31,11 +31,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/deadline.h"
 #include "base/math.h"
 #include "child.h"
 #include "console.h"
 #include "disk.h"
-#include "fs/deadline.h"
 #include "fs/mount_dir.h"
 #include "imgcore/diag.h"
 #include "options.h"

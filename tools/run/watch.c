@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/deadline.h"
 #include "boot_set.h"
 #include "child.h"
-#include "fs/deadline.h"
 
 #define TICK_MS 200
 /* What changed is at rest once it has been the same for so long. */
