@@ -16,10 +16,11 @@
 
 #include "base/cleanup.h"
 #include "base/deadline.h"
+#include "base/io.h"
 #include "base/quote.h"
+#include "base/units.h"
 #include "channel.h"
 #include "exit_code.h"
-#include "first_sector.h"
 #include "imgcore/diag.h"
 #include "mount_dir.h"
 #include "options.h"
@@ -48,7 +49,7 @@ struct launcher {
 static void show_progress(struct launcher *launcher, uint64_t entries)
 {
 	if (!launcher->terminal || !entries ||
-	    now_ms() - launcher->start < 1000)
+	    deadline_now_ms() - launcher->start < 1000)
 		return;
 	fprintf(stderr, "\rdirdisk: %" PRIu64 " entries scanned", entries);
 	fflush(stderr);
@@ -130,6 +131,26 @@ static int receive(struct launcher *launcher, struct message *ret_message)
 				       NULL);
 }
 
+/*
+ * Reads the first sector of the disk: 0 or a negative errno. *ret_fd is the
+ * open disk. Not for the process that serves the disk: it would wait for
+ * itself.
+ */
+static int probe(const char *disk, int *ret_fd)
+{
+	_cleanup_close_ int fd = open(disk, O_RDONLY | O_CLOEXEC);
+	char sector[SECTOR];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = io_pread(fd, sector, sizeof(sector), 0);
+	if (n != sizeof(sector))
+		return n < 0 ? (int)n : -EIO;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
 static _Noreturn void reader_run(const char *path, int fd)
 {
 	_cleanup_close_ int disk = -1;
@@ -139,7 +160,7 @@ static _Noreturn void reader_run(const char *path, int fd)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (read(fd, &go, sizeof(go)) != sizeof(go))
 		_exit(0);
-	r = first_sector_read(path, &disk);
+	r = probe(path, &disk);
 	if (r == 0)
 		readahead_raise(disk);
 	/* The user may unmount the disk as soon as it is there. */
@@ -318,7 +339,7 @@ int launcher_wait(const struct dirdisk_options *options, int supervisor)
 		.mnt = options->mnt ? options->mnt : "",
 		.supervisor = supervisor,
 		.terminal = isatty(STDERR_FILENO),
-		.start = now_ms(),
+		.start = deadline_now_ms(),
 		.reader_fd = -1,
 	};
 	struct diag diag = DIAG_INIT;

@@ -71,7 +71,8 @@ static int run_background(const struct dirdisk_options *options)
 	close(ends[1]);
 	code = launcher_wait(options, ends[0]);
 	/* After a failure it still unmounts: nothing is left when we end. */
-	if (code != EXIT_OK && wait_child(pid, SUPERVISOR_MS, &status) < 0)
+	if (code != EXIT_OK &&
+	    deadline_wait_child(pid, SUPERVISOR_MS, &status) < 0)
 		log_line(
 			"%s: process %ld has not unmounted it yet; wait, or kill that process and run fusermount3 -uz",
 			options->mnt ? options->mnt : "the private mount",
@@ -94,7 +95,7 @@ static int run_foreground(const struct dirdisk_options *options)
 	}
 	close(ends[0]);
 	code = supervisor_run(options, ends[1]);
-	if (wait_child(pid, LAUNCHER_MS, &status) == -ETIMEDOUT)
+	if (deadline_wait_child(pid, LAUNCHER_MS, &status) == -ETIMEDOUT)
 		kill(pid, SIGKILL);
 	return code;
 }
@@ -146,7 +147,7 @@ int main(int argc, char *argv[])
 {
 	struct dirdisk_options options = { 0 };
 	struct diag diag = DIAG_INIT;
-	int r = stdio_fill();
+	int r = stdio_null_fill();
 	int code;
 
 	if (r < 0) {

@@ -80,7 +80,7 @@ static bool is_same(const char *path, int fd)
 int mount_dir_remove(const char *path, int fd, struct diag *diag)
 {
 	const struct timespec tick = { .tv_nsec = 5000000 };
-	int64_t end = now_ms() + PATIENCE_MS;
+	int64_t end = deadline_now_ms() + PATIENCE_MS;
 
 	for (;;) {
 		int r = mountpoint_detach_fuse(path);
@@ -101,7 +101,7 @@ int mount_dir_remove(const char *path, int fd, struct diag *diag)
 			return diag_set(diag, r, path,
 					"cannot be removed: %s; see what it is",
 					strerror(-r));
-		if (now_ms() > end)
+		if (deadline_now_ms() > end)
 			return diag_set(
 				diag, r ? r : -EBUSY, path,
 				"cannot be unmounted; try fusermount3 -uz");

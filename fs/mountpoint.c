@@ -71,10 +71,10 @@ static int run_fusermount(const char *path)
 
 	if (r < 0)
 		return r;
-	r = wait_child(pid, FUSERMOUNT_MS, &status);
+	r = deadline_wait_child(pid, FUSERMOUNT_MS, &status);
 	if (r == -ETIMEDOUT) {
 		kill(pid, SIGKILL);
-		wait_child(pid, KILLED_MS, &status);
+		deadline_wait_child(pid, KILLED_MS, &status);
 	}
 	if (r < 0)
 		return r;

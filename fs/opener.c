@@ -174,7 +174,8 @@ int opener_run(const struct opener_process *process)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	if (chdir("/") < 0 || (!process->foreground && stdio_to_null() < 0) ||
+	if (chdir("/") < 0 ||
+	    (!process->foreground && stdio_null_redirect() < 0) ||
 	    add_root(&state, process->src_fd) != OPENER_FIRST_ROOT)
 		return EXIT_SETUP;
 	confine_capabilities(process->trusted);

@@ -28,7 +28,7 @@ struct remote {
 	uint64_t root;
 };
 
-static int64_t now_ms(void)
+static int64_t deadline_now_ms(void)
 {
 	struct timespec now;
 
@@ -39,11 +39,11 @@ static int64_t now_ms(void)
 /* Waits for the reply to a request; late replies to others are dropped. */
 static int await(struct opener_client *client, uint32_t id, uint64_t *ret_root)
 {
-	int64_t end = now_ms() + PATIENCE_MS;
+	int64_t end = deadline_now_ms() + PATIENCE_MS;
 
 	for (;;) {
 		struct pollfd pollfd = { client->socket, POLLIN, 0 };
-		int64_t left = end - now_ms();
+		int64_t left = end - deadline_now_ms();
 		_cleanup_close_ int fd = -1;
 		struct opener_reply reply;
 		ssize_t n;

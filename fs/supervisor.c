@@ -335,7 +335,7 @@ static void supervisor_stop(struct supervisor *sup)
 	if (sup->worker_pid)
 		kill(sup->worker_pid, SIGTERM);
 	sup->stopping = true;
-	sup->stopped = now_ms();
+	sup->stopped = deadline_now_ms();
 }
 
 static void worker_killed(struct supervisor *sup, int status)
@@ -409,7 +409,7 @@ static void end_opener(struct supervisor *sup)
 	if (!sup->opener_pid)
 		return;
 	kill(sup->opener_pid, SIGKILL);
-	wait_child(sup->opener_pid, OPENER_MS, &status);
+	deadline_wait_child(sup->opener_pid, OPENER_MS, &status);
 	sup->opener_pid = 0;
 }
 
@@ -417,7 +417,7 @@ static void end_opener(struct supervisor *sup)
 
 static void supervisor_progress(struct supervisor *sup)
 {
-	sup->progress = now_ms();
+	sup->progress = deadline_now_ms();
 }
 
 /* A worker that lays out a large tree sends nothing, but uses time. */
@@ -449,7 +449,7 @@ static bool supervisor_force(struct supervisor *sup)
 	sup->forced = true;
 	mountpoint_abort(&sup->mnt);
 	kill(sup->worker_pid, SIGKILL);
-	sup->stopped = now_ms();
+	sup->stopped = deadline_now_ms();
 	return true;
 }
 
@@ -493,7 +493,7 @@ static void supervisor_tick(struct supervisor *sup)
 	if (sup->launcher >= 0)
 		channel_try(sup->launcher, MESSAGE_PROGRESS, sup->entries,
 			    NULL);
-	if (limit >= 0 && now_ms() - sup->progress >= limit)
+	if (limit >= 0 && deadline_now_ms() - sup->progress >= limit)
 		supervisor_no_progress(sup);
 }
 
@@ -597,7 +597,7 @@ static void supervisor_detach(struct supervisor *sup)
 	if (sup->options->foreground)
 		return;
 	log_to_syslog();
-	stdio_to_null();
+	stdio_null_redirect();
 }
 
 /* The launcher gave up, and has said why if there is anything to say. */
@@ -687,7 +687,8 @@ static void supervisor_loop(struct supervisor *sup)
 		bool waits = sup->stopping || !sup->ready;
 		int n = poll(fds, 3, waits ? TICK_MS : -1);
 
-		if (sup->stopping && now_ms() - sup->stopped >= PATIENCE_MS) {
+		if (sup->stopping &&
+		    deadline_now_ms() - sup->stopped >= PATIENCE_MS) {
 			if (!supervisor_force(sup))
 				return;
 		} else if (n == 0 && !sup->stopping) {

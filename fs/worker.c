@@ -206,7 +206,7 @@ static int confine(void *context, struct diag *diag)
 	/* From here on no path is looked up from the working directory. */
 	r = chdir("/") < 0 ? -errno : 0;
 	if (r == 0 && !worker->options->foreground)
-		r = stdio_to_null();
+		r = stdio_null_redirect();
 	if (r < 0)
 		return diag_set(diag, r, worker->source, NULL);
 	confine_capabilities(worker->options->disk.live.image.scan.xattrs ==

@@ -11,7 +11,7 @@
 
 #define TICK_MS 2
 
-int64_t now_ms(void)
+int64_t deadline_now_ms(void)
 {
 	struct timespec now;
 
@@ -19,15 +19,15 @@ int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int wait_child(pid_t pid, int timeout_ms, int *ret_status)
+int deadline_wait_child(pid_t pid, int timeout_ms, int *ret_status)
 {
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd end_of_it = { .fd = fd, .events = POLLIN };
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = deadline_now_ms() + timeout_ms;
 	pid_t ended;
 
 	while ((ended = waitpid(pid, ret_status, WNOHANG)) != pid) {
-		int64_t left = end - now_ms();
+		int64_t left = end - deadline_now_ms();
 
 		if (ended < 0 && errno != EINTR)
 			return -errno;

@@ -9,12 +9,12 @@
 
 /* Milliseconds of CLOCK_MONOTONIC, which stops while the machine is suspended.
  */
-int64_t now_ms(void);
+int64_t deadline_now_ms(void);
 
 /*
  * Waits for the end of a child: 0, and its status in *ret_status. -ETIMEDOUT:
  * it still runs.
  */
-int wait_child(pid_t pid, int timeout_ms, int *ret_status);
+int deadline_wait_child(pid_t pid, int timeout_ms, int *ret_status);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 
-int stdio_fill(void)
+int stdio_null_fill(void)
 {
 	int fd;
 
@@ -21,7 +21,7 @@ int stdio_fill(void)
 	return 0;
 }
 
-int stdio_to_null(void)
+int stdio_null_redirect(void)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 

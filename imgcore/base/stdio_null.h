@@ -6,8 +6,8 @@
 
 /* Opens those that are closed on /dev/null, so that no file takes their place.
  */
-int stdio_fill(void);
+int stdio_null_fill(void);
 /* Lets go of the terminal, pipe or file that they are. */
-int stdio_to_null(void);
+int stdio_null_redirect(void);
 
 #endif

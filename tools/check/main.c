@@ -91,7 +91,7 @@ int main(int argc, char *argv[])
 	struct check_options options = { 0 };
 	struct command_line line = { 0 };
 	struct diag diag = DIAG_INIT;
-	int r = stdio_fill();
+	int r = stdio_null_fill();
 	int code;
 
 	if (r < 0)

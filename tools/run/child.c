@@ -223,10 +223,11 @@ void children_end(const struct child *const keep[], size_t n, int number,
 		  int patience_ms)
 {
 	const struct timespec tick = { .tv_nsec = 5000000 };
-	int64_t kill_at = now_ms() + patience_ms;
+	int64_t kill_at = deadline_now_ms() + patience_ms;
 
 	while (signal_children(keep, n,
-			       now_ms() < kill_at ? number : SIGKILL) &&
-	       now_ms() < kill_at + FORCE_MS)
+			       deadline_now_ms() < kill_at ? number
+							   : SIGKILL) &&
+	       deadline_now_ms() < kill_at + FORCE_MS)
 		nanosleep(&tick, NULL);
 }

@@ -15,9 +15,9 @@
 #include "base/cleanup.h"
 #include "base/deadline.h"
 #include "imgcore/diag.h"
+#include "log.h"
 #include "options.h"
 #include "run_code.h"
-#include "say.h"
 #include "serial.h"
 
 /* A line without an end that stays as it is for so long is a prompt. */
@@ -57,7 +57,7 @@ int console_open(struct console *console, const struct run_options *options)
 
 	open_output(console);
 	if (r < 0) {
-		say_diag(&diag, r);
+		log_diag(&diag, r);
 		return r;
 	}
 	console->log = options->log;
@@ -70,8 +70,8 @@ int console_open(struct console *console, const struct run_options *options)
 	if (console->log_fd >= 0)
 		return 0;
 	r = -errno;
-	say("--log=%s: cannot be written: %s; give another file", console->log,
-	    strerror(-r));
+	log_line("--log=%s: cannot be written: %s; give another file",
+		 console->log, strerror(-r));
 	return r;
 }
 
@@ -152,7 +152,7 @@ int console_write(struct console *console, short events)
 		return RUN_SIGNAL + SIGPIPE;
 	if (r == -EIO)
 		return RUN_SIGNAL + SIGHUP;
-	say("standard output: %s", strerror(-r));
+	log_line("standard output: %s", strerror(-r));
 	return RUN_FAILED;
 }
 
@@ -170,7 +170,7 @@ void console_break(struct console *console)
 
 static int examine(struct console *console)
 {
-	int64_t now = now_ms();
+	int64_t now = deadline_now_ms();
 	const char *line;
 
 	if (serial_seen(console->serial))
@@ -198,13 +198,13 @@ int console_verdict(struct console *console, int status)
 	console_break(console);
 	switch (serial_trouble(console->serial, &line)) {
 	case SERIAL_PANIC:
-		say("the kernel gave up: %s", line);
+		log_line("the kernel gave up: %s", line);
 		return RUN_PANIC;
 	case SERIAL_GRUB:
-		say("GRUB gave up: %s", line);
+		log_line("GRUB gave up: %s", line);
 		return RUN_GRUB_ERROR;
 	default:
-		say("QEMU ended, and what is expected did not come");
+		log_line("QEMU ended, and what is expected did not come");
 		return RUN_NOT_SEEN;
 	}
 }
@@ -242,8 +242,8 @@ static int write_log(struct console *console, const char *bytes, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			say("--log=%s: %s; what follows is missing there",
-			    console->log, strerror(errno));
+			log_line("--log=%s: %s; what follows is missing there",
+				 console->log, strerror(errno));
 			close(console->log_fd);
 			console->log_fd = -1;
 			return RUN_FAILED;
@@ -269,7 +269,7 @@ int console_read(struct console *console)
 	code = write_log(console, bytes, (size_t)n);
 	if (console->serial) {
 		serial_feed(console->serial, bytes, (size_t)n);
-		console->rest_at = now_ms() + REST_MS;
+		console->rest_at = deadline_now_ms() + REST_MS;
 		next = examine(console);
 		code = code == CONSOLE_GOES_ON ? next : code;
 	}

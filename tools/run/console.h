@@ -19,7 +19,7 @@ struct serial;
 
 #define CONSOLE_GOES_ON (-1)
 
-/* Times are of now_ms(); 0: not set. */
+/* Times are of deadline_now_ms(); 0: not set. */
 struct console {
 	const char *log; /* its name, or NULL */
 	int log_fd;

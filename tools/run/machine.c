@@ -38,10 +38,10 @@
 #include "disk.h"
 #include "fs/mount_dir.h"
 #include "imgcore/diag.h"
+#include "log.h"
 #include "options.h"
 #include "qemu.h"
 #include "run_code.h"
-#include "say.h"
 #include "terminal.h"
 #include "watch.h"
 
@@ -59,7 +59,7 @@
 /* KVM that answers later is no faster than QEMU's translator. */
 #define PROBE_MS 1000
 
-/* Times are of now_ms(); 0: not set. */
+/* Times are of deadline_now_ms(); 0: not set. */
 struct machine {
 	const struct run_options *options;
 	struct terminal terminal;
@@ -106,7 +106,7 @@ struct machine {
 static void stop_qemu(struct machine *machine, int signal)
 {
 	child_signal(&machine->qemu, signal);
-	machine->kill_at = now_ms() + QEMU_PATIENCE_MS;
+	machine->kill_at = deadline_now_ms() + QEMU_PATIENCE_MS;
 }
 
 /* Ends it all, with this exit status if nothing else did before. */
@@ -118,7 +118,7 @@ static void machine_end(struct machine *machine, int code, int signal)
 	machine->code = code;
 	if (!machine->qemu.pid)
 		return;
-	machine->flush_until = now_ms() + QEMU_PATIENCE_MS + FLUSH_MS;
+	machine->flush_until = deadline_now_ms() + QEMU_PATIENCE_MS + FLUSH_MS;
 	stop_qemu(machine, signal);
 }
 
@@ -158,8 +158,8 @@ static void boot(struct machine *machine)
 		console_start(&machine->console, fd);
 		return;
 	}
-	say("%s: cannot be run: %s; install QEMU, or give --qemu=PROGRAM",
-	    machine->options->qemu, strerror(-r));
+	log_line("%s: cannot be run: %s; install QEMU, or give --qemu=PROGRAM",
+		 machine->options->qemu, strerror(-r));
 	machine_end(machine, RUN_FAILED, 0);
 }
 
@@ -171,7 +171,7 @@ static void qemu_ended(struct machine *machine, int status)
 	machine->qemu_status = status;
 	machine->kill_at = 0;
 	if (machine->flush_until)
-		machine->flush_until = now_ms() + FLUSH_MS;
+		machine->flush_until = deadline_now_ms() + FLUSH_MS;
 	/* What it started goes with it, and the serial line has an end. */
 	children_end(keep, ARRAY_SIZE(keep), SIGKILL, 0);
 	terminal_restore(&machine->terminal);
@@ -182,12 +182,12 @@ static void qemu_late(struct machine *machine)
 {
 	child_signal(&machine->qemu, SIGKILL);
 	if (machine->killed) {
-		say("QEMU does not end; the disk is taken from it");
+		log_line("QEMU does not end; the disk is taken from it");
 		machine_end(machine, RUN_FAILED, SIGKILL);
 		machine->abandoned = true;
 	}
 	machine->killed = true;
-	machine->kill_at = now_ms() + QEMU_PATIENCE_MS;
+	machine->kill_at = deadline_now_ms() + QEMU_PATIENCE_MS;
 }
 
 /* After QEMU's end, and all of what it said. */
@@ -208,7 +208,8 @@ static void probe_ended(struct machine *machine, bool works, const char *reason)
 	machine->probe_end = 0;
 	machine->kvm = works;
 	if (!works && access("/dev/kvm", R_OK | W_OK) == 0)
-		say("KVM %s: using TCG; --accel=tcg does so at once", reason);
+		log_line("KVM %s: using TCG; --accel=tcg does so at once",
+			 reason);
 }
 
 /* ---- the disk ---- */
@@ -217,7 +218,7 @@ static void set_ready(struct machine *machine)
 {
 	machine->ready = true;
 	if (machine->terminal.is_one && !machine->options->expect)
-		say("to leave: Ctrl-A, then X");
+		log_line("to leave: Ctrl-A, then X");
 }
 
 /* Takes the path of the mount directory. */
@@ -249,7 +250,7 @@ static void on_dirdisk(struct machine *machine)
 		set_ready(machine);
 	}
 	if (r < 0) {
-		say("%s", strerror(-r));
+		log_line("%s", strerror(-r));
 		machine_end(machine, RUN_FAILED, SIGTERM);
 	}
 }
@@ -260,11 +261,11 @@ static void dirdisk_ended(struct machine *machine, int status)
 	if (machine->ending)
 		return;
 	if (WIFSIGNALED(status))
-		say("dirdisk was killed by signal %d (%s); start it again",
-		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+		log_line("dirdisk was killed by signal %d (%s); start it again",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else if (WEXITSTATUS(status) == 0)
-		say("%s was unmounted; start it again",
-		    machine->disk ? machine->mount_dir : "the disk");
+		log_line("%s was unmounted; start it again",
+			 machine->disk ? machine->mount_dir : "the disk");
 	/* Otherwise it has said why. */
 	machine_end(machine, RUN_FAILED, SIGTERM);
 }
@@ -292,7 +293,7 @@ static void on_watch(struct machine *machine)
 		} else if (!machine->ending && !machine->again &&
 			   machine->qemu.pid) {
 			console_break(&machine->console);
-			say("%s: booting again", text);
+			log_line("%s: booting again", text);
 			machine->again = true;
 			stop_qemu(machine, SIGTERM);
 		}
@@ -353,7 +354,8 @@ static void on_children(struct machine *machine)
 		dirdisk_ended(machine, status);
 	if (child_ended(&machine->watch, &status)) {
 		if (!machine->ending)
-			say("the process that watches the disk ended; start it again");
+			log_line(
+				"the process that watches the disk ended; start it again");
 		machine_end(machine, RUN_FAILED, SIGTERM);
 	}
 	if (child_ended(&machine->qemu, &status))
@@ -370,7 +372,7 @@ static bool is_due(int64_t *time, int64_t now)
 
 static void on_time(struct machine *machine)
 {
-	int64_t now = now_ms();
+	int64_t now = deadline_now_ms();
 	int code;
 
 	if (is_due(&machine->probe_end, now)) {
@@ -391,9 +393,9 @@ static void on_time(struct machine *machine)
 		return;
 	}
 	console_break(&machine->console);
-	say(machine->options->expect
-		    ? "timed out, and what is expected did not come"
-		    : "timed out");
+	log_line(machine->options->expect
+			 ? "timed out, and what is expected did not come"
+			 : "timed out");
 	machine_end(machine, RUN_TIMED_OUT, SIGTERM);
 }
 
@@ -408,7 +410,7 @@ static int time_left(const struct machine *machine)
 		machine->ending ? 0 : console->rest_at,
 		machine->ending ? 0 : console->trouble_at,
 	};
-	int64_t now = now_ms();
+	int64_t now = deadline_now_ms();
 	int64_t left = -1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
@@ -506,14 +508,14 @@ static int machine_begin(struct machine *machine, struct diag *diag)
 
 	end_signals(&set);
 	if (options->timeout_ms)
-		machine->deadline = now_ms() + options->timeout_ms;
+		machine->deadline = deadline_now_ms() + options->timeout_ms;
 	machine->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (machine->signals < 0)
 		return diag_set(diag, -errno, NULL, NULL);
 	machine->kvm = options->accel == ACCEL_KVM;
 	/* Both take their time. */
 	if (options->accel == ACCEL_AUTO && !qemu_accel_given(options)) {
-		machine->probe_end = now_ms() + PROBE_MS;
+		machine->probe_end = deadline_now_ms() + PROBE_MS;
 		r = qemu_probe_start(&machine->probe, options, &machine->mask);
 		if (r < 0)
 			return diag_set(
@@ -540,18 +542,18 @@ static void machine_clear(struct machine *machine)
 	child_end(&machine->qemu, SIGKILL, KILL_MS);
 	terminal_restore(&machine->terminal);
 	/* One that was killed in its start still removes what it has made. */
-	end = now_ms() + DISK_PATIENCE_MS;
+	end = deadline_now_ms() + DISK_PATIENCE_MS;
 	while (machine->dirdisk_killed && !machine->disk &&
-	       machine->dirdisk_fd >= 0 && now_ms() < end) {
+	       machine->dirdisk_fd >= 0 && deadline_now_ms() < end) {
 		struct pollfd fd = { machine->dirdisk_fd, POLLIN, 0 };
 
-		if (poll(&fd, 1, (int)(end - now_ms())) > 0)
+		if (poll(&fd, 1, (int)(end - deadline_now_ms())) > 0)
 			on_dirdisk(machine);
 	}
 	if (machine->dirdisk_killed && machine->disk)
 		r = mount_dir_remove(machine->mount_dir, -1, &diag);
 	if (r < 0) {
-		say_diag(&diag, r);
+		log_diag(&diag, r);
 		machine->code = machine->code ? machine->code : RUN_FAILED;
 	}
 	children_end(NULL, 0, SIGKILL, 0);
@@ -577,7 +579,7 @@ static int run_loop(struct machine *machine)
 	else if (r == 0)
 		r = machine_begin(machine, &diag);
 	if (r < 0) {
-		say_diag(&diag, r);
+		log_diag(&diag, r);
 		machine_end(machine, RUN_FAILED, 0);
 	}
 	while (!is_over(machine))
@@ -608,7 +610,7 @@ int machine_run(const struct run_options *options)
 	int status;
 
 	if (!machine) {
-		say("out of memory");
+		log_line("out of memory");
 		return RUN_FAILED;
 	}
 	machine->options = options;
@@ -634,7 +636,8 @@ int machine_run(const struct run_options *options)
 		exit(run_loop(machine));
 	}
 	if (loop < 0) {
-		say("no second process can be started: %s", strerror(errno));
+		log_line("no second process can be started: %s",
+			 strerror(errno));
 		return RUN_FAILED;
 	}
 	base_closep(&machine->caller);

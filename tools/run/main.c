@@ -7,10 +7,10 @@
 #include "base/stdio_null.h"
 #include "imgcore/command_line.h"
 #include "imgcore/diag.h"
+#include "log.h"
 #include "machine.h"
 #include "options.h"
 #include "run_code.h"
-#include "say.h"
 
 static int run(const struct run_options *options)
 {
@@ -27,16 +27,16 @@ int main(int argc, char *argv[])
 {
 	struct run_options options = { 0 };
 	struct diag diag = DIAG_INIT;
-	int r = stdio_fill();
+	int r = stdio_null_fill();
 	int code;
 
 	if (r < 0) {
-		say("/dev/null: %s", strerror(-r));
+		log_line("/dev/null: %s", strerror(-r));
 		return RUN_FAILED;
 	}
 	r = run_options_parse(&options, argc, argv, &diag);
 	if (r < 0) {
-		say_diag(&diag, r);
+		log_diag(&diag, r);
 		return RUN_FAILED;
 	}
 	code = run(&options);

@@ -62,10 +62,10 @@ static void poll_changes(struct watch *watch)
 	if (watch->now && boot_set_difference(watch->now, set, &since_last) < 0)
 		return;
 	if (!text || !watch->now || since_last)
-		watch->since = now_ms();
+		watch->since = deadline_now_ms();
 	boot_set_free(watch->now);
 	watch->now = take_ptr(set);
-	if (!text || now_ms() - watch->since < REST_MS ||
+	if (!text || deadline_now_ms() - watch->since < REST_MS ||
 	    !boot_set_ready(watch->booted, watch->now))
 		return;
 	boot_set_free(watch->booted);
@@ -80,11 +80,11 @@ static void watch_run(struct watch *watch)
 		nap(TICK_MS);
 	tell(watch->fd, "");
 	for (;;) {
-		int64_t start = now_ms();
+		int64_t start = deadline_now_ms();
 		int64_t took;
 
 		poll_changes(watch);
-		took = now_ms() - start;
+		took = deadline_now_ms() - start;
 		nap(took * SHARE > TICK_MS ? took * SHARE : TICK_MS);
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef RUN_SAY_H
-#define RUN_SAY_H
+#ifndef RUN_LOG_H
+#define RUN_LOG_H
 
 /* dirdisk-run's lines on standard error, and the times that it goes by. */
 
@@ -9,8 +9,8 @@
 struct diag;
 
 /* One line; what terminals would take as a command is written as \xNN. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Path and reason; clears diag. */
-void say_diag(struct diag *diag, int err);
+void log_diag(struct diag *diag, int err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "say.h"
+#include "log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ static void emit(const char *text)
 	fprintf(stderr, "dirdisk-run: %s\n", text ? text : "out of memory");
 }
 
-void say(const char *format, ...)
+void log_line(const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_free_ char *line = NULL;
@@ -29,7 +29,7 @@ void say(const char *format, ...)
 	emit(line);
 }
 
-void say_diag(struct diag *diag, int err)
+void log_diag(struct diag *diag, int err)
 {
 	_cleanup_free_ char *line = diag_format(diag, err);
 
