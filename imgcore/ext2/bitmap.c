@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ext2/bitmap.h"
+
 #include <string.h>
 
-#include "ext2/plan.h"
-#include "ext2/render.h"
+#include "ext2/layout.h"
 
 /*
  * Both bitmaps of a group are a run of ones (what is in use stands at the
@@ -20,19 +21,19 @@ static void render_bitmap(uint32_t used, uint32_t size, uint8_t *buf)
 		buf[size / 8] |= (uint8_t)(0xffu << size % 8);
 }
 
-void render_block_bitmap(const struct ext2_plan *plan, uint32_t group,
-			 uint8_t *buf)
+void bitmap_render_blocks(const struct ext2_layout *layout, uint32_t group,
+			  uint8_t *buf)
 {
-	const struct group *g = &plan->geometry.groups[group];
+	const struct group *g = &layout->geometry.groups[group];
 	uint32_t overhead = g->data - g->start;
 
-	render_bitmap(overhead + plan_group_used(plan, group),
-		      group_end(&plan->geometry, group) - g->start, buf);
+	render_bitmap(overhead + layout_group_used(layout, group),
+		      group_end(&layout->geometry, group) - g->start, buf);
 }
 
-void render_inode_bitmap(const struct ext2_plan *plan, uint32_t group,
-			 uint8_t *buf)
+void bitmap_render_inodes(const struct ext2_layout *layout, uint32_t group,
+			  uint8_t *buf)
 {
-	render_bitmap(plan_group_inodes(plan, group),
-		      plan->geometry.inodes_per_group, buf);
+	render_bitmap(layout_group_inodes(layout, group),
+		      layout->geometry.inodes_per_group, buf);
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ext2/dir.h"
+
 #include <assert.h>
 #include <ext2fs/ext2_fs.h>
 #include <string.h>
@@ -6,8 +8,7 @@
 
 #include "base/le.h"
 #include "ext2/dirent.h"
-#include "ext2/plan.h"
-#include "ext2/render.h"
+#include "ext2/layout.h"
 
 /*
  * A directory of one block: "." and "..", then the children in the order of
@@ -57,29 +58,30 @@ static void stretch(uint8_t *buf, uint32_t last)
 	put_le16(buf + last + 4, (uint16_t)(EXT2_BLOCK - last));
 }
 
-static void put_dots(const struct ext2_demand *d, tree_id node,
+static void put_dots(const struct ext2_contents *d, tree_id node,
 		     const struct tree_info *info, uint8_t *buf)
 {
-	put_entry(buf, demand_inode(d, node), DIRENT_DOT, ".", 1, EXT2_FT_DIR);
-	put_entry(buf + DIRENT_DOT, demand_inode(d, info->parent), DIRENT_DOT,
+	put_entry(buf, contents_inode(d, node), DIRENT_DOT, ".", 1,
+		  EXT2_FT_DIR);
+	put_entry(buf + DIRENT_DOT, contents_inode(d, info->parent), DIRENT_DOT,
 		  "..", 2, EXT2_FT_DIR);
 }
 
 /* A child's entry; returns its length. */
-static uint32_t put_child(const struct ext2_demand *d, tree_id id, uint8_t *p)
+static uint32_t put_child(const struct ext2_contents *d, tree_id id, uint8_t *p)
 {
 	struct tree_info child;
 	uint32_t len;
 
 	tree_get(d->tree, id, &child);
 	len = dirent_length(child.name_len);
-	put_entry(p, demand_inode(d, id), len, child.name, child.name_len,
+	put_entry(p, contents_inode(d, id), len, child.name, child.name_len,
 		  file_type(child.attr.mode));
 	return len;
 }
 
 /* A directory of one block; lost+found has empty ones behind it. */
-static void render_linear(const struct ext2_demand *d, tree_id node,
+static void render_linear(const struct ext2_contents *d, tree_id node,
 			  const struct tree_info *info, uint32_t index,
 			  uint8_t *buf)
 {
@@ -99,9 +101,9 @@ static void render_linear(const struct ext2_demand *d, tree_id node,
 	stretch(buf, last);
 }
 
-static void render_leaf(const struct ext2_demand *d, const struct htree *htree,
-			const struct tree_info *info, uint32_t leaf,
-			uint8_t *buf)
+static void render_leaf(const struct ext2_contents *d,
+			const struct htree *htree, const struct tree_info *info,
+			uint32_t leaf, uint8_t *buf)
 {
 	uint32_t last = 0;
 	uint32_t at = 0;
@@ -115,11 +117,11 @@ static void render_leaf(const struct ext2_demand *d, const struct htree *htree,
 	stretch(buf, last);
 }
 
-void render_directory(const struct ext2_plan *plan, tree_id node,
-		      uint32_t index, uint8_t *buf)
+void dir_render(const struct ext2_layout *layout, tree_id node, uint32_t index,
+		uint8_t *buf)
 {
-	const struct ext2_demand *d = plan->demand;
-	const struct htree *htree = demand_htree(d, node);
+	const struct ext2_contents *d = layout->contents;
+	const struct htree *htree = contents_htree(d, node);
 	struct tree_info info;
 
 	memset(buf, 0, EXT2_BLOCK);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ext2/inode.h"
+
 #include <assert.h>
 #include <endian.h>
 #include <ext2fs/ext2_fs.h>
@@ -8,8 +10,7 @@
 #include "base/le.h"
 #include "base/math.h"
 #include "base/units.h"
-#include "ext2/plan.h"
-#include "ext2/render.h"
+#include "ext2/layout.h"
 
 /* Source: the kernel's Documentation/filesystems/ext4/inodes.rst. */
 
@@ -20,7 +21,7 @@ static_assert(sizeof(struct ext2_inode_large) <= INODE_SIZE, "an inode");
 
 /* What a small part of an inode table needs again and again. */
 struct inode_source {
-	const struct ext2_plan *plan;
+	const struct ext2_layout *layout;
 	tree_id node;
 	struct tree_info info;
 	uint32_t start; /* first ordinal of its blocks */
@@ -78,7 +79,7 @@ static uint32_t pointer(const struct inode_source *src, uint32_t number)
 {
 	if (number == BLOCKMAP_NONE)
 		return 0;
-	return geometry_block(&src->plan->geometry, src->start + number);
+	return geometry_block(&src->layout->geometry, src->start + number);
 }
 
 static void fill_blocks(const struct inode_source *src,
@@ -87,7 +88,8 @@ static void fill_blocks(const struct inode_source *src,
 	struct block_run dense;
 	struct blockmap map;
 
-	demand_blockmap(src->plan->demand, src->node, &src->info, &dense, &map);
+	contents_blockmap(src->layout->contents, src->node, &src->info, &dense,
+			  &map);
 	di->i_blocks =
 		htole32((uint32_t)(blockmap_total(&map) * SECTORS_PER_BLOCK));
 	for (unsigned i = 0; i < BLOCKMAP_DIRECT; i++)
@@ -109,12 +111,12 @@ static void fill_regular(const struct inode_source *src,
 static void fill_directory(const struct inode_source *src,
 			   struct ext2_inode_large *di)
 {
-	uint32_t blocks = demand_dir_blocks(src->plan->demand, src->node,
-					    &src->info);
+	uint32_t blocks = contents_dir_blocks(src->layout->contents, src->node,
+					      &src->info);
 	uint32_t links = src->info.n_subdirs + 2;
 
 	di->i_size = htole32(blocks * EXT2_BLOCK);
-	if (demand_htree(src->plan->demand, src->node))
+	if (contents_htree(src->layout->contents, src->node))
 		di->i_flags = htole32(EXT2_INDEX_FL);
 	/* dir_nlink: a count that does not fit is 1, "not known". */
 	di->i_links_count = htole16(links > EXT2_LINK_MAX ? 1
@@ -166,34 +168,34 @@ static void fill_inode(const struct inode_source *src,
 }
 
 /* A shared block counts with each inode that it belongs to. */
-static void fill_xattrs(const struct ext2_plan *plan, uint32_t sequence,
+static void fill_xattrs(const struct ext2_layout *layout, uint32_t inode_index,
 			struct ext2_inode_large *di)
 {
 	uint32_t ordinal;
 
-	if (!demand_xattr_ordinal(plan->demand, sequence, &ordinal))
+	if (!contents_xattr_ordinal(layout->contents, inode_index, &ordinal))
 		return;
-	di->i_file_acl = htole32(geometry_block(&plan->geometry, ordinal));
+	di->i_file_acl = htole32(geometry_block(&layout->geometry, ordinal));
 	di->i_blocks = htole32(le32toh(di->i_blocks) + SECTORS_PER_BLOCK);
 }
 
-static void render_inode(const struct ext2_plan *plan, uint32_t sequence,
+static void render_inode(const struct ext2_layout *layout, uint32_t inode_index,
 			 uint8_t *buf)
 {
 	struct inode_source src = {
-		.plan = plan,
-		.node = demand_node(plan->demand, sequence),
-		.start = plan->demand->start[sequence],
+		.layout = layout,
+		.node = contents_node(layout->contents, inode_index),
+		.start = layout->contents->first_block[inode_index],
 	};
 	struct ext2_inode_large di = { 0 };
 
-	tree_get(plan->demand->tree, src.node, &src.info);
+	tree_get(layout->contents->tree, src.node, &src.info);
 	fill_inode(&src, &di);
-	fill_xattrs(plan, sequence, &di);
+	fill_xattrs(layout, inode_index, &di);
 	memcpy(buf, &di, sizeof(di));
 }
 
-void render_inode_table(const struct ext2_plan *plan, uint32_t index,
+void inode_render_table(const struct ext2_layout *layout, uint32_t index,
 			uint8_t *buf)
 {
 	uint32_t first = index * INODES_PER_BLOCK + 1;
@@ -204,36 +206,37 @@ void render_inode_table(const struct ext2_plan *plan, uint32_t index,
 		uint8_t *at = buf + i * INODE_SIZE;
 
 		if (ino == EXT2_ROOT_INO)
-			render_inode(plan, 0, at);
+			render_inode(layout, 0, at);
 		else if (ino >= EXT2_GOOD_OLD_FIRST_INO &&
-			 ino <= plan_last_inode(plan))
-			render_inode(plan, ino + 1 - EXT2_GOOD_OLD_FIRST_INO,
+			 ino <= layout_last_inode(layout))
+			render_inode(layout, ino + 1 - EXT2_GOOD_OLD_FIRST_INO,
 				     at);
 	}
 }
 
-void render_symlink(const struct ext2_plan *plan, tree_id node, uint8_t *buf)
+void inode_render_symlink(const struct ext2_layout *layout, tree_id node,
+			  uint8_t *buf)
 {
 	struct tree_info info;
 
-	tree_get(plan->demand->tree, node, &info);
+	tree_get(layout->contents->tree, node, &info);
 	memset(buf, 0, EXT2_BLOCK);
 	memcpy(buf, info.target, info.size);
 }
 
-void render_indirect(const struct ext2_plan *plan, tree_id node,
-		     uint32_t number, uint8_t *buf)
+void inode_render_indirect(const struct ext2_layout *layout, tree_id node,
+			   uint32_t number, uint8_t *buf)
 {
-	const struct ext2_demand *d = plan->demand;
-	struct inode_source src = { .plan = plan, .node = node };
+	const struct ext2_contents *d = layout->contents;
+	struct inode_source src = { .layout = layout, .node = node };
 	struct block_run dense;
 	struct blockmap map;
 	unsigned level;
 	uint32_t x;
 
 	tree_get(d->tree, node, &src.info);
-	src.start = d->start[demand_sequence(d, node)];
-	demand_blockmap(d, node, &src.info, &dense, &map);
+	src.start = d->first_block[contents_inode_index(d, node)];
+	contents_blockmap(d, node, &src.info, &dense, &map);
 	blockmap_node(&map, number, &level, &x);
 	for (uint32_t i = 0; i < BLOCKMAP_FANOUT; i++) {
 		uint32_t child = blockmap_child(level, x, i);

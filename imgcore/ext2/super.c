@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ext2/super.h"
+
 #include <assert.h>
 #include <endian.h>
 #include <ext2fs/ext2_fs.h>
 #include <string.h>
 
 #include "base/math.h"
-#include "ext2/plan.h"
-#include "ext2/render.h"
+#include "ext2/layout.h"
 
 static_assert(sizeof(struct ext2_super_block) == 1024, "a superblock");
 static_assert(sizeof(struct ext2_group_desc) == 32, "a group descriptor");
@@ -19,21 +20,21 @@ static_assert(sizeof(struct ext2_group_desc) == 32, "a group descriptor");
  * No time of making or checking is claimed: a clock has no part in the disk,
  * and a time out of the tree could lie in a reader's future.
  */
-static void fill_super(const struct ext2_plan *plan, uint32_t group,
+static void fill_super(const struct ext2_layout *layout, uint32_t group,
 		       struct ext2_super_block *sb)
 {
-	const struct geometry *geo = &plan->geometry;
+	const struct geometry *geo = &layout->geometry;
 	uint32_t ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER |
 			     EXT2_FEATURE_RO_COMPAT_LARGE_FILE;
 
-	if (plan->demand->huge_file)
+	if (layout->contents->huge_file)
 		ro_compat |= EXT4_FEATURE_RO_COMPAT_HUGE_FILE;
-	if (plan->demand->dir_nlink)
+	if (layout->contents->dir_nlink)
 		ro_compat |= EXT4_FEATURE_RO_COMPAT_DIR_NLINK;
 	sb->s_inodes_count = htole32(geo->inodes_per_group * geo->n_groups);
 	sb->s_blocks_count = htole32(geo->blocks);
-	sb->s_free_blocks_count = htole32(plan->free_blocks);
-	sb->s_free_inodes_count = htole32(plan->free_inodes);
+	sb->s_free_blocks_count = htole32(layout->free_blocks);
+	sb->s_free_inodes_count = htole32(layout->free_inodes);
 	sb->s_log_block_size = htole32(2);
 	sb->s_log_cluster_size = htole32(2);
 	sb->s_blocks_per_group = htole32(geo->blocks_per_group);
@@ -51,9 +52,10 @@ static void fill_super(const struct ext2_plan *plan, uint32_t group,
 				       EXT2_FEATURE_COMPAT_DIR_INDEX);
 	sb->s_feature_incompat = htole32(EXT2_FEATURE_INCOMPAT_FILETYPE);
 	sb->s_feature_ro_compat = htole32(ro_compat);
-	memcpy(sb->s_uuid, plan->uuid, sizeof(sb->s_uuid));
-	memcpy(sb->s_volume_name, plan->label, sizeof(sb->s_volume_name));
-	memcpy(sb->s_hash_seed, plan->demand->seed, sizeof(sb->s_hash_seed));
+	memcpy(sb->s_uuid, layout->uuid, sizeof(sb->s_uuid));
+	memcpy(sb->s_volume_name, layout->label, sizeof(sb->s_volume_name));
+	memcpy(sb->s_hash_seed, layout->contents->seed,
+	       sizeof(sb->s_hash_seed));
 	sb->s_def_hash_version = EXT2_HASH_HALF_MD4;
 	sb->s_flags = htole32(EXT2_FLAGS_UNSIGNED_HASH);
 	sb->s_default_mount_opts = htole32(EXT2_DEFM_XATTR_USER |
@@ -62,25 +64,26 @@ static void fill_super(const struct ext2_plan *plan, uint32_t group,
 	sb->s_want_extra_isize = htole16(EXTRA_ISIZE);
 }
 
-void render_super(const struct ext2_plan *plan, uint32_t group, uint8_t *buf)
+void super_render(const struct ext2_layout *layout, uint32_t group,
+		  uint8_t *buf)
 {
 	struct ext2_super_block sb = { 0 };
 
-	fill_super(plan, group, &sb);
+	fill_super(layout, group, &sb);
 	memset(buf, 0, EXT2_BLOCK);
 	/* The first block of the partition is left to a boot sector. */
 	memcpy(buf + (group == 0 ? SUPER_OFFSET : 0), &sb, sizeof(sb));
 }
 
-static void fill_descriptor(const struct ext2_plan *plan, uint32_t g,
+static void fill_descriptor(const struct ext2_layout *layout, uint32_t g,
 			    struct ext2_group_desc *desc)
 {
-	const struct geometry *geo = &plan->geometry;
+	const struct geometry *geo = &layout->geometry;
 	const struct group *group = &geo->groups[g];
 	uint32_t blocks = group_end(geo, g) - group->data;
-	uint32_t free_blocks = blocks - plan_group_used(plan, g);
+	uint32_t free_blocks = blocks - layout_group_used(layout, g);
 	uint32_t free_inodes = geo->inodes_per_group -
-			       plan_group_inodes(plan, g);
+			       layout_group_inodes(layout, g);
 
 	desc->bg_block_bitmap = htole32(group->block_bitmap);
 	desc->bg_inode_bitmap = htole32(group->inode_bitmap);
@@ -90,17 +93,18 @@ static void fill_descriptor(const struct ext2_plan *plan, uint32_t g,
 	desc->bg_used_dirs_count = htole16((uint16_t)group->used_dirs);
 }
 
-void render_descriptors(const struct ext2_plan *plan, uint32_t index,
-			uint8_t *buf)
+void super_render_descriptors(const struct ext2_layout *layout, uint32_t index,
+			      uint8_t *buf)
 {
 	uint32_t first = index * (uint32_t)DESCS_PER_BLOCK;
 
 	memset(buf, 0, EXT2_BLOCK);
 	for (uint32_t i = 0;
-	     i < DESCS_PER_BLOCK && first + i < plan->geometry.n_groups; i++) {
+	     i < DESCS_PER_BLOCK && first + i < layout->geometry.n_groups;
+	     i++) {
 		struct ext2_group_desc desc = { 0 };
 
-		fill_descriptor(plan, first + i, &desc);
+		fill_descriptor(layout, first + i, &desc);
 		memcpy(buf + i * sizeof(desc), &desc, sizeof(desc));
 	}
 }

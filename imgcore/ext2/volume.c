@@ -5,8 +5,12 @@
 
 #include "base/math.h"
 #include "base/search.h"
-#include "ext2/plan.h"
-#include "ext2/render.h"
+#include "ext2/bitmap.h"
+#include "ext2/dir.h"
+#include "ext2/inode.h"
+#include "ext2/layout.h"
+#include "ext2/super.h"
+#include "ext2/xattr.h"
 
 enum structure {
 	SUPER,
@@ -53,11 +57,11 @@ static void set_region(struct region *r, enum structure structure,
 	r->index = index;
 }
 
-static void locate_overhead(const struct ext2_plan *plan, uint32_t group,
+static void locate_overhead(const struct ext2_layout *layout, uint32_t group,
 			    uint32_t block, struct region *r)
 {
-	const struct group *g = &plan->geometry.groups[group];
-	uint32_t used = (uint32_t)div_up(plan_group_inodes(plan, group),
+	const struct group *g = &layout->geometry.groups[group];
+	uint32_t used = (uint32_t)div_up(layout_group_inodes(layout, group),
 					 INODES_PER_BLOCK);
 	uint32_t unused = g->inode_table + used;
 
@@ -65,7 +69,7 @@ static void locate_overhead(const struct ext2_plan *plan, uint32_t group,
 		set_region(r, FREE_INODES, unused, g->data, 0);
 	else if (block >= g->inode_table)
 		set_region(r, INODE_TABLE, g->inode_table, unused,
-			   group * plan->geometry.table_blocks);
+			   group * layout->geometry.table_blocks);
 	else if (block == g->inode_bitmap)
 		set_region(r, INODE_BITMAP, block, block + 1, group);
 	else if (block == g->block_bitmap)
@@ -76,12 +80,14 @@ static void locate_overhead(const struct ext2_plan *plan, uint32_t group,
 		set_region(r, DESCRIPTORS, g->start + 1, g->block_bitmap, 0);
 }
 
-/* The inode of the sequence whose blocks include an ordinal in use. */
-static uint32_t find_owner(const struct ext2_demand *d, uint32_t ordinal)
+/* The index of the inode whose blocks include an ordinal in use. */
+static uint32_t find_owner(const struct ext2_contents *d, uint32_t ordinal)
 {
 	/* The last that starts at or before it: those of no blocks come first.
 	 */
-	return (uint32_t)search_first(d->inodes, i, d->start[i] <= ordinal) - 1;
+	return (uint32_t)search_first(d->inodes, i,
+				      d->first_block[i] <= ordinal) -
+	       1;
 }
 
 /* Ordinals [first, end) of one structure. */
@@ -93,22 +99,23 @@ struct ordinals {
 };
 
 /* The owner of an ordinal: content first, indirect blocks after it. */
-static struct ordinals locate_owned(const struct ext2_demand *d,
+static struct ordinals locate_owned(const struct ext2_contents *d,
 				    uint32_t ordinal, struct region *r)
 {
-	uint32_t sequence = find_owner(d, ordinal);
-	uint32_t first = d->start[sequence];
-	struct ordinals o = { SYMLINK, first, d->start[sequence + 1], 0 };
+	uint32_t inode_index = find_owner(d, ordinal);
+	uint32_t first = d->first_block[inode_index];
+	struct ordinals o = { SYMLINK, first, d->first_block[inode_index + 1],
+			      0 };
 	const struct block_run *run;
 	struct block_run dense;
 	struct tree_info info;
 	struct blockmap map;
 
-	r->node = demand_node(d, sequence);
+	r->node = contents_node(d, inode_index);
 	tree_get(d->tree, r->node, &info);
 	if (S_ISLNK(info.attr.mode))
 		return o;
-	demand_blockmap(d, r->node, &info, &dense, &map);
+	contents_blockmap(d, r->node, &info, &dense, &map);
 	if (ordinal - first >= map.count[0]) {
 		o.structure = INDIRECT;
 		o.index = map.count[0];
@@ -127,13 +134,13 @@ static struct ordinals locate_owned(const struct ext2_demand *d,
 static void locate(const struct volume *volume, uint64_t number,
 		   struct region *ret_region)
 {
-	const struct ext2_plan *plan = ext2_plan_of(volume);
-	const struct geometry *geo = &plan->geometry;
+	const struct ext2_layout *layout = ext2_layout_of(volume);
+	const struct geometry *geo = &layout->geometry;
 	uint32_t block = (uint32_t)number;
 	uint32_t group = block / geo->blocks_per_group;
 	const struct group *g = &geo->groups[group];
-	uint32_t owned = demand_owned(plan->demand);
-	uint32_t used = demand_used(plan->demand);
+	uint32_t owned = contents_owned(layout->contents);
+	uint32_t used = contents_used(layout->contents);
 	uint32_t ordinal = g->first_ordinal + (block - g->data);
 	uint32_t first = g->first_ordinal;
 	struct ordinals o;
@@ -141,11 +148,11 @@ static void locate(const struct volume *volume, uint64_t number,
 
 	*ret_region = (struct region){ .node = TREE_NONE };
 	if (block < g->data) {
-		locate_overhead(plan, group, block, ret_region);
+		locate_overhead(layout, group, block, ret_region);
 		return;
 	}
 	if (ordinal < owned)
-		o = locate_owned(plan->demand, ordinal, ret_region);
+		o = locate_owned(layout->contents, ordinal, ret_region);
 	else if (ordinal < used)
 		o = (struct ordinals){ XATTRS, owned, used, 0 };
 	else
@@ -170,36 +177,36 @@ static void locate(const struct volume *volume, uint64_t number,
 static void render(const struct volume *volume, const struct region *region,
 		   uint64_t n, uint8_t *buf)
 {
-	const struct ext2_plan *plan = ext2_plan_of(volume);
+	const struct ext2_layout *layout = ext2_layout_of(volume);
 	uint32_t index = region->index + (uint32_t)n;
 
 	switch ((enum structure)region->structure) {
 	case SUPER:
-		render_super(plan, index, buf);
+		super_render(layout, index, buf);
 		break;
 	case DESCRIPTORS:
-		render_descriptors(plan, index, buf);
+		super_render_descriptors(layout, index, buf);
 		break;
 	case BLOCK_BITMAP:
-		render_block_bitmap(plan, index, buf);
+		bitmap_render_blocks(layout, index, buf);
 		break;
 	case INODE_BITMAP:
-		render_inode_bitmap(plan, index, buf);
+		bitmap_render_inodes(layout, index, buf);
 		break;
 	case INODE_TABLE:
-		render_inode_table(plan, index, buf);
+		inode_render_table(layout, index, buf);
 		break;
 	case DIRECTORY:
-		render_directory(plan, region->node, index, buf);
+		dir_render(layout, region->node, index, buf);
 		break;
 	case SYMLINK:
-		render_symlink(plan, region->node, buf);
+		inode_render_symlink(layout, region->node, buf);
 		break;
 	case INDIRECT:
-		render_indirect(plan, region->node, index, buf);
+		inode_render_indirect(layout, region->node, index, buf);
 		break;
 	case XATTRS:
-		render_xattr(plan, index, buf);
+		xattr_render(layout, index, buf);
 		break;
 	case FREE_INODES:
 	case FREE_BLOCKS:
@@ -210,22 +217,22 @@ static void render(const struct volume *volume, const struct region *region,
 
 static uint64_t data_size(const struct volume *volume)
 {
-	const struct ext2_plan *plan = ext2_plan_of(volume);
-	const struct geometry *geo = &plan->geometry;
-	uint64_t blocks = demand_used(plan->demand);
+	const struct ext2_layout *layout = ext2_layout_of(volume);
+	const struct geometry *geo = &layout->geometry;
+	uint64_t blocks = contents_used(layout->contents);
 
 	for (uint32_t g = 0; g < geo->n_groups; g++) {
 		if (geometry_has_super(g))
 			blocks += 1 + geo->desc_blocks;
-		blocks += 2 +
-			  div_up(plan_group_inodes(plan, g), INODES_PER_BLOCK);
+		blocks += 2 + div_up(layout_group_inodes(layout, g),
+				     INODES_PER_BLOCK);
 	}
 	return blocks * EXT2_BLOCK;
 }
 
 static void free_volume(struct volume *volume)
 {
-	plan_free((struct ext2_plan *)volume);
+	layout_free((struct ext2_layout *)volume);
 }
 
 static const struct volume_ops ops = {
@@ -235,19 +242,19 @@ static const struct volume_ops ops = {
 	.free = free_volume,
 };
 
-int ext2_volume_new(struct volume **ret_volume, struct ext2_demand *demand,
+int ext2_volume_new(struct volume **ret_volume, struct ext2_contents *contents,
 		    const struct ext2_options *options, struct diag *diag)
 {
-	struct ext2_plan *plan;
-	int r = plan_new(&plan, demand, options, diag);
+	struct ext2_layout *layout;
+	int r = layout_new(&layout, contents, options, diag);
 
 	if (r < 0)
 		return r;
-	plan->volume = (struct volume){
+	layout->volume = (struct volume){
 		.ops = &ops,
-		.blocks = plan->geometry.blocks,
+		.blocks = layout->geometry.blocks,
 		.block_size = EXT2_BLOCK,
 	};
-	*ret_volume = &plan->volume;
+	*ret_volume = &layout->volume;
 	return 0;
 }

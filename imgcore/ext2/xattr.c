@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ext2/xattr.h"
+
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
@@ -11,9 +13,7 @@
 #include "base/le.h"
 #include "base/math.h"
 #include "base/vec.h"
-#include "ext2/plan.h"
-#include "ext2/render.h"
-#include "ext2/xattr.h"
+#include "ext2/layout.h"
 #include "imgcore/diag.h"
 
 /*
@@ -51,7 +51,7 @@ static bool fits_block(const struct tree *tree, uint32_t set)
 	return need <= EXT2_BLOCK;
 }
 
-static int fail_too_large(const struct ext2_demand *d, tree_id node,
+static int fail_too_large(const struct ext2_contents *d, tree_id node,
 			  struct diag *diag)
 {
 	return tree_fail(
@@ -61,7 +61,7 @@ static int fail_too_large(const struct ext2_demand *d, tree_id node,
 }
 
 /* The block for one more user of a set; `open` has the last of each set. */
-static int add_user(struct ext2_demand *d, tree_id node, uint32_t set,
+static int add_user(struct ext2_contents *d, tree_id node, uint32_t set,
 		    uint32_t *open, struct diag *diag)
 {
 	struct xattr_block *block;
@@ -80,30 +80,30 @@ static int add_user(struct ext2_demand *d, tree_id node, uint32_t set,
 	return 0;
 }
 
-int xattr_place(struct ext2_demand *demand, struct diag *diag)
+int xattr_place(struct ext2_contents *contents, struct diag *diag)
 {
-	uint32_t sets = tree_xattr_sets(demand->tree);
+	uint32_t sets = tree_xattr_sets(contents->tree);
 	_cleanup_free_ uint32_t *open = NULL;
 
 	if (sets == 0)
 		return 0;
 	open = calloc((size_t)sets + 1, sizeof(*open));
-	demand->xattr_block = calloc(demand->inodes,
-				     sizeof(*demand->xattr_block));
-	if (!open || !demand->xattr_block)
+	contents->xattr_block = calloc(contents->inodes,
+				       sizeof(*contents->xattr_block));
+	if (!open || !contents->xattr_block)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
-	for (uint32_t s = 0; s < demand->inodes; s++) {
-		tree_id node = demand_node(demand, s);
+	for (uint32_t s = 0; s < contents->inodes; s++) {
+		tree_id node = contents_node(contents, s);
 		struct tree_info info;
 		int r;
 
-		tree_get(demand->tree, node, &info);
+		tree_get(contents->tree, node, &info);
 		if (info.xattrs == 0)
 			continue;
-		r = add_user(demand, node, info.xattrs, open, diag);
+		r = add_user(contents, node, info.xattrs, open, diag);
 		if (r < 0)
 			return r;
-		demand->xattr_block[s] = open[info.xattrs];
+		contents->xattr_block[s] = open[info.xattrs];
 	}
 	return 0;
 }
@@ -152,10 +152,11 @@ static uint32_t put_xattr(uint8_t *buf, size_t at, size_t *end,
 	return hash;
 }
 
-void render_xattr(const struct ext2_plan *plan, uint32_t index, uint8_t *buf)
+void xattr_render(const struct ext2_layout *layout, uint32_t index,
+		  uint8_t *buf)
 {
 	const struct xattr_block *block =
-		&plan->demand->xattr_blocks.items[index];
+		&layout->contents->xattr_blocks.items[index];
 	struct ext2_ext_attr_header header = {
 		.h_magic = htole32(MAGIC),
 		.h_refcount = htole32(block->users),
@@ -170,7 +171,7 @@ void render_xattr(const struct ext2_plan *plan, uint32_t index, uint8_t *buf)
 	size_t i = 0;
 
 	memset(buf, 0, EXT2_BLOCK);
-	while (tree_next_xattr(plan->demand->tree, block->set, &i, &x)) {
+	while (tree_next_xattr(layout->contents->tree, block->set, &i, &x)) {
 		uint32_t hash = put_xattr(buf, at, &end, &x);
 
 		shared &= hash != 0;

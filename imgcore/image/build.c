@@ -50,7 +50,7 @@ struct build {
 	const struct image *previous; /* or NULL */
 	struct image *image;
 	const struct boot_grub *grub; /* NULL: no boot loader */
-	struct ext2_demand *demand[PARTITIONS];
+	struct ext2_contents *contents[PARTITIONS];
 	struct identity identity;
 	uint32_t signature; /* of the disk; in the MBR, and in PARTUUIDs */
 	struct diag *diag;
@@ -60,7 +60,7 @@ static void build_release(struct build *b)
 {
 	image_free(b->image);
 	for (size_t i = 0; i < PARTITIONS; i++)
-		ext2_demand_free(b->demand[i]);
+		ext2_contents_free(b->contents[i]);
 }
 
 /*
@@ -160,13 +160,13 @@ static int measure(struct build *b, size_t i, uint64_t *ret_need)
 	int r;
 
 	make_seed(b, i, seed);
-	r = ext2_demand_new(&b->demand[i], tree_of(b, i), seed,
-			    b->previous ? b->previous->partitions[i].volume
-					: NULL,
-			    b->diag);
+	r = ext2_contents_new(&b->contents[i], tree_of(b, i), seed,
+			      b->previous ? b->previous->partitions[i].volume
+					  : NULL,
+			      b->diag);
 	if (r < 0)
 		return r;
-	r = ext2_demand_size(b->demand[i], spare, ret_need, b->diag);
+	r = ext2_contents_size(b->contents[i], spare, ret_need, b->diag);
 	if (r < 0 && b->diag && !b->diag->path)
 		b->diag->path = strdup(size_cause(b->options));
 	return r;
@@ -223,9 +223,9 @@ static int make_volume(struct build *b, size_t i)
 	identity_uuid(&b->identity, rows[i].uuid, uuid);
 	if (system && b->options->uuid)
 		memcpy(uuid, b->options->uuid, sizeof(uuid));
-	r = ext2_volume_new(&p->volume, b->demand[i], &options, b->diag);
+	r = ext2_volume_new(&p->volume, b->contents[i], &options, b->diag);
 	if (r == 0)
-		b->demand[i] = NULL;
+		b->contents[i] = NULL;
 	return r;
 }
 
@@ -290,7 +290,7 @@ int image_assemble(const struct image_options *options,
 		b.image->partitions = calloc(PARTITIONS,
 					     sizeof(*b.image->partitions));
 	if (!b.image || !b.image->partitions ||
-	    hostfiles_new(&b.image->hostfiles, options->serve_stale) < 0)
+	    descriptor_cache_new(&b.image->cache, options->serve_stale) < 0)
 		return diag_set(diag, -ENOMEM, options->src_path, NULL);
 	b.image->trees = *trees;
 	*trees = (struct image_trees){ 0 };

@@ -2,7 +2,7 @@
 #ifndef IMAGE_INTERNAL_H
 #define IMAGE_INTERNAL_H
 
-#include "image/hostfile.h"
+#include "image/descriptor_cache.h"
 #include "image/partition.h"
 #include "image/regions.h"
 #include "image/table.h"
@@ -15,7 +15,7 @@ struct image {
 	size_t n_partitions;
 	struct regions regions; /* of the three above */
 	struct image_trees trees; /* those that are there */
-	struct hostfiles *hostfiles;
+	struct descriptor_cache *cache;
 };
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "image/image-internal.h"
-#include "image/kept.h"
+#include "image/pinned_files.h"
 #include "image/stale.h"
 #include "imgcore/diag.h"
 
@@ -15,7 +15,7 @@ void image_free(struct image *image)
 {
 	if (!image)
 		return;
-	hostfiles_free(image->hostfiles);
+	descriptor_cache_free(image->cache);
 	regions_release(&image->regions);
 	for (size_t i = 0; i < image->n_partitions; i++)
 		volume_free(image->partitions[i].volume);
@@ -42,46 +42,48 @@ const struct boot_kernels *image_kernels(const struct image *image)
 	return image->trees.kernels;
 }
 
-int image_keep(struct image *image, const struct image *previous, size_t budget,
-	       struct watch *watch, uint64_t since, struct diag *diag)
+int image_pin(struct image *image, const struct image *previous, size_t budget,
+	      struct watch *watch, uint64_t since, struct diag *diag)
 {
-	struct kept *kept;
+	struct pinned_files *pinned;
 	int r;
 
-	hostfiles_watch(image->hostfiles, watch, since);
+	descriptor_cache_watch(image->cache, watch, since);
 	if (previous &&
-	    hostfiles_share(image->hostfiles, previous->hostfiles) < 0)
+	    descriptor_cache_share(image->cache, previous->cache) < 0)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
-	r = kept_new(&kept, (const struct tree *const *)image->trees.tree,
-		     previous ? hostfiles_kept(previous->hostfiles) : NULL,
-		     hostfiles_descriptors(image->hostfiles), budget, watch,
-		     diag);
+	r = pinned_files_new(
+		&pinned, (const struct tree *const *)image->trees.tree,
+		previous ? descriptor_cache_pinned(previous->cache) : NULL,
+		descriptor_cache_descriptors(image->cache), budget, watch,
+		diag);
 	if (r == 0)
-		hostfiles_keep(image->hostfiles, kept);
+		descriptor_cache_pin(image->cache, pinned);
 	return r;
 }
 
 void image_drop_cached(const struct image *image)
 {
-	hostfiles_drop(image->hostfiles);
+	descriptor_cache_drop(image->cache);
 }
 
-size_t image_kept(const struct image *image)
+size_t image_pinned(const struct image *image)
 {
-	return kept_count(hostfiles_kept(image->hostfiles));
+	return pinned_files_count(descriptor_cache_pinned(image->cache));
 }
 
 void image_watched(const struct image *image, image_watched_fn *found,
 		   void *context)
 {
-	kept_watched(hostfiles_kept(image->hostfiles), found, context);
+	pinned_files_watched(descriptor_cache_pinned(image->cache), found,
+			     context);
 }
 
 size_t image_take_stale(const struct image *image,
 			struct image_stale ret_stale[IMAGE_STALE_MAX],
 			bool *ret_more)
 {
-	return stale_take(hostfiles_stale(image->hostfiles),
+	return stale_take(descriptor_cache_stale(image->cache),
 			  (const struct tree *const *)image->trees.tree,
 			  ret_stale, ret_more);
 }
@@ -185,9 +187,9 @@ static int read_host(const struct content_reader *reader,
 	struct tree_info info;
 
 	tree_get(tree, file, &info);
-	return hostfiles_read(req->image->hostfiles, tree, file,
-			      len == info.size ? &req->dir : NULL, buf, len,
-			      offset, req->diag);
+	return descriptor_cache_read(req->image->cache, tree, file,
+				     len == info.size ? &req->dir : NULL, buf,
+				     len, offset, req->diag);
 }
 
 /* A file's bytes, and zeroes after its end in its last block. */

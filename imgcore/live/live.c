@@ -152,8 +152,8 @@ static int make_image(struct live *live, struct trees *trees,
 	/* The other half of the descriptors is for all else. */
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		budget = (size_t)min_u64(limit.rlim_cur / 2, KEEP_MAX);
-	r = image_keep(image, previous, budget, live->watch,
-		       live->changes.moment, diag);
+	r = image_pin(image, previous, budget, live->watch,
+		      live->changes.moment, diag);
 	if (r == 0)
 		*ret_image = take_ptr(image);
 	return r;
@@ -290,7 +290,7 @@ static int get_newest(struct live *live, struct diag *diag)
 	if (live->unwatched && live->newest &&
 	    watch_may_retry(live->watch,
 			    trees_directories(&newest, false) +
-				    image_kept(live->newest->image)))
+				    image_pinned(live->newest->image)))
 		live->watched_anew = live->changes.all = true;
 	/* The poll may have found another directory. */
 	if (newest_trees(live).tree[0])

@@ -186,13 +186,13 @@ static struct volume *make_volume(const struct tree *tree)
 		.uuid = seed,
 		.label = "large",
 	};
-	struct ext2_demand *demand;
+	struct ext2_contents *contents;
 	struct volume *volume;
 
-	check(ext2_demand_new(&demand, tree, seed, NULL, NULL), "demand");
-	check(ext2_demand_size(demand, FREE_BYTES, &options.size, NULL),
+	check(ext2_contents_new(&contents, tree, seed, NULL, NULL), "contents");
+	check(ext2_contents_size(contents, FREE_BYTES, &options.size, NULL),
 	      "size");
-	check(ext2_volume_new(&volume, demand, &options, NULL), "volume");
+	check(ext2_volume_new(&volume, contents, &options, NULL), "volume");
 	return volume;
 }
 

@@ -95,9 +95,6 @@ def circles(graph):
         left = inside
 
 
-# What a header declares is defined in the file of its name. These folders are
-# so already.
-CLEAN = {"base", "archive", "boot"}
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 DIRECTIVE = re.compile(r"^\s*#(?:.*\\\n)*.*$", re.MULTILINE)
 MACRO = re.compile(r"^[A-Z_]+\(.*\)$", re.MULTILINE)
@@ -132,7 +129,7 @@ def misplaced(root, archives):
         # A public header's concept may be several files of its layer.
         own = ({s for symbols in objects.values() for s in symbols}
                if path.parts[1] == "include"
-               else objects.get(path.stem + ".c.o", set()))
+               else objects.get(concept(path).name + ".c.o", set()))
         names = declared(header.read_text(encoding="utf-8")) - own
         faults += [f"{path}: {name}" for name in sorted(names)]
     return faults

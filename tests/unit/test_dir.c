@@ -26,11 +26,11 @@ static uint8_t type_of(uint32_t mode)
 				: 7;
 }
 
-static void check_child(const struct ext2_plan *plan, tree_id node,
+static void check_child(const struct ext2_layout *layout, tree_id node,
 			const struct tree_info *dir, struct listing *l,
 			const uint8_t *entry)
 {
-	tree_id id = tree_child(plan->demand->tree, node,
+	tree_id id = tree_child(layout->contents->tree, node,
 				(const char *)entry + 8, entry[6]);
 	struct tree_info child;
 
@@ -38,30 +38,31 @@ static void check_child(const struct ext2_plan *plan, tree_id node,
 	assert_false(l->seen[id - dir->first_child]);
 	l->seen[id - dir->first_child] = true;
 	/* A block alone is in the order of names. */
-	if (!demand_htree(plan->demand, node))
+	if (!contents_htree(layout->contents, node))
 		assert_int_equal(id, dir->first_child + l->found);
 	l->found++;
-	tree_get(plan->demand->tree, id, &child);
-	assert_int_equal(get_le32(entry), demand_inode(plan->demand, id));
+	tree_get(layout->contents->tree, id, &child);
+	assert_int_equal(get_le32(entry), contents_inode(layout->contents, id));
 	assert_int_equal(entry[6], child.name_len);
 	assert_int_equal(entry[7], type_of(child.attr.mode));
 	assert_memory_equal(entry + 8, child.name, child.name_len);
 }
 
-static void check_dots(const struct ext2_plan *plan, tree_id node,
+static void check_dots(const struct ext2_layout *layout, tree_id node,
 		       const struct tree_info *dir, const uint8_t *block)
 {
-	assert_int_equal(get_le32(block), demand_inode(plan->demand, node));
+	assert_int_equal(get_le32(block),
+			 contents_inode(layout->contents, node));
 	assert_int_equal(get_le16(block + 4), 12);
 	assert_int_equal(get_le16(block + 6), 0x0201);
 	assert_memory_equal(block + 8, ".\0\0\0", 4);
 	assert_int_equal(get_le32(block + 12),
-			 demand_inode(plan->demand, dir->parent));
+			 contents_inode(layout->contents, dir->parent));
 	assert_int_equal(get_le16(block + 18), 0x0202);
 	assert_memory_equal(block + 20, "..\0\0", 4);
 }
 
-static void check_block(const struct ext2_plan *plan, tree_id node,
+static void check_block(const struct ext2_layout *layout, tree_id node,
 			const struct tree_info *dir, struct listing *l,
 			const uint8_t *block)
 {
@@ -69,7 +70,7 @@ static void check_block(const struct ext2_plan *plan, tree_id node,
 	bool empty = get_le32(block) == 0;
 
 	if (l->blocks == 0) {
-		check_dots(plan, node, dir, block);
+		check_dots(layout, node, dir, block);
 		at = 12 + get_le16(block + 16);
 	} else if (empty) {
 		assert_int_equal(get_le16(block + 4), EXT2_BLOCK);
@@ -83,14 +84,14 @@ static void check_block(const struct ext2_plan *plan, tree_id node,
 		assert_true(len >= need && at + len <= EXT2_BLOCK);
 		/* Only the last has room behind it. */
 		assert_true(len == need || at + len == EXT2_BLOCK);
-		check_child(plan, node, dir, l, block + at);
+		check_child(layout, node, dir, l, block + at);
 		at += len;
 	}
 	l->blocks++;
 }
 
 /* Reads a directory as a driver does, through its inode. */
-static struct listing check_directory(const struct ext2_plan *plan,
+static struct listing check_directory(const struct ext2_layout *layout,
 				      tree_id node)
 {
 	struct ext2_inode_large inode;
@@ -98,25 +99,26 @@ static struct listing check_directory(const struct ext2_plan *plan,
 	struct tree_info dir;
 	uint32_t size;
 
-	tree_get(plan->demand->tree, node, &dir);
-	read_inode(plan, demand_inode(plan->demand, node), &inode);
+	tree_get(layout->contents->tree, node, &dir);
+	read_inode(layout, contents_inode(layout->contents, node), &inode);
 	size = le32toh(inode.i_size);
 	assert_int_equal(size % EXT2_BLOCK, 0);
 	assert_int_equal(le32toh(inode.i_flags) & EXT2_INDEX_FL,
-			 demand_htree(plan->demand, node) ? EXT2_INDEX_FL : 0);
+			 contents_htree(layout->contents, node) ? EXT2_INDEX_FL
+								: 0);
 	l.seen = calloc(dir.n_children + 1, sizeof(*l.seen));
 	assert_non_null(l.seen);
 	while (l.blocks < size / EXT2_BLOCK) {
-		uint32_t block = walk_inode(plan, &inode, l.blocks);
+		uint32_t block = walk_inode(layout, &inode, l.blocks);
 		uint8_t buf[EXT2_BLOCK];
 		struct region region;
 
 		assert_int_not_equal(block, 0);
-		locate_block(plan, block, &region);
+		locate_block(layout, block, &region);
 		assert_int_equal(region.kind, REGION_RENDER);
 		assert_int_equal(region.node, node);
-		render_block(plan, block, buf);
-		check_block(plan, node, &dir, &l, buf);
+		render_block(layout, block, buf);
+		check_block(layout, node, &dir, &l, buf);
 	}
 	assert_int_equal(l.found, dir.n_children);
 	free(l.seen);
@@ -124,14 +126,14 @@ static struct listing check_directory(const struct ext2_plan *plan,
 	return l;
 }
 
-static void check_all(const struct ext2_plan *plan)
+static void check_all(const struct ext2_layout *layout)
 {
-	for (tree_id id = 0; id < tree_count(plan->demand->tree); id++) {
+	for (tree_id id = 0; id < tree_count(layout->contents->tree); id++) {
 		struct tree_info info;
 
-		tree_get(plan->demand->tree, id, &info);
+		tree_get(layout->contents->tree, id, &info);
 		if (S_ISDIR(info.attr.mode))
-			check_directory(plan, id);
+			check_directory(layout, id);
 	}
 }
 
@@ -151,14 +153,14 @@ static struct listing list_named(const size_t *lengths, size_t n)
 {
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 	builder_id dir = add_dir(b, 0, "dir");
 
 	for (size_t i = 0; i < n; i++)
 		add_named(b, dir, (uint32_t)i, lengths[i]);
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	return check_directory(plan, must_find(tree, "dir"));
+	layout = layout_of_tree(tree, 0);
+	return check_directory(layout, must_find(tree, "dir"));
 }
 
 static void empty_directory(void **state)
@@ -257,7 +259,7 @@ static void lost_and_found_has_room(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
 		_cleanup_builder_ struct tree_builder *b = builder_new();
 		_cleanup_tree_ struct tree *tree = NULL;
-		_cleanup_plan_ struct ext2_plan *plan = NULL;
+		_cleanup_layout_ struct ext2_layout *layout = NULL;
 		uint32_t leaves = (uint32_t)div_up(counts[i], 15);
 		struct listing l;
 
@@ -265,8 +267,8 @@ static void lost_and_found_has_room(void **state)
 		for (uint32_t k = 0; k < counts[i]; k++)
 			add_named(b, 1, k, 255);
 		tree = builder_tree(b);
-		plan = plan_of(tree, 0);
-		l = check_directory(plan, must_find(tree, "lost+found"));
+		layout = layout_of_tree(tree, 0);
+		l = check_directory(layout, must_find(tree, "lost+found"));
 		/* With an index there are no blocks that it does not name. */
 		assert_int_equal(l.blocks, leaves < 2 ? 4 : 1 + leaves);
 		assert_int_equal(l.empty_blocks, leaves < 2 ? 3 : 0);
@@ -279,7 +281,7 @@ static void kinds_links_and_parents(void **state)
 					  S_IFBLK, S_IFIFO, S_IFSOCK };
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 	builder_id deep = add_dir(b, add_dir(b, 0, "a"), "deep");
 	builder_id file = add_file(b, deep, "file", 5000);
 
@@ -294,19 +296,20 @@ static void kinds_links_and_parents(void **state)
 	assert_ok(tree_builder_add_link(b, 0, "link", 4, file));
 	assert_ok(tree_builder_add_link(b, deep, "link", 4, file));
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	check_all(plan);
+	layout = layout_of_tree(tree, 0);
+	check_all(layout);
 	assert_int_equal(
-		demand_inode(plan->demand, must_find(tree, "link")),
-		demand_inode(plan->demand, must_find(tree, "a/deep/file")));
+		contents_inode(layout->contents, must_find(tree, "link")),
+		contents_inode(layout->contents,
+			       must_find(tree, "a/deep/file")));
 }
 
-/* Many directories, large and small, in one plan: none takes another's. */
+/* Many directories, large and small, in one layout: none takes another's. */
 static void many_directories(void **state)
 {
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 
 	for (uint32_t i = 0; i < 300; i++) {
 		size_t n = random_below(&seed, 4) ? random_below(&seed, 10)
@@ -322,8 +325,8 @@ static void many_directories(void **state)
 	for (uint32_t k = 0; k < 200; k++)
 		add_named(b, 1, k, 255);
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	check_all(plan);
+	layout = layout_of_tree(tree, 0);
+	check_all(layout);
 }
 
 int main(void)

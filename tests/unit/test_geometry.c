@@ -9,7 +9,7 @@
 #include <ext2fs/ext2fs.h>
 #include <sys/mman.h>
 
-#include "ext2/plan.h"
+#include "ext2/layout.h"
 
 static uint64_t seed;
 

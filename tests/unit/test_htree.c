@@ -5,21 +5,24 @@
  */
 #include "support_ext2.h"
 
+#include "ext2/contents_new.h"
+
 static uint64_t seed;
 
-/* A directory of a plan, with what a lookup needs. */
+/* A directory of a layout, with what a lookup needs. */
 struct opened {
-	const struct ext2_plan *plan;
+	const struct ext2_layout *layout;
 	struct ext2_inode_large inode;
 	uint32_t blocks;
 	uint32_t reads; /* blocks of it that were read */
 };
 
-static struct opened open_dir(const struct ext2_plan *plan, const char *path)
+static struct opened open_dir(const struct ext2_layout *layout,
+			      const char *path)
 {
-	struct opened dir = { .plan = plan };
+	struct opened dir = { .layout = layout };
 
-	read_node(plan, path, &dir.inode);
+	read_node(layout, path, &dir.inode);
 	dir.blocks = le32toh(dir.inode.i_size) / EXT2_BLOCK;
 	return dir;
 }
@@ -27,7 +30,8 @@ static struct opened open_dir(const struct ext2_plan *plan, const char *path)
 static void read_block(struct opened *dir, uint32_t index, uint8_t *buf)
 {
 	assert_true(index < dir->blocks);
-	render_block(dir->plan, walk_inode(dir->plan, &dir->inode, index), buf);
+	render_block(dir->layout, walk_inode(dir->layout, &dir->inode, index),
+		     buf);
 	dir->reads++;
 }
 
@@ -147,7 +151,7 @@ static bool goes_on(struct opened *dir, struct path *p, uint32_t hash)
 
 static bool look_up(struct opened *dir, const char *name, size_t len)
 {
-	const struct ext2_demand *d = dir->plan->demand;
+	const struct ext2_contents *d = dir->layout->contents;
 	uint32_t hash = d->rules.hash(d->seed, name, len);
 	uint8_t leaf[EXT2_BLOCK];
 	struct path p;
@@ -165,18 +169,19 @@ static bool look_up(struct opened *dir, const char *name, size_t len)
 }
 
 /* All children are found; returns how many took more than one leaf. */
-static uint32_t check_lookups(const struct ext2_plan *plan, const char *path)
+static uint32_t check_lookups(const struct ext2_layout *layout,
+			      const char *path)
 {
-	struct opened dir = open_dir(plan, path);
+	struct opened dir = open_dir(layout, path);
 	uint32_t further = 0;
 	struct tree_info info;
 
-	get_info(plan->demand->tree, path, &info);
+	get_info(layout->contents->tree, path, &info);
 	assert_int_equal(le32toh(dir.inode.i_flags), EXT2_INDEX_FL);
 	for (uint32_t i = 0; i < info.n_children; i++) {
 		struct tree_info child;
 
-		tree_get(plan->demand->tree, info.first_child + i, &child);
+		tree_get(layout->contents->tree, info.first_child + i, &child);
 		if (!look_up(&dir, child.name, child.name_len))
 			fail_msg("child %u of %u is not found", i,
 				 info.n_children);
@@ -206,28 +211,29 @@ static struct tree *tree_of_names(uint32_t n, size_t len)
 	return builder_tree(b);
 }
 
-static struct ext2_plan *plan_hashed(const struct tree *tree, htree_hash hash)
+static struct ext2_layout *layout_hashed(const struct tree *tree,
+					 htree_hash hash)
 {
 	const struct htree_rules rules = { hash, HTREE_MAX_LEAVES };
 	static const uint8_t uuid[16] = { 1 };
-	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *contents = NULL;
 	struct ext2_options options = { .uuid = uuid, .label = "" };
-	struct ext2_plan *plan = NULL;
+	struct ext2_layout *layout = NULL;
 
-	assert_ok(
-		demand_new_ruled(&demand, tree, hash_seed, &rules, NULL, NULL));
-	assert_ok(ext2_demand_size(demand, 0, &options.size, NULL));
-	assert_ok(volume_plan(&plan, demand, &options, NULL));
-	demand = NULL;
-	return plan;
+	assert_ok(contents_new_ruled(&contents, tree, hash_seed, &rules, NULL,
+				     NULL));
+	assert_ok(ext2_contents_size(contents, 0, &options.size, NULL));
+	assert_ok(volume_layout(&layout, contents, &options, NULL));
+	contents = NULL;
+	return layout;
 }
 
 static uint32_t lookups(uint32_t n, size_t len, htree_hash hash)
 {
 	_cleanup_tree_ struct tree *tree = tree_of_names(n, len);
-	_cleanup_plan_ struct ext2_plan *plan = plan_hashed(tree, hash);
+	_cleanup_layout_ struct ext2_layout *layout = layout_hashed(tree, hash);
 
-	return check_lookups(plan, "dir");
+	return check_lookups(layout, "dir");
 }
 
 static void one_level(void **state)
@@ -270,8 +276,9 @@ static void equal_hashes(void **state)
 static void marks_of_equal_hashes(void **state)
 {
 	_cleanup_tree_ struct tree *tree = tree_of_names(520 * 15, 255);
-	_cleanup_plan_ struct ext2_plan *plan = plan_hashed(tree, one_hash);
-	struct opened dir = open_dir(plan, "dir");
+	_cleanup_layout_ struct ext2_layout *layout = layout_hashed(tree,
+								    one_hash);
+	struct opened dir = open_dir(layout, "dir");
 	uint8_t buf[EXT2_BLOCK];
 
 	read_block(&dir, 0, buf);
@@ -306,9 +313,9 @@ static void hashes_of_names(void **state)
 	assert_int_equal(htree_half_md4(hash_seed, "hello", 5), 0x8263e0dc);
 }
 
-static const struct htree *order_of(const struct ext2_demand *demand)
+static const struct htree *order_of(const struct ext2_contents *contents)
 {
-	return demand->htrees.items[0].htree;
+	return contents->htrees.items[0].htree;
 }
 
 /* The seed decides what stands where. */
@@ -316,37 +323,37 @@ static void seeds(void **state)
 {
 	static const uint8_t other[16] = { 1 };
 	_cleanup_tree_ struct tree *tree = tree_of_names(1000, 20);
-	_cleanup_(ext2_demand_freep) struct ext2_demand *a = NULL;
-	_cleanup_(ext2_demand_freep) struct ext2_demand *b = NULL;
-	_cleanup_(ext2_demand_freep) struct ext2_demand *c = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *a = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *b = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *c = NULL;
 	size_t len = 1000 * sizeof(uint32_t);
 
-	assert_ok(ext2_demand_new(&a, tree, hash_seed, NULL, NULL));
-	assert_ok(ext2_demand_new(&b, tree, hash_seed, NULL, NULL));
-	assert_ok(ext2_demand_new(&c, tree, other, NULL, NULL));
+	assert_ok(ext2_contents_new(&a, tree, hash_seed, NULL, NULL));
+	assert_ok(ext2_contents_new(&b, tree, hash_seed, NULL, NULL));
+	assert_ok(ext2_contents_new(&c, tree, other, NULL, NULL));
 	assert_int_equal(a->htrees.count, 1);
 	assert_int_equal(order_of(a)->n_children, 1000);
 	assert_memory_equal(order_of(a)->order, order_of(b)->order, len);
 	assert_memory_not_equal(order_of(a)->order, order_of(c)->order, len);
 }
 
-/* What a plan knows of a directory holds for the next one, with that seed. */
+/* What a layout knows of a directory holds for the next one, with that seed. */
 static void shared(void **state)
 {
 	static const struct htree_rules rules = { htree_half_md4,
 						  HTREE_MAX_LEAVES };
 	static const uint8_t other[16] = { 1 };
 	_cleanup_tree_ struct tree *tree = tree_of_names(1000, 20);
-	_cleanup_(ext2_demand_freep) struct ext2_demand *a = NULL;
-	_cleanup_(ext2_demand_freep) struct ext2_demand *b = NULL;
-	_cleanup_(ext2_demand_freep) struct ext2_demand *c = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *a = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *b = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *c = NULL;
 
-	assert_ok(demand_new_ruled(&a, tree, hash_seed, &rules, NULL, NULL));
-	assert_ok(demand_new_ruled(&b, tree, hash_seed, &rules, a, NULL));
-	assert_ok(demand_new_ruled(&c, tree, other, &rules, a, NULL));
+	assert_ok(contents_new_ruled(&a, tree, hash_seed, &rules, NULL, NULL));
+	assert_ok(contents_new_ruled(&b, tree, hash_seed, &rules, a, NULL));
+	assert_ok(contents_new_ruled(&c, tree, other, &rules, a, NULL));
 	assert_ptr_equal(order_of(a), order_of(b));
 	assert_ptr_not_equal(order_of(a), order_of(c));
-	ext2_demand_free(a);
+	ext2_contents_free(a);
 	a = NULL;
 	assert_int_equal(order_of(b)->n_children, 1000);
 }
@@ -356,17 +363,17 @@ static void more_than_two_levels(void **state)
 	static const struct htree_rules rules = { htree_half_md4, 20 };
 	_cleanup_tree_ struct tree *fits = tree_of_names(20 * 15, 255);
 	_cleanup_tree_ struct tree *tree = tree_of_names(20 * 15 + 1, 255);
-	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *contents = NULL;
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 
 	assert_int_equal(HTREE_MAX_LEAVES, 508 * 511);
-	assert_ok(demand_new_ruled(&demand, fits, hash_seed, &rules, NULL,
-				   &diag));
-	ext2_demand_free(demand);
-	demand = NULL;
-	assert_int_equal(
-		demand_new_ruled(&demand, tree, hash_seed, &rules, NULL, &diag),
-		-EFBIG);
+	assert_ok(contents_new_ruled(&contents, fits, hash_seed, &rules, NULL,
+				     &diag));
+	ext2_contents_free(contents);
+	contents = NULL;
+	assert_int_equal(contents_new_ruled(&contents, tree, hash_seed, &rules,
+					    NULL, &diag),
+			 -EFBIG);
 	assert_string_equal(diag.path, "/dir");
 	assert_contains(diag.reason, "index");
 }
@@ -378,7 +385,7 @@ static void all_that_are_too_large(void **state)
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_(heard_clear) struct heard heard;
 	_cleanup_diag_ struct diag diag = heard_begin(&heard);
-	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *contents = NULL;
 	_cleanup_tree_ struct tree *tree = NULL;
 
 	for (int d = 0; d < 9; d++) {
@@ -393,8 +400,8 @@ static void all_that_are_too_large(void **state)
 		}
 	}
 	tree = builder_tree(b);
-	assert_ok(demand_new_ruled(&demand, tree, hash_seed, &rules, NULL,
-				   &diag));
+	assert_ok(contents_new_ruled(&contents, tree, hash_seed, &rules, NULL,
+				     &diag));
 	assert_int_equal(heard.n, 4);
 	for (size_t i = 0; i < heard.n; i++) {
 		assert_int_equal(heard.lines[i][1], "bdfh"[i]);

@@ -12,12 +12,12 @@ static void inode_of(const struct tree_attr *attr,
 {
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 
 	assert_ok(tree_builder_add(b, 0, "x", 1, attr, NULL));
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	read_node(plan, "x", ret_inode);
+	layout = layout_of_tree(tree, 0);
+	read_node(layout, "x", ret_inode);
 }
 
 /* ---- times ---- */
@@ -195,7 +195,7 @@ static void check_symlink(uint32_t len)
 {
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 	struct ext2_inode_large inode;
 	uint8_t buf[EXT2_BLOCK] = { 0 };
 	uint8_t zeroes[EXT2_BLOCK] = { 0 };
@@ -206,8 +206,8 @@ static void check_symlink(uint32_t len)
 	assert_ok(tree_builder_add_symlink(b, 0, "x", &link_attr, target, len,
 					   NULL));
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	read_node(plan, "x", &inode);
+	layout = layout_of_tree(tree, 0);
+	read_node(layout, "x", &inode);
 	assert_int_equal(le32toh(inode.i_size), len);
 	assert_int_equal(le32toh(inode.i_blocks), len < 60 ? 0 : 8);
 	if (len < 60) {
@@ -215,11 +215,11 @@ static void check_symlink(uint32_t len)
 	} else {
 		struct region region;
 
-		locate_block(plan, le32toh(inode.i_block[0]), &region);
+		locate_block(layout, le32toh(inode.i_block[0]), &region);
 		assert_int_equal(region.kind, REGION_RENDER);
 		assert_int_equal(region.end - region.start, EXT2_BLOCK);
 		assert_int_equal(region.node, must_find(tree, "x"));
-		render_block(plan, le32toh(inode.i_block[0]), buf);
+		render_block(layout, le32toh(inode.i_block[0]), buf);
 	}
 	assert_memory_equal(buf, target, len);
 	/* A driver takes the target for a string. */
@@ -238,13 +238,13 @@ static void symbolic_links(void **state)
 /* ---- blocks ---- */
 
 /* Every block of a file is where the map of the disk says it is. */
-static void check_pointers(const struct ext2_plan *plan, const char *path,
+static void check_pointers(const struct ext2_layout *layout, const char *path,
 			   const struct tree_extent *extents, size_t n)
 {
-	tree_id node = must_find(plan->demand->tree, path);
+	tree_id node = must_find(layout->contents->tree, path);
 	struct ext2_inode_large inode;
 
-	read_node(plan, path, &inode);
+	read_node(layout, path, &inode);
 	for (int i = 0; i < 400; i++) {
 		const struct tree_extent *x = &extents[random_below(&seed, n)];
 		uint64_t first = x->start / EXT2_BLOCK;
@@ -253,11 +253,11 @@ static void check_pointers(const struct ext2_plan *plan, const char *path,
 			      : i == 1 ? last
 				       : first + random_below(&seed,
 							      last - first + 1);
-		uint32_t block = walk_inode(plan, &inode, at);
+		uint32_t block = walk_inode(layout, &inode, at);
 		struct region region;
 
 		assert_int_not_equal(block, 0);
-		locate_block(plan, block, &region);
+		locate_block(layout, block, &region);
 		assert_int_equal(region.kind, REGION_FILE);
 		assert_int_equal(region.node, node);
 		assert_int_equal(region.node_offset +
@@ -272,7 +272,7 @@ static void check_file(uint64_t size, const struct tree_extent *extents,
 {
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 	const struct tree_extent whole = { 0, size };
 	struct ext2_inode_large inode;
 	builder_id file;
@@ -283,16 +283,16 @@ static void check_file(uint64_t size, const struct tree_extent *extents,
 	if (extents)
 		assert_ok(tree_builder_set_extents(b, file, extents, n));
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	read_node(plan, "file", &inode);
+	layout = layout_of_tree(tree, 0);
+	read_node(layout, "file", &inode);
 	assert_int_equal(le32toh(inode.i_size) |
 				 (uint64_t)le32toh(inode.i_size_high) << 32,
 			 size);
 	assert_int_equal(le32toh(inode.i_blocks), i_blocks * 8);
 	if (!extents && size > 0)
-		check_pointers(plan, "file", &whole, 1);
+		check_pointers(layout, "file", &whole, 1);
 	if (extents && n > 0)
-		check_pointers(plan, "file", extents, n);
+		check_pointers(layout, "file", extents, n);
 }
 
 static void dense_files(void **state)
@@ -353,7 +353,7 @@ static void links_of_files_and_directories(void **state)
 {
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 	builder_id dir = add_dir(b, 0, "dir");
 	builder_id file = add_file(b, dir, "file", 1);
 	struct ext2_inode_large inode;
@@ -365,14 +365,14 @@ static void links_of_files_and_directories(void **state)
 		assert_ok(tree_builder_add_link(b, 0, &name, 1, file));
 	}
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	read_node(plan, "dir", &inode);
+	layout = layout_of_tree(tree, 0);
+	read_node(layout, "dir", &inode);
 	assert_int_equal(le16toh(inode.i_links_count), 7);
-	read_node(plan, "dir/file", &inode);
+	read_node(layout, "dir/file", &inode);
 	assert_int_equal(le16toh(inode.i_links_count), 6);
-	read_node(plan, "", &inode);
+	read_node(layout, "", &inode);
 	assert_int_equal(le16toh(inode.i_links_count), 4);
-	read_node(plan, "lost+found", &inode);
+	read_node(layout, "lost+found", &inode);
 	assert_int_equal(le16toh(inode.i_links_count), 2);
 	assert_int_equal(le32toh(inode.i_blocks), 4 * 8);
 }
@@ -383,7 +383,7 @@ static void more_directories_than_links(void **state)
 	for (uint32_t much = 0; much < 2; much++) {
 		_cleanup_builder_ struct tree_builder *b = builder_new();
 		_cleanup_tree_ struct tree *tree = NULL;
-		_cleanup_plan_ struct ext2_plan *plan = NULL;
+		_cleanup_layout_ struct ext2_layout *layout = NULL;
 		struct ext2_inode_large inode;
 		builder_id dir = add_dir(b, 0, "dir");
 		uint8_t buf[EXT2_BLOCK];
@@ -395,11 +395,11 @@ static void more_directories_than_links(void **state)
 			add_dir(b, dir, name);
 		}
 		tree = builder_tree(b);
-		plan = plan_of(tree, 0);
-		read_node(plan, "dir", &inode);
+		layout = layout_of_tree(tree, 0);
+		read_node(layout, "dir", &inode);
 		assert_int_equal(le16toh(inode.i_links_count),
 				 much ? 1 : 65000);
-		render_block(plan, 0, buf);
+		render_block(layout, 0, buf);
 		assert_int_equal((get_le32(buf + 1024 + 0x64) &
 				  EXT4_FEATURE_RO_COMPAT_DIR_NLINK) != 0,
 				 much);
@@ -412,12 +412,12 @@ static void unused_inodes_are_zero(void **state)
 {
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = builder_tree(b);
-	_cleanup_plan_ struct ext2_plan *plan = plan_of(tree, 0);
+	_cleanup_layout_ struct ext2_layout *layout = layout_of_tree(tree, 0);
 	static const uint8_t zeroes[sizeof(struct ext2_inode_large)];
 	struct ext2_inode_large inode;
 
 	for (uint32_t ino = 1; ino <= 16; ino++) {
-		read_inode(plan, ino, &inode);
+		read_inode(layout, ino, &inode);
 		if (ino == 2 || ino == 11)
 			assert_memory_not_equal(&inode, zeroes, sizeof(inode));
 		else

@@ -206,7 +206,7 @@ static void kept(void **state)
 
 	put_all(t->fd);
 	image = image_now(t->fd, true);
-	assert_ok(image_keep(image, NULL, 100, NULL, 0, NULL));
+	assert_ok(image_pin(image, NULL, 100, NULL, 0, NULL));
 	assert_sys(unlinkat(t->fd, "boot/longer", 0));
 	put_filled(t->fd, "boot/shorter", 'b', 4000);
 	assert_serves(image, "boot/longer", 'a', SIZE);

@@ -90,14 +90,14 @@ static struct volume *ext2_new(const struct tree *tree, uint64_t size,
 		.label = "ext2",
 	};
 	struct volume *volume = NULL;
-	struct ext2_demand *demand;
+	struct ext2_contents *contents;
 
-	assert_ok(ext2_demand_new(&demand, tree, zeroes, NULL, NULL));
-	assert_ok(ext2_demand_size(demand, 0, ret_need, NULL));
+	assert_ok(ext2_contents_new(&contents, tree, zeroes, NULL, NULL));
+	assert_ok(ext2_contents_size(contents, 0, ret_need, NULL));
 	if (size > 0)
-		assert_ok(ext2_volume_new(&volume, demand, &options, NULL));
+		assert_ok(ext2_volume_new(&volume, contents, &options, NULL));
 	else
-		ext2_demand_free(demand);
+		ext2_contents_free(contents);
 	return volume;
 }
 
@@ -112,7 +112,7 @@ static struct image *make_disk(void)
 	};
 	struct tree *tree = pattern_tree();
 
-	assert_ok(hostfiles_new(&image->hostfiles, false));
+	assert_ok(descriptor_cache_new(&image->cache, false));
 	image->trees.tree[IMAGE_PART_SYSTEM] = tree;
 	image->partitions = calloc(3, sizeof(*image->partitions));
 	image->n_partitions = 3;

@@ -6,27 +6,27 @@
 
 static uint64_t seed;
 
-static uint32_t acl_block(const struct ext2_plan *plan, const char *path)
+static uint32_t acl_block(const struct ext2_layout *layout, const char *path)
 {
 	struct ext2_inode_large inode;
 
-	read_node(plan, path, &inode);
+	read_node(layout, path, &inode);
 	return le32toh(inode.i_file_acl);
 }
 
-/* A file "x" with one attribute, in a plan of its own; its block. */
+/* A file "x" with one attribute, in a layout of its own; its block. */
 static void block_of(const char *name, const void *value, size_t len,
 		     uint8_t block[EXT2_BLOCK])
 {
 	const struct tree_host_xattr x = { name, value, len };
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 
 	assert_ok(tree_builder_set_xattrs(b, add_file(b, 0, "x", 0), &x, 1));
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
-	render_block(plan, acl_block(plan, "x"), block);
+	layout = layout_of_tree(tree, 0);
+	render_block(layout, acl_block(layout, "x"), block);
 }
 
 static void known_bytes(void **state)
@@ -84,7 +84,7 @@ static void hashes(void **state)
 		struct tree_host_xattr x[8];
 		_cleanup_builder_ struct tree_builder *b = builder_new();
 		_cleanup_tree_ struct tree *tree = NULL;
-		_cleanup_plan_ struct ext2_plan *plan = NULL;
+		_cleanup_layout_ struct ext2_layout *layout = NULL;
 		size_t n = 1 + random_below(&dice, 8);
 
 		for (size_t i = 0; i < n; i++) {
@@ -103,8 +103,8 @@ static void hashes(void **state)
 		assert_ok(tree_builder_set_xattrs(b, add_file(b, 0, "x", 0), x,
 						  n));
 		tree = builder_tree(b);
-		plan = plan_of(tree, 0);
-		render_block(plan, acl_block(plan, "x"), block);
+		layout = layout_of_tree(tree, 0);
+		render_block(layout, acl_block(layout, "x"), block);
 		assert_hashes(block);
 	}
 }
@@ -135,8 +135,8 @@ static struct tree *crowd(unsigned n)
 static void assert_shared(unsigned n, unsigned blocks)
 {
 	_cleanup_tree_ struct tree *tree = crowd(n);
-	_cleanup_plan_ struct ext2_plan *plan = plan_of(tree, 0);
-	uint32_t first = acl_block(plan, "f00000");
+	_cleanup_layout_ struct ext2_layout *layout = layout_of_tree(tree, 0);
+	uint32_t first = acl_block(layout, "f00000");
 	uint32_t last_used = 0;
 	uint32_t total = 0;
 
@@ -147,16 +147,16 @@ static void assert_shared(unsigned n, unsigned blocks)
 		char name[20];
 
 		snprintf(name, sizeof(name), "f%05u", i);
-		assert_int_equal(acl_block(plan, name), first + i / 1024);
+		assert_int_equal(acl_block(layout, name), first + i / 1024);
 		if (i % 1024)
 			continue;
-		locate_block(plan, first + i / 1024, &region);
+		locate_block(layout, first + i / 1024, &region);
 		assert_int_equal(region.kind, REGION_RENDER);
 		assert_string_equal(region.what, "extended attributes");
 		assert_int_equal(region.start, (uint64_t)first * EXT2_BLOCK);
 		assert_int_equal(region.end - region.start,
 				 (uint64_t)(blocks + 1) * EXT2_BLOCK);
-		render_block(plan, first + i / 1024, block);
+		render_block(layout, first + i / 1024, block);
 		users = get_le32(block + 4);
 		assert_int_equal(users, min_u64(1024, n - i));
 		total += users;
@@ -164,10 +164,11 @@ static void assert_shared(unsigned n, unsigned blocks)
 	}
 	assert_int_equal(total, n);
 	assert_int_equal(last_used, first + blocks - 1);
-	assert_int_equal(acl_block(plan, "g"), first + blocks);
-	assert_int_equal(plan->free_blocks,
-			 plan->geometry.usable -
-				 (demand_owned(plan->demand) + blocks + 1));
+	assert_int_equal(acl_block(layout, "g"), first + blocks);
+	assert_int_equal(
+		layout->free_blocks,
+		layout->geometry.usable -
+			(contents_owned(layout->contents) + blocks + 1));
 }
 
 static void up_to_1024_share(void **state)
@@ -188,7 +189,7 @@ static void every_kind_of_inode(void **state)
 					     "fifo" };
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_tree_ struct tree *tree = NULL;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 	struct ext2_inode_large inode;
 	char target[100];
 	builder_id id;
@@ -207,16 +208,16 @@ static void every_kind_of_inode(void **state)
 	assert_ok(tree_builder_add(b, 0, "fifo", 4, &fifo, &id));
 	assert_ok(tree_builder_set_xattrs(b, id, &x, 1));
 	tree = builder_tree(b);
-	plan = plan_of(tree, 0);
+	layout = layout_of_tree(tree, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		read_node(plan, names[i], &inode);
+		read_node(layout, names[i], &inode);
 		assert_int_equal(le32toh(inode.i_blocks), sectors[i]);
 		assert_int_equal(le32toh(inode.i_file_acl),
-				 acl_block(plan, "dir"));
+				 acl_block(layout, "dir"));
 	}
-	read_node(plan, "short", &inode);
+	read_node(layout, "short", &inode);
 	assert_memory_equal(inode.i_block, target, 59);
-	read_node(plan, "", &inode);
+	read_node(layout, "", &inode);
 	assert_int_equal(inode.i_file_acl, 0);
 }
 
@@ -234,7 +235,7 @@ static int error_of(size_t len, struct diag *diag)
 	assert_ok(
 		tree_builder_set_xattrs(b, add_file(b, dir, "file", 0), x, 2));
 	tree = builder_tree(b);
-	return demand_error(tree, diag);
+	return contents_error(tree, diag);
 }
 
 static void one_block_and_no_more(void **state)

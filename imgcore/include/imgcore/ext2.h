@@ -46,17 +46,17 @@ struct ext2_options {
  * If diag has a sink, everything that the format cannot hold is reported; the
  * result then has a valid size, but no volume can be made of it.
  */
-struct ext2_demand;
-int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    const uint8_t seed[16], const struct volume *previous,
-		    struct diag *diag);
-void ext2_demand_free(struct ext2_demand *demand);
+struct ext2_contents;
+int ext2_contents_new(struct ext2_contents **ret_contents,
+		      const struct tree *tree, const uint8_t seed[16],
+		      const struct volume *previous, struct diag *diag);
+void ext2_contents_free(struct ext2_contents *contents);
 /* The smallest partition, in bytes, that holds it with `free` bytes left. */
-int ext2_demand_size(const struct ext2_demand *demand, uint64_t free,
-		     uint64_t *ret_size, struct diag *diag);
+int ext2_contents_size(const struct ext2_contents *contents, uint64_t free,
+		       uint64_t *ret_size, struct diag *diag);
 
-/* Takes demand over on success; the tree must outlive the volume. */
-int ext2_volume_new(struct volume **ret_volume, struct ext2_demand *demand,
+/* Takes contents over on success; the tree must outlive the volume. */
+int ext2_volume_new(struct volume **ret_volume, struct ext2_contents *contents,
 		    const struct ext2_options *options, struct diag *diag);
 
 #endif

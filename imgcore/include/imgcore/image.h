@@ -131,15 +131,15 @@ void image_set_own_dev(struct image *image, uint64_t own_dev);
  * -ESTALE: a file is no longer the one scanned; scan again.
  * Once, before anyone else reads the image; previous may be read meanwhile.
  */
-int image_keep(struct image *image, const struct image *previous, size_t budget,
-	       struct watch *watch, uint64_t since, struct diag *diag);
+int image_pin(struct image *image, const struct image *previous, size_t budget,
+	      struct watch *watch, uint64_t since, struct diag *diag);
 /*
  * Closes the cached files of this image, and of those that it shares
  * descriptors with: for a caller that ran out of descriptors.
  */
 void image_drop_cached(const struct image *image);
 /* How many are kept. */
-size_t image_kept(const struct image *image);
+size_t image_pinned(const struct image *image);
 
 /* Calls found for each file that is watched: one of its names, its watch. */
 typedef void image_watched_fn(void *context, enum image_part part, tree_id name,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "image/kept.h"
+#include "image/pinned_files.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/vec.h"
-#include "image/descriptors.h"
-#include "image/kept_file.h"
+#include "image/descriptor_budget.h"
+#include "image/pinned_file.h"
 #include "image/watch.h"
 #include "imgcore/diag.h"
 #include "imgcore/paths.h"
@@ -22,42 +22,42 @@ struct entry {
 	enum image_part part;
 	tree_id node; /* the inode's */
 	tree_id name; /* one of its names: the first may lie elsewhere */
-	struct kept_file *file;
+	struct pinned_file *file;
 };
 
-struct kept {
+struct pinned_files {
 	const struct tree *trees[IMAGE_PARTS];
-	struct descriptors *descriptors;
+	struct descriptor_budget *descriptors;
 	struct {
 		struct entry *items;
 		size_t count, size;
 	} entries; /* sorted by part and node */
 };
 
-DEFINE_CLEANUP(struct kept, kept_free)
+DEFINE_CLEANUP(struct pinned_files, pinned_files_free)
 
 /* ---- all of them ---- */
 
-static void drop(struct kept *kept, struct kept_file *file)
+static void drop(struct pinned_files *pinned, struct pinned_file *file)
 {
-	if (kept_file_unref(file))
-		descriptors_give(kept->descriptors);
+	if (pinned_file_unref(file))
+		descriptor_budget_give(pinned->descriptors);
 }
 
-void kept_free(struct kept *kept)
+void pinned_files_free(struct pinned_files *pinned)
 {
-	if (!kept)
+	if (!pinned)
 		return;
-	for (size_t i = 0; i < kept->entries.count; i++)
-		drop(kept, kept->entries.items[i].file);
-	descriptors_unref(kept->descriptors);
-	vec_free(&kept->entries);
-	free(kept);
+	for (size_t i = 0; i < pinned->entries.count; i++)
+		drop(pinned, pinned->entries.items[i].file);
+	descriptor_budget_unref(pinned->descriptors);
+	vec_free(&pinned->entries);
+	free(pinned);
 }
 
-size_t kept_count(const struct kept *kept)
+size_t pinned_files_count(const struct pinned_files *pinned)
 {
-	return kept ? kept->entries.count : 0;
+	return pinned ? pinned->entries.count : 0;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -69,51 +69,51 @@ static int compare_entries(const void *a, const void *b)
 	return (x->node > y->node) - (x->node < y->node);
 }
 
-static void sort(struct kept *kept)
+static void sort(struct pinned_files *pinned)
 {
-	if (kept->entries.count > 0)
-		qsort(kept->entries.items, kept->entries.count,
+	if (pinned->entries.count > 0)
+		qsort(pinned->entries.items, pinned->entries.count,
 		      sizeof(struct entry), compare_entries);
 }
 
 /* A file that was met by several of its names is there once in the end. */
-static void drop_doubles(struct kept *kept)
+static void drop_doubles(struct pinned_files *pinned)
 {
-	struct entry *e = kept->entries.items;
+	struct entry *e = pinned->entries.items;
 	size_t n = 0;
 
-	for (size_t i = 0; i < kept->entries.count; i++) {
+	for (size_t i = 0; i < pinned->entries.count; i++) {
 		if (n > 0 && compare_entries(&e[n - 1], &e[i]) == 0)
-			drop(kept, e[i].file);
+			drop(pinned, e[i].file);
 		else
 			e[n++] = e[i];
 	}
-	kept->entries.count = n;
+	pinned->entries.count = n;
 }
 
 /* Among the first n, which are sorted. */
-static struct entry *find_among(const struct kept *kept, size_t n,
+static struct entry *find_among(const struct pinned_files *pinned, size_t n,
 				enum image_part part, tree_id node)
 {
 	const struct entry key = { .part = part, .node = node };
 
 	if (n == 0)
 		return NULL;
-	return bsearch(&key, kept->entries.items, n, sizeof(key),
+	return bsearch(&key, pinned->entries.items, n, sizeof(key),
 		       compare_entries);
 }
 
-struct kept_file *kept_find(const struct kept *kept, const struct tree *tree,
-			    tree_id node)
+struct pinned_file *pinned_files_find(const struct pinned_files *pinned,
+				      const struct tree *tree, tree_id node)
 {
 	const struct entry *e = NULL;
 
-	if (!kept || kept->entries.count == 0)
+	if (!pinned || pinned->entries.count == 0)
 		return NULL;
 	node = tree_inode(tree, node);
 	for (unsigned i = 0; i < IMAGE_PARTS && !e; i++)
-		if (tree == kept->trees[i])
-			e = find_among(kept, kept->entries.count, i, node);
+		if (tree == pinned->trees[i])
+			e = find_among(pinned, pinned->entries.count, i, node);
 	return e ? e->file : NULL;
 }
 
@@ -145,11 +145,12 @@ static int counterpart(const struct tree *from, tree_id node,
  * Shared if it is what both images show: what has been compared for one counts
  * for the other then. Where both saw the same, nothing needs to be looked at.
  */
-static int share(struct kept *kept, const struct kept *previous,
-		 const struct entry *old, struct watch *watch)
+static int share(struct pinned_files *pinned,
+		 const struct pinned_files *previous, const struct entry *old,
+		 struct watch *watch)
 {
 	const struct tree *from = previous->trees[old->part];
-	const struct tree *tree = kept->trees[old->part];
+	const struct tree *tree = pinned->trees[old->part];
 	struct entry *e;
 	tree_id name = TREE_NONE;
 	int r = counterpart(from, old->name, tree, &name);
@@ -159,42 +160,42 @@ static int share(struct kept *kept, const struct kept *previous,
 	if (name == TREE_NONE || !is_host_file(tree, name))
 		return 0;
 	/* A mapping may have written to it without a change of its times. */
-	if (kept_file_written(old->file) ||
-	    !kept_file_is_watched(old->file, watch))
+	if (pinned_file_written(old->file) ||
+	    !pinned_file_is_watched(old->file, watch))
 		return 0;
 	if (!tree_same_file(from, old->node, tree, name) &&
-	    (kept_file_verify(old->file, from, old->node, NULL) < 0 ||
-	     tree_verify_host(tree, name, kept_file_descriptor(old->file),
+	    (pinned_file_verify(old->file, from, old->node, NULL) < 0 ||
+	     tree_verify_host(tree, name, pinned_file_descriptor(old->file),
 			      NULL) < 0))
 		return 0;
-	e = vec_push(&kept->entries);
+	e = vec_push(&pinned->entries);
 	if (!e)
 		return -ENOMEM;
 	*e = (struct entry){ .part = old->part,
 			     .node = tree_inode(tree, name),
 			     .name = name,
-			     .file = kept_file_ref(old->file) };
+			     .file = pinned_file_ref(old->file) };
 	return 0;
 }
 
-static int share_all(struct kept *kept, const struct kept *previous,
-		     struct watch *watch)
+static int share_all(struct pinned_files *pinned,
+		     const struct pinned_files *previous, struct watch *watch)
 {
 	for (size_t i = 0; previous && i < previous->entries.count; i++) {
-		int r = share(kept, previous, &previous->entries.items[i],
+		int r = share(pinned, previous, &previous->entries.items[i],
 			      watch);
 
 		if (r < 0)
 			return r;
 	}
-	sort(kept);
+	sort(pinned);
 	return 0;
 }
 
 /* ---- and what is opened for this one ---- */
 
 struct walk {
-	struct kept *kept;
+	struct pinned_files *pinned;
 	size_t shared; /* entries that were there before it */
 	size_t budget;
 	struct watch *watch; /* or NULL */
@@ -215,11 +216,11 @@ static void walk_release(struct walk *w)
 
 /* What cannot be opened is not kept: who reads it will hear why. */
 static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
-			 struct kept_file **ret_file)
+			 struct pinned_file **ret_file)
 {
 	_cleanup_(diag_clear) struct diag unread = DIAG_INIT;
 	_cleanup_close_ int fd = -1;
-	struct kept_file *file;
+	struct pinned_file *file;
 	int r = tree_open_host_in(tree, node, &w->dir, &fd, &unread);
 
 	if (r == -ESTALE)
@@ -229,14 +230,14 @@ static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
 	w->full = r == -EMFILE || r == -ENFILE;
 	if (r < 0)
 		return 0;
-	r = kept_file_new(&file, fd, w->watch);
+	r = pinned_file_new(&file, fd, w->watch);
 	if (r < 0)
 		return r;
 	take_fd(&fd);
 	/* Checked after the watch is set, so that no write is missed. */
-	r = tree_verify_host(tree, node, kept_file_descriptor(file), w->diag);
+	r = tree_verify_host(tree, node, pinned_file_descriptor(file), w->diag);
 	if (r < 0)
-		kept_file_unref(file);
+		pinned_file_unref(file);
 	else
 		*ret_file = file;
 	return r;
@@ -244,8 +245,8 @@ static int open_verified(struct walk *w, const struct tree *tree, tree_id node,
 
 static int keep_file(struct walk *w, enum image_part part, tree_id name)
 {
-	struct kept *kept = w->kept;
-	const struct tree *tree = kept->trees[part];
+	struct pinned_files *pinned = w->pinned;
+	const struct tree *tree = pinned->trees[part];
 	struct entry e = {
 		.part = part,
 		.node = tree_inode(tree, name),
@@ -253,25 +254,25 @@ static int keep_file(struct walk *w, enum image_part part, tree_id name)
 	};
 	int r;
 
-	if (find_among(kept, w->shared, part, e.node))
+	if (find_among(pinned, w->shared, part, e.node))
 		return 0;
-	if (vec_reserve(&kept->entries, 1) < 0)
+	if (vec_reserve(&pinned->entries, 1) < 0)
 		return -ENOMEM;
-	if (!descriptors_take(kept->descriptors, w->budget)) {
+	if (!descriptor_budget_take(pinned->descriptors, w->budget)) {
 		w->full = true;
 		return 0;
 	}
 	r = open_verified(w, tree, e.node, &e.file);
 	if (e.file)
-		*vec_push(&kept->entries) = e;
+		*vec_push(&pinned->entries) = e;
 	else
-		descriptors_give(kept->descriptors);
+		descriptor_budget_give(pinned->descriptors);
 	return r;
 }
 
 static int visit(struct walk *w, enum image_part part, tree_id node)
 {
-	const struct tree *tree = w->kept->trees[part];
+	const struct tree *tree = w->pinned->trees[part];
 	struct tree_info info;
 	struct entry *dir;
 
@@ -296,7 +297,7 @@ static int open_all(struct walk *w)
 		const struct entry dir = w->dirs.items[i];
 		struct tree_info info;
 
-		tree_get(w->kept->trees[dir.part], dir.node, &info);
+		tree_get(w->pinned->trees[dir.part], dir.node, &info);
 		for (uint32_t c = 0; c < info.n_children && !w->full; c++) {
 			int r = visit(w, dir.part, info.first_child + c);
 
@@ -309,7 +310,7 @@ static int open_all(struct walk *w)
 
 static int visit_top(struct walk *w, enum image_part part, const char *path)
 {
-	const struct tree *tree = w->kept->trees[part];
+	const struct tree *tree = w->pinned->trees[part];
 	tree_id top = tree ? tree_find(tree, path) : TREE_NONE;
 
 	return top == TREE_NONE ? 0 : visit(w, part, top);
@@ -321,11 +322,11 @@ static int visit_top(struct walk *w, enum image_part part, const char *path)
  */
 static int open_linked(struct walk *w, enum image_part part)
 {
-	const struct tree *tree = w->kept->trees[part];
+	const struct tree *tree = w->pinned->trees[part];
 	tree_id id = tree ? tree_next_linked(tree, TREE_ROOT) : TREE_NONE;
-	size_t most = w->kept->entries.count + LINKED_MAX;
+	size_t most = w->pinned->entries.count + LINKED_MAX;
 
-	while (id != TREE_NONE && !w->full && w->kept->entries.count < most) {
+	while (id != TREE_NONE && !w->full && w->pinned->entries.count < most) {
 		int r = tree_inode(tree, id) == id && is_host_file(tree, id)
 				? keep_file(w, part, id)
 				: 0;
@@ -337,8 +338,9 @@ static int open_linked(struct walk *w, enum image_part part)
 	return 0;
 }
 
-static int keep_all(struct kept *kept, const struct kept *previous,
-		    size_t budget, struct watch *watch, struct diag *diag)
+static int keep_all(struct pinned_files *pinned,
+		    const struct pinned_files *previous, size_t budget,
+		    struct watch *watch, struct diag *diag)
 {
 	static const struct {
 		enum image_part part;
@@ -349,15 +351,15 @@ static int keep_all(struct kept *kept, const struct kept *previous,
 		{ IMAGE_PART_ARCHIVES, "" },
 	};
 	_cleanup_(walk_release) struct walk w = {
-		.kept = kept,
+		.pinned = pinned,
 		.budget = budget,
 		.watch = watch,
 		.dir = TREE_DIR_INIT,
 		.diag = diag,
 	};
-	int r = share_all(kept, previous, watch);
+	int r = share_all(pinned, previous, watch);
 
-	w.shared = kept->entries.count;
+	w.shared = pinned->entries.count;
 	for (size_t i = 0; i < ARRAY_SIZE(tops) && r == 0; i++)
 		r = visit_top(&w, tops[i].part, tops[i].path);
 	if (r == 0)
@@ -367,36 +369,38 @@ static int keep_all(struct kept *kept, const struct kept *previous,
 	return r;
 }
 
-int kept_new(struct kept **ret_kept,
-	     const struct tree *const trees[IMAGE_PARTS],
-	     const struct kept *previous, struct descriptors *descriptors,
-	     size_t budget, struct watch *watch, struct diag *diag)
+int pinned_files_new(struct pinned_files **ret_pinned,
+		     const struct tree *const trees[IMAGE_PARTS],
+		     const struct pinned_files *previous,
+		     struct descriptor_budget *descriptors, size_t budget,
+		     struct watch *watch, struct diag *diag)
 {
-	_cleanup_(kept_freep) struct kept *kept = calloc(1, sizeof(*kept));
+	_cleanup_(pinned_files_freep) struct pinned_files *pinned =
+		calloc(1, sizeof(*pinned));
 	int r;
 
-	if (!kept)
+	if (!pinned)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
-	memcpy(kept->trees, trees, sizeof(kept->trees));
-	kept->descriptors = descriptors_ref(descriptors);
-	r = keep_all(kept, previous, budget, watch, diag);
+	memcpy(pinned->trees, trees, sizeof(pinned->trees));
+	pinned->descriptors = descriptor_budget_ref(descriptors);
+	r = keep_all(pinned, previous, budget, watch, diag);
 	if (r < 0)
 		return r == -ESTALE ? r : diag_set(diag, r, NULL, NULL);
-	sort(kept);
-	drop_doubles(kept);
-	*ret_kept = take_ptr(kept);
+	sort(pinned);
+	drop_doubles(pinned);
+	*ret_pinned = take_ptr(pinned);
 	return 0;
 }
 
-void kept_watched(const struct kept *kept, image_watched_fn *found,
-		  void *context)
+void pinned_files_watched(const struct pinned_files *pinned,
+			  image_watched_fn *found, void *context)
 {
-	for (size_t i = 0; kept && i < kept->entries.count; i++) {
-		const struct entry *e = &kept->entries.items[i];
-		int32_t watch = kept_file_watch(e->file);
+	for (size_t i = 0; pinned && i < pinned->entries.count; i++) {
+		const struct entry *e = &pinned->entries.items[i];
+		int32_t watch = pinned_file_watch(e->file);
 
 		if (watch >= 0)
 			found(context, e->part, e->name, watch,
-			      kept_file_descriptor(e->file));
+			      pinned_file_descriptor(e->file));
 	}
 }

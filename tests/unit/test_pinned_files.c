@@ -57,7 +57,7 @@ static struct image *kept_image(int dir)
 {
 	struct image *image = image_now(dir);
 
-	assert_ok(image_keep(image, NULL, MANY, NULL, 0, NULL));
+	assert_ok(image_pin(image, NULL, MANY, NULL, 0, NULL));
 	return image;
 }
 
@@ -231,13 +231,13 @@ static void budgets(void **state)
 	put_source(t->fd);
 	for (size_t budget = 0; budget < KEPT + 2; budget++) {
 		_cleanup_image_ struct image *image = image_now(t->fd);
-		size_t kept = budget < KEPT ? budget : KEPT;
+		size_t pinned = budget < KEPT ? budget : KEPT;
 		int before = count_descriptors();
 
-		assert_int_equal(image_kept(image), 0);
-		assert_ok(image_keep(image, NULL, budget, NULL, 0, NULL));
-		assert_int_equal(image_kept(image), kept);
-		assert_int_equal(count_descriptors(), before + (int)kept);
+		assert_int_equal(image_pinned(image), 0);
+		assert_ok(image_pin(image, NULL, budget, NULL, 0, NULL));
+		assert_int_equal(image_pinned(image), pinned);
+		assert_int_equal(count_descriptors(), before + (int)pinned);
 		assert_reads(image, kernel, 0);
 		assert_reads(image, "boot/grub/deep/module", 0);
 	}
@@ -251,7 +251,7 @@ static void order(void **state)
 
 	put_source(t->fd);
 	image = image_now(t->fd);
-	assert_ok(image_keep(image, NULL, 3, NULL, 0, NULL));
+	assert_ok(image_pin(image, NULL, 3, NULL, 0, NULL));
 	for (int i = 0; i < 4; i++)
 		replace(t->fd,
 			(const char *const[]){ kernel, initrd, menu,
@@ -277,7 +277,7 @@ static void several_names(void **state)
 						      "kernels/d" }[i],
 			       0));
 	image = kept_image(t->fd);
-	assert_int_equal(image_kept(image), 1);
+	assert_int_equal(image_pinned(image), 1);
 	assert_sys(unlinkat(t->fd, "a", 0));
 	assert_reads(image, "kernels/c", 0);
 }
@@ -290,7 +290,7 @@ static void neither_directory(void **state)
 	put_pattern(t->fd, "kernels", 1);
 	put_pattern(t->fd, "other", 1);
 	image = kept_image(t->fd);
-	assert_int_equal(image_kept(image), 1);
+	assert_int_equal(image_pinned(image), 1);
 	assert_sys(unlinkat(t->fd, "kernels", 0));
 	assert_reads(image, "kernels", 0);
 }
@@ -308,9 +308,9 @@ static int keep_with_few_descriptors(void *context)
 	/* A directory is held for its second file, and let go. */
 	for (int i = 0; i < 3; i++)
 		close(last - i);
-	if (image_keep(image, NULL, MANY, NULL, 0, NULL) < 0)
+	if (image_pin(image, NULL, MANY, NULL, 0, NULL) < 0)
 		return 1;
-	return image_kept(image) == 3 ? 0 : 2;
+	return image_pinned(image) == 3 ? 0 : 2;
 }
 
 static void no_descriptors_left(void **state)
@@ -334,8 +334,8 @@ static int read_with_few_descriptors(void *context)
 	rlim_t limit = (rlim_t)count_descriptors() + CACHED / 2;
 	char name[16];
 
-	if (image_keep(first, NULL, 0, NULL, 0, NULL) < 0 ||
-	    image_keep(second, first, 0, NULL, 0, NULL) < 0)
+	if (image_pin(first, NULL, 0, NULL, 0, NULL) < 0 ||
+	    image_pin(second, first, 0, NULL, 0, NULL) < 0)
 		return 1;
 	if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){ limit, limit }) < 0)
 		return 2;
@@ -380,19 +380,19 @@ static void changed_before_it_was_kept(void **state)
 			assert_sys(unlinkat(t->fd, menu, 0));
 		else
 			put_pattern(t->fd, menu, 7);
-		assert_int_equal(image_keep(image, NULL, MANY, NULL, 0, &diag),
+		assert_int_equal(image_pin(image, NULL, MANY, NULL, 0, &diag),
 				 -ESTALE);
 		assert_string_equal(diag.path, "/src/boot/grub/grub.cfg");
 		/* The sink stays. */
 		diag_clear(&diag);
 		diag.sink = &sink;
-		assert_int_equal(image_keep(image, NULL, MANY, NULL, 0, &diag),
+		assert_int_equal(image_pin(image, NULL, MANY, NULL, 0, &diag),
 				 -ESTALE);
 		assert_string_equal(diag.path, "/src/boot/grub/grub.cfg");
 		assert_ptr_equal(diag.sink, &sink);
-		assert_int_equal(image_keep(image, NULL, MANY, NULL, 0, NULL),
+		assert_int_equal(image_pin(image, NULL, MANY, NULL, 0, NULL),
 				 -ESTALE);
-		assert_int_equal(image_kept(image), 0);
+		assert_int_equal(image_pinned(image), 0);
 		assert_int_equal(count_descriptors(), before);
 	}
 }
@@ -411,9 +411,9 @@ static void shared(void **state)
 	replace(t->fd, kernel);
 	second = image_now(t->fd);
 	one = count_descriptors();
-	assert_ok(image_keep(second, first, MANY, NULL, 0, NULL));
+	assert_ok(image_pin(second, first, MANY, NULL, 0, NULL));
 	both = count_descriptors();
-	assert_int_equal(image_kept(second), KEPT);
+	assert_int_equal(image_pinned(second), KEPT);
 	assert_int_equal(both, one + 1);
 	replace(t->fd, initrd);
 	assert_reads(first, initrd, 0);
@@ -436,16 +436,16 @@ static void one_budget(void **state)
 
 	put_source(t->fd);
 	first = image_now(t->fd);
-	assert_ok(image_keep(first, NULL, 3, NULL, 0, NULL));
+	assert_ok(image_pin(first, NULL, 3, NULL, 0, NULL));
 	replace(t->fd, kernel);
 	replace(t->fd, initrd);
 	second = image_now(t->fd);
-	assert_ok(image_keep(second, first, 4, NULL, 0, NULL));
-	assert_int_equal(image_kept(second), 2);
+	assert_ok(image_pin(second, first, 4, NULL, 0, NULL));
+	assert_int_equal(image_pinned(second), 2);
 	image_free(first);
 	third = image_now(t->fd);
-	assert_ok(image_keep(third, second, 4, NULL, 0, NULL));
-	assert_int_equal(image_kept(third), KEPT);
+	assert_ok(image_pin(third, second, 4, NULL, 0, NULL));
+	assert_int_equal(image_pinned(third), KEPT);
 }
 
 /* One that lost a name in between is shared, and so is one that got another. */
@@ -463,7 +463,7 @@ static void shared_by_identity(void **state)
 	assert_sys(linkat(t->fd, initrd, t->fd, "third", 0));
 	second = image_now(t->fd);
 	before = count_descriptors();
-	assert_ok(image_keep(second, first, MANY, NULL, 0, NULL));
+	assert_ok(image_pin(second, first, MANY, NULL, 0, NULL));
 	assert_int_equal(count_descriptors(), before);
 	assert_reads(first, kernel, 0);
 	assert_reads(second, kernel, 0);
@@ -490,8 +490,8 @@ static void moved_to_another_place(void **state)
 	assert_sys(mkdirat(t->fd, kernel, 0755));
 	assert_sys(renameat(t->fd, "a", t->fd, "kernels/vmlinuz-1/a"));
 	second = image_now(t->fd);
-	assert_ok(image_keep(second, first, MANY, NULL, 0, NULL));
-	assert_int_equal(image_kept(second), KEPT);
+	assert_ok(image_pin(second, first, MANY, NULL, 0, NULL));
+	assert_int_equal(image_pinned(second), KEPT);
 	assert_reads(first, kernel, -ESTALE);
 	assert_reads(second, "kernels/vmlinuz-1/a", 0);
 }
@@ -535,7 +535,7 @@ static void names_go_while_it_is_read(void **state)
 	}
 	first = kept_image(t->fd);
 	second = image_now(t->fd);
-	assert_ok(image_keep(second, first, MANY, NULL, 0, NULL));
+	assert_ok(image_pin(second, first, MANY, NULL, 0, NULL));
 	for (int i = 0; i < THREADS; i++) {
 		const struct image *image = i % 2 ? first : second;
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ext2/contents_new.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -13,9 +15,9 @@
 #include "base/threads.h"
 #include "base/units.h"
 #include "base/vec.h"
-#include "ext2/demand.h"
+#include "ext2/contents.h"
 #include "ext2/dirent.h"
-#include "ext2/plan.h"
+#include "ext2/layout.h"
 #include "ext2/xattr.h"
 #include "imgcore/diag.h"
 
@@ -30,7 +32,7 @@
 #define MAX_LINKS	65000u
 #define FAST_LINK_BYTES 60u /* i_block, with its last byte 0 */
 
-static int fail(const struct ext2_demand *d, tree_id node, struct diag *diag,
+static int fail(const struct ext2_contents *d, tree_id node, struct diag *diag,
 		int err, const char *reason)
 {
 	return tree_fail(d->tree, node, err, reason, diag);
@@ -39,7 +41,7 @@ static int fail(const struct ext2_demand *d, tree_id node, struct diag *diag,
 /* ---- sparse files ---- */
 
 /* Whole blocks of a sparse file's data, those that touch joined. */
-static int add_runs(struct ext2_demand *d, tree_id node,
+static int add_runs(struct ext2_contents *d, tree_id node,
 		    const struct tree_info *info)
 {
 	struct sparse_file *f;
@@ -71,7 +73,7 @@ static int add_runs(struct ext2_demand *d, tree_id node,
 	return 0;
 }
 
-static int add_sparse_files(struct ext2_demand *d, struct diag *diag)
+static int add_sparse_files(struct ext2_contents *d, struct diag *diag)
 {
 	size_t n;
 	const tree_id *files = tree_list(d->tree, TREE_LIST_SPARSE, &n);
@@ -92,24 +94,24 @@ static int add_sparse_files(struct ext2_demand *d, struct diag *diag)
 /* ---- directories that have an index ---- */
 
 struct indexing {
-	struct ext2_demand *demand;
+	struct ext2_contents *contents;
 	atomic_bool no_memory;
 };
 
 static void index_dir(void *context, size_t i)
 {
 	struct indexing *x = context;
-	struct indexed *dir = &x->demand->htrees.items[i];
+	struct indexed *dir = &x->contents->htrees.items[i];
 	struct tree_info info;
 	int r;
 
 	if (dir->htree)
 		return;
-	tree_get(x->demand->tree, dir->node, &info);
-	r = htree_new(&dir->htree, x->demand->tree, &x->demand->rules,
-		      x->demand->seed, &info);
+	tree_get(x->contents->tree, dir->node, &info);
+	r = htree_new(&dir->htree, x->contents->tree, &x->contents->rules,
+		      x->contents->seed, &info);
 	if (r == 0) {
-		dir->htree->shared = tree_shared(x->demand->tree, dir->node);
+		dir->htree->shared = tree_shared(x->contents->tree, dir->node);
 		return;
 	}
 	/* Too many names, if nothing else: it has no index, and is named later.
@@ -118,7 +120,7 @@ static void index_dir(void *context, size_t i)
 		x->no_memory = true;
 }
 
-static int check_indexes(struct ext2_demand *d, struct diag *diag)
+static int check_indexes(struct ext2_contents *d, struct diag *diag)
 {
 	for (size_t i = 0; i < d->htrees.count; i++) {
 		int r;
@@ -136,7 +138,7 @@ static int check_indexes(struct ext2_demand *d, struct diag *diag)
 }
 
 /* Lists the directories that get an index. */
-static int find_indexed(struct ext2_demand *d)
+static int find_indexed(struct ext2_contents *d)
 {
 	size_t n;
 	const tree_id *dirs = tree_list(d->tree, TREE_LIST_DIRS, &n);
@@ -166,8 +168,8 @@ static int by_shared(const void *a, const void *b)
 }
 
 /* Takes the indexes of directories that an earlier tree shares. */
-static int share_indexes(struct ext2_demand *d,
-			 const struct ext2_demand *previous)
+static int share_indexes(struct ext2_contents *d,
+			 const struct ext2_contents *previous)
 {
 	size_t n = previous->htrees.count;
 	_cleanup_free_ struct htree **old = calloc(n + 1, sizeof(*old));
@@ -192,10 +194,10 @@ static int share_indexes(struct ext2_demand *d,
 	return 0;
 }
 
-static int index_dirs(struct ext2_demand *d, const struct ext2_demand *previous,
-		      struct diag *diag)
+static int index_dirs(struct ext2_contents *d,
+		      const struct ext2_contents *previous, struct diag *diag)
 {
-	struct indexing x = { .demand = d };
+	struct indexing x = { .contents = d };
 	int r = find_indexed(d);
 
 	if (r == 0 && previous && memcmp(previous->seed, d->seed, 16) == 0 &&
@@ -222,7 +224,7 @@ struct refusal {
 };
 
 struct measuring {
-	struct ext2_demand *demand;
+	struct ext2_contents *contents;
 	atomic_bool huge_file;
 	atomic_bool dir_nlink;
 	bool all; /* of a stretch's refusals, not its first alone */
@@ -237,7 +239,7 @@ struct measuring {
 /* A stretch of nodes on its way. */
 struct stretch {
 	struct measuring *measuring;
-	uint32_t sequence; /* of the next inode, but for the two first */
+	uint32_t inode_index; /* of the next inode, but for the two first */
 	bool over;
 };
 
@@ -245,7 +247,7 @@ static uint64_t measure_dir(struct measuring *m, tree_id node,
 			    const struct tree_info *info)
 {
 	struct block_run run = {
-		.end = demand_dir_blocks(m->demand, node, info),
+		.end = contents_dir_blocks(m->contents, node, info),
 	};
 	struct blockmap map;
 
@@ -272,7 +274,7 @@ static uint64_t measure_file(struct measuring *m, tree_id node,
 	}
 	if (info->size > PLAIN_FILE_SIZE)
 		m->huge_file = true;
-	demand_blockmap(m->demand, node, info, &dense, &map);
+	contents_blockmap(m->contents, node, info, &dense, &map);
 	blocks = blockmap_total(&map);
 	/* i_blocks counts sectors in 32 bits, one block of attributes too. */
 	if ((blocks + (info->xattrs != 0)) * (EXT2_BLOCK / SECTOR) > UINT32_MAX)
@@ -323,23 +325,23 @@ static void measure_node(void *context, tree_id id,
 			 const struct tree_info *info)
 {
 	struct stretch *stretch = context;
-	struct ext2_demand *d = stretch->measuring->demand;
+	struct ext2_contents *d = stretch->measuring->contents;
 	struct refusal refusal = { 0 };
-	uint32_t sequence;
+	uint32_t inode_index;
 
 	if (info->inode != id || stretch->over)
 		return;
 	if (id == TREE_ROOT)
-		sequence = 0;
+		inode_index = 0;
 	else if (id == d->lost_found)
-		sequence = 1;
+		inode_index = 1;
 	else
-		sequence = stretch->sequence++;
-	d->start[sequence] = (uint32_t)measure(stretch->measuring, id, info,
-					       &refusal);
+		inode_index = stretch->inode_index++;
+	d->first_block[inode_index] = (uint32_t)measure(stretch->measuring, id,
+							info, &refusal);
 	if (!refusal.error)
 		return;
-	d->start[sequence] = 0;
+	d->first_block[inode_index] = 0;
 	note_refusal(stretch->measuring, &refusal);
 	stretch->over = !stretch->measuring->all;
 }
@@ -347,12 +349,13 @@ static void measure_node(void *context, tree_id id,
 static void measure_stretch(void *context, size_t i)
 {
 	struct measuring *m = context;
-	struct ext2_demand *d = m->demand;
+	struct ext2_contents *d = m->contents;
 	tree_id id = (tree_id)(i * STRETCH);
 	uint32_t count = tree_count(d->tree);
 	struct stretch stretch = {
 		.measuring = m,
-		.sequence = 2 + id - (uint32_t)demand_apart_before(d, id),
+		.inode_index = 2 + id -
+			       (uint32_t)contents_out_of_order_before(d, id),
 	};
 
 	tree_walk(d->tree, id, id + (uint32_t)min_u64(STRETCH, count - id),
@@ -378,20 +381,20 @@ static int check_refusals(struct measuring *m, struct diag *diag)
 	for (size_t i = 0; i < m->refusals.count && r == 0; i++) {
 		const struct refusal *refusal = &m->refusals.items[i];
 
-		r = diag_report(diag, fail(m->demand, refusal->node, diag,
+		r = diag_report(diag, fail(m->contents, refusal->node, diag,
 					   refusal->error, refusal->reason));
 	}
 	return r;
 }
 
-/* Leaves the blocks of each inode in demand.start. */
-static int measure_inodes(struct ext2_demand *d, struct diag *diag)
+/* Leaves the blocks of each inode in contents.first_block. */
+static int measure_inodes(struct ext2_contents *d, struct diag *diag)
 {
-	struct measuring m = { .demand = d, .all = diag_has_sink(diag) };
+	struct measuring m = { .contents = d, .all = diag_has_sink(diag) };
 	int r;
 
-	d->start = calloc((size_t)d->inodes + 1, sizeof(*d->start));
-	if (!d->start)
+	d->first_block = calloc((size_t)d->inodes + 1, sizeof(*d->first_block));
+	if (!d->first_block)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
 	pthread_mutex_init(&m.mutex, NULL);
 	threads_share(div_up(tree_count(d->tree), STRETCH), measure_stretch,
@@ -406,7 +409,7 @@ static int measure_inodes(struct ext2_demand *d, struct diag *diag)
 
 /* ---- the whole tree ---- */
 
-static int find_lost_found(struct ext2_demand *d, struct diag *diag)
+static int find_lost_found(struct ext2_contents *d, struct diag *diag)
 {
 	static const char name[] = "lost+found";
 	struct tree_info info;
@@ -426,24 +429,24 @@ static int find_lost_found(struct ext2_demand *d, struct diag *diag)
 	return diag_report(diag, r);
 }
 
-/* Notes who has no inode number in sequence, and counts the others. */
-static int number_inodes(struct ext2_demand *d, struct diag *diag)
+/* Lists the nodes that are out of order, and counts the inodes. */
+static int number_inodes(struct ext2_contents *d, struct diag *diag)
 {
 	size_t n;
 	const tree_id *links = tree_list(d->tree, TREE_LIST_LINKS, &n);
-	tree_id *apart;
+	tree_id *next;
 	size_t i = 0;
 
-	if (vec_reserve(&d->apart, n + 2) < 0)
+	if (vec_reserve(&d->out_of_order, n + 2) < 0)
 		return diag_set(diag, -ENOMEM, NULL, NULL);
-	apart = d->apart.items;
-	*apart++ = TREE_ROOT;
+	next = d->out_of_order.items;
+	*next++ = TREE_ROOT;
 	while (i < n && links[i] < d->lost_found)
-		*apart++ = links[i++];
-	*apart++ = d->lost_found;
+		*next++ = links[i++];
+	*next++ = d->lost_found;
 	while (i < n)
-		*apart++ = links[i++];
-	d->apart.count = n + 2;
+		*next++ = links[i++];
+	d->out_of_order.count = n + 2;
 	d->inodes = tree_count(d->tree) - (uint32_t)n;
 	if (d->inodes > UINT32_MAX - EXT2_GOOD_OLD_FIRST_INO)
 		return fail(d, TREE_ROOT, diag, -EFBIG,
@@ -452,14 +455,14 @@ static int number_inodes(struct ext2_demand *d, struct diag *diag)
 }
 
 /* From the blocks of each inode to the first of each. */
-static int place_blocks(struct ext2_demand *d, struct diag *diag)
+static int place_blocks(struct ext2_contents *d, struct diag *diag)
 {
 	uint64_t used = 0;
 
 	for (uint32_t s = 0; s <= d->inodes; s++) {
-		uint32_t blocks = d->start[s];
+		uint32_t blocks = d->first_block[s];
 
-		d->start[s] = (uint32_t)used;
+		d->first_block[s] = (uint32_t)used;
 		used += blocks;
 		if (used >= MAX_BLOCKS)
 			return fail(
@@ -469,12 +472,13 @@ static int place_blocks(struct ext2_demand *d, struct diag *diag)
 	return 0;
 }
 
-int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
-		     const uint8_t seed[16], const struct htree_rules *rules,
-		     const struct ext2_demand *previous, struct diag *diag)
+int contents_new_ruled(struct ext2_contents **ret_contents,
+		       const struct tree *tree, const uint8_t seed[16],
+		       const struct htree_rules *rules,
+		       const struct ext2_contents *previous, struct diag *diag)
 {
-	_cleanup_(ext2_demand_freep) struct ext2_demand *d = calloc(1,
-								    sizeof(*d));
+	_cleanup_(ext2_contents_freep) struct ext2_contents *d =
+		calloc(1, sizeof(*d));
 	int r;
 
 	if (!d)
@@ -503,22 +507,22 @@ int demand_new_ruled(struct ext2_demand **ret_demand, const struct tree *tree,
 	r = place_blocks(d, diag);
 	if (r < 0)
 		return r;
-	if (d->xattr_blocks.count >= MAX_BLOCKS - demand_owned(d))
+	if (d->xattr_blocks.count >= MAX_BLOCKS - contents_owned(d))
 		return fail(
 			d, TREE_ROOT, diag, -EFBIG,
 			"more than the 2 TiB that a disk with an MBR holds");
-	*ret_demand = take_ptr(d);
+	*ret_contents = take_ptr(d);
 	return 0;
 }
 
-int ext2_demand_new(struct ext2_demand **ret_demand, const struct tree *tree,
-		    const uint8_t seed[16], const struct volume *previous,
-		    struct diag *diag)
+int ext2_contents_new(struct ext2_contents **ret_contents,
+		      const struct tree *tree, const uint8_t seed[16],
+		      const struct volume *previous, struct diag *diag)
 {
 	static const struct htree_rules rules = { htree_half_md4,
 						  HTREE_MAX_LEAVES };
 
-	return demand_new_ruled(
-		ret_demand, tree, seed, &rules,
-		previous ? ext2_plan_of(previous)->demand : NULL, diag);
+	return contents_new_ruled(
+		ret_contents, tree, seed, &rules,
+		previous ? ext2_layout_of(previous)->contents : NULL, diag);
 }

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "image/hostfile.h"
+#include "image/descriptor_cache.h"
 
 #define FILES	500
 #define THREADS 8
@@ -17,7 +17,7 @@
 
 struct cache {
 	struct tree *tree;
-	struct hostfiles *files;
+	struct descriptor_cache *files;
 	tree_id nodes[FILES];
 };
 
@@ -52,7 +52,7 @@ static void cache_init(struct cache *c, int dir, unsigned files)
 	}
 	tick();
 	c->tree = scan(dir, &scan_all, NULL);
-	assert_ok(hostfiles_new(&c->files, false));
+	assert_ok(descriptor_cache_new(&c->files, false));
 	for (unsigned i = 0; i < files; i++) {
 		snprintf(name, sizeof(name), "f%u", i);
 		c->nodes[i] = must_find(c->tree, name);
@@ -61,7 +61,7 @@ static void cache_init(struct cache *c, int dir, unsigned files)
 
 static void cache_release(struct cache *c)
 {
-	hostfiles_free(c->files);
+	descriptor_cache_free(c->files);
 	tree_free(c->tree);
 }
 
@@ -70,8 +70,8 @@ static void cache_release(struct cache *c)
 static int read_of(const struct cache *c, unsigned file, void *buf, size_t len,
 		   uint64_t offset, struct diag *diag)
 {
-	return hostfiles_read(c->files, c->tree, c->nodes[file], NULL, buf, len,
-			      offset, diag);
+	return descriptor_cache_read(c->files, c->tree, c->nodes[file], NULL,
+				     buf, len, offset, diag);
 }
 
 static int count_descriptors(void)
@@ -313,7 +313,7 @@ static void less_than_its_size(void **state)
 	if (faccessat(dir, "features", R_OK, 0) < 0)
 		skip();
 	c.tree = scan(dir, &options, NULL);
-	assert_ok(hostfiles_new(&c.files, false));
+	assert_ok(descriptor_cache_new(&c.files, false));
 	c.nodes[0] = must_find(c.tree, "features");
 	assert_int_equal(read_of(&c, 0, buf, 4096, 0, &diag), -EIO);
 	assert_string_equal(diag.path, "/src/features");
@@ -340,7 +340,7 @@ static void dirs_init(struct cache *c, int dir)
 	}
 	tick();
 	c->tree = scan(dir, &scan_all, NULL);
-	assert_ok(hostfiles_new(&c->files, false));
+	assert_ok(descriptor_cache_new(&c->files, false));
 	for (unsigned i = 0; i < DIRS * IN_EACH; i++) {
 		snprintf(name, sizeof(name), "d%u/%u", i / IN_EACH, i);
 		c->nodes[i] = must_find(c->tree, name);
@@ -351,8 +351,8 @@ static int read_whole(const struct cache *c, unsigned file,
 		      struct tree_dir *dir, struct diag *diag)
 {
 	uint8_t buf[SIZE], expected[SIZE];
-	int e = hostfiles_read(c->files, c->tree, c->nodes[file], dir, buf,
-			       SIZE, 0, diag);
+	int e = descriptor_cache_read(c->files, c->tree, c->nodes[file], dir,
+				      buf, SIZE, 0, diag);
 
 	fill(file, expected, 0, SIZE);
 	if (e == 0 && memcmp(buf, expected, SIZE) != 0)
@@ -453,7 +453,7 @@ static void another_file_beneath_it(void **state)
 
 static void nothing_to_free(void **state)
 {
-	hostfiles_free(NULL);
+	descriptor_cache_free(NULL);
 }
 
 int main(void)

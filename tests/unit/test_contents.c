@@ -19,11 +19,11 @@ static struct tree *tree_of(uint32_t files, uint64_t size)
 
 static uint64_t size_for(const struct tree *tree, uint64_t free)
 {
-	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *contents = NULL;
 	uint64_t size;
 
-	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL, NULL));
-	assert_ok(ext2_demand_size(demand, free, &size, NULL));
+	assert_ok(ext2_contents_new(&contents, tree, hash_seed, NULL, NULL));
+	assert_ok(ext2_contents_size(contents, free, &size, NULL));
 	return size;
 }
 
@@ -31,15 +31,15 @@ static uint64_t size_for(const struct tree *tree, uint64_t free)
 static void check_fits(const struct tree *tree, uint64_t size, uint64_t free)
 {
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
-	_cleanup_plan_ struct ext2_plan *plan = NULL;
+	_cleanup_layout_ struct ext2_layout *layout = NULL;
 
-	if (try_plan(tree, size, free, &plan, &diag) < 0)
+	if (try_layout(tree, size, free, &layout, &diag) < 0)
 		fail_msg("%u nodes, %llu bytes free, in %llu: %s",
 			 tree_count(tree), (unsigned long long)free,
 			 (unsigned long long)size, diag.reason);
-	assert_true((uint64_t)plan->free_blocks * EXT2_BLOCK >= free);
-	assert_true(plan->free_inodes >= 16);
-	assert_true(plan->volume.blocks <= size / EXT2_BLOCK);
+	assert_true((uint64_t)layout->free_blocks * EXT2_BLOCK >= free);
+	assert_true(layout->free_inodes >= 16);
+	assert_true(layout->volume.blocks <= size / EXT2_BLOCK);
 }
 
 static void check_sizes(const struct tree *tree, uint64_t free)
@@ -99,14 +99,15 @@ static void not_too_large(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		_cleanup_tree_ struct tree *tree = tree_of(files[i], 20000);
-		_cleanup_plan_ struct ext2_plan *plan = NULL;
+		_cleanup_layout_ struct ext2_layout *layout = NULL;
 		uint64_t free = random_below(&seed, 100 * MEBI);
 		uint64_t size = size_for(tree, free);
 
 		if (size <= 64 * EXT2_BLOCK)
 			continue;
-		assert_int_equal(try_plan(tree, size / 2, free, &plan, NULL),
-				 -ENOSPC);
+		assert_int_equal(
+			try_layout(tree, size / 2, free, &layout, NULL),
+			-ENOSPC);
 		assert_true(size < free + files[i] * UINT64_C(24576) +
 					   free / 32 + MEBI);
 	}
@@ -119,12 +120,12 @@ static void too_small(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		_cleanup_diag_ struct diag diag = DIAG_INIT;
-		struct ext2_plan *plan = NULL;
+		struct ext2_layout *layout = NULL;
 
-		assert_int_equal(try_plan(tree, sizes[i], 0, &plan, &diag),
+		assert_int_equal(try_layout(tree, sizes[i], 0, &layout, &diag),
 				 -ENOSPC);
 		assert_contains(diag.reason, "too small");
-		assert_null(plan);
+		assert_null(layout);
 	}
 }
 
@@ -133,15 +134,15 @@ static void more_than_2_tib(void **state)
 	_cleanup_tree_ struct tree *tree = tree_of(1, 1);
 	static const uint64_t free[] = { UINT64_C(1) << 41, UINT64_MAX,
 					 (UINT64_C(1) << 41) - MEBI };
-	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *contents = NULL;
 	uint64_t size;
 
-	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL, NULL));
+	assert_ok(ext2_contents_new(&contents, tree, hash_seed, NULL, NULL));
 	for (size_t i = 0; i < ARRAY_SIZE(free); i++) {
 		_cleanup_diag_ struct diag diag = DIAG_INIT;
 
 		assert_int_equal(
-			ext2_demand_size(demand, free[i], &size, &diag),
+			ext2_contents_size(contents, free[i], &size, &diag),
 			-EFBIG);
 		assert_contains(diag.reason, "2 TiB");
 	}
@@ -155,10 +156,10 @@ static void assert_refused(struct tree_builder *b, int err, const char *path,
 	_cleanup_tree_ struct tree *tree = builder_tree(b);
 	_cleanup_diag_ struct diag diag = DIAG_INIT;
 
-	assert_int_equal(demand_error(tree, &diag), err);
+	assert_int_equal(contents_error(tree, &diag), err);
 	assert_string_equal(diag.path, path);
 	assert_contains(diag.reason, reason);
-	assert_int_equal(demand_error(tree, NULL), err);
+	assert_int_equal(contents_error(tree, NULL), err);
 }
 
 static void files_that_are_too_large(void **state)
@@ -182,7 +183,7 @@ static void largest_file_with_a_hole(void **state)
 
 	assert_ok(tree_builder_set_extents(b, id, NULL, 0));
 	tree = builder_tree(b);
-	assert_ok(demand_error(tree, NULL));
+	assert_ok(contents_error(tree, NULL));
 }
 
 static void files_that_are_too_much_together(void **state)
@@ -220,7 +221,7 @@ static void too_many_links(void **state)
 
 	links_of_one_file(b, 65000);
 	tree = builder_tree(b);
-	assert_ok(demand_error(tree, NULL));
+	assert_ok(contents_error(tree, NULL));
 	links_of_one_file(more, 65001);
 	assert_refused(more, -EMLINK, "/file", "65000");
 }
@@ -258,7 +259,7 @@ static void all_that_is_too_much(void **state)
 	_cleanup_builder_ struct tree_builder *b = builder_new();
 	_cleanup_(heard_clear) struct heard heard;
 	_cleanup_diag_ struct diag diag = heard_begin(&heard);
-	_cleanup_(ext2_demand_freep) struct ext2_demand *demand = NULL;
+	_cleanup_(ext2_contents_freep) struct ext2_contents *contents = NULL;
 	_cleanup_tree_ struct tree *tree = NULL;
 	char target[4096];
 	builder_id a;
@@ -274,13 +275,13 @@ static void all_that_is_too_much(void **state)
 	links_named(b, "many", 65001);
 	add_file(b, 0, "lost+found", 1);
 	tree = builder_tree(b);
-	assert_ok(ext2_demand_new(&demand, tree, hash_seed, NULL, &diag));
+	assert_ok(ext2_contents_new(&contents, tree, hash_seed, NULL, &diag));
 	assert_int_equal(heard.n, ARRAY_SIZE(wrong));
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		assert_ptr_equal(strstr(heard.lines[i], wrong[i]),
 				 heard.lines[i]);
 	/* What is left has a size. */
-	assert_ok(ext2_demand_size(demand, 0, &size, &diag));
+	assert_ok(ext2_contents_size(contents, 0, &size, &diag));
 	assert_true(size < 16 * MEBI);
 }
 
@@ -292,7 +293,7 @@ static void numbers_of_inodes(void **state)
 	for (int i = 0; i < 50; i++) {
 		_cleanup_builder_ struct tree_builder *b = builder_new();
 		_cleanup_tree_ struct tree *tree = NULL;
-		_cleanup_(ext2_demand_freep) struct ext2_demand *d = NULL;
+		_cleanup_(ext2_contents_freep) struct ext2_contents *d = NULL;
 		uint32_t n = (uint32_t)random_below(&seed, 200);
 		builder_id file = add_file(b, 0, "file", 1);
 		uint32_t links = 0;
@@ -312,16 +313,16 @@ static void numbers_of_inodes(void **state)
 			links++;
 		}
 		tree = builder_tree(b);
-		assert_ok(ext2_demand_new(&d, tree, hash_seed, NULL, NULL));
+		assert_ok(ext2_contents_new(&d, tree, hash_seed, NULL, NULL));
 		assert_int_equal(d->inodes, tree_count(tree) - links);
-		assert_int_equal(demand_inode(d, TREE_ROOT), 2);
-		assert_int_equal(demand_inode(d, must_find(tree, "lost+found")),
-				 11);
+		assert_int_equal(contents_inode(d, TREE_ROOT), 2);
+		assert_int_equal(
+			contents_inode(d, must_find(tree, "lost+found")), 11);
 		for (uint32_t s = 0; s < d->inodes; s++) {
-			tree_id node = demand_node(d, s);
+			tree_id node = contents_node(d, s);
 
-			assert_int_equal(demand_sequence(d, node), s);
-			assert_int_equal(demand_inode(d, node),
+			assert_int_equal(contents_inode_index(d, node), s);
+			assert_int_equal(contents_inode(d, node),
 					 s == 0 ? 2 : 10 + s);
 		}
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "image/kept_file.h"
+#include "image/pinned_file.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@
  * The descriptor can lead to no other file: size and times alone are compared.
  * The lock is taken only when the change time is not the one that was scanned.
  */
-struct kept_file {
+struct pinned_file {
 	atomic_size_t users;
 	int fd;
 	struct watch *watch; /* or NULL */
@@ -34,9 +34,9 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-int kept_file_new(struct kept_file **ret_file, int fd, struct watch *watch)
+int pinned_file_new(struct pinned_file **ret_file, int fd, struct watch *watch)
 {
-	struct kept_file *f = malloc(sizeof(*f));
+	struct pinned_file *f = malloc(sizeof(*f));
 	uint64_t moment;
 	int32_t number;
 	struct stat st;
@@ -52,7 +52,7 @@ int kept_file_new(struct kept_file **ret_file, int fd, struct watch *watch)
 		free(f);
 		return r;
 	}
-	*f = (struct kept_file){
+	*f = (struct pinned_file){
 		.fd = fd,
 		.watch = watch ? watch_ref(watch) : NULL,
 		.number = number,
@@ -68,13 +68,13 @@ int kept_file_new(struct kept_file **ret_file, int fd, struct watch *watch)
 	return 0;
 }
 
-struct kept_file *kept_file_ref(struct kept_file *f)
+struct pinned_file *pinned_file_ref(struct pinned_file *f)
 {
 	atomic_fetch_add_explicit(&f->users, 1, memory_order_relaxed);
 	return f;
 }
 
-bool kept_file_unref(struct kept_file *f)
+bool pinned_file_unref(struct pinned_file *f)
 {
 	if (atomic_fetch_sub(&f->users, 1) > 1)
 		return false;
@@ -90,7 +90,7 @@ bool kept_file_unref(struct kept_file *f)
  * The kernel changes the count of names and the change time one after the
  * other: looked at until they are at rest.
  */
-static int look(const struct kept_file *f, struct stat *st)
+static int look(const struct pinned_file *f, struct stat *st)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 	struct stat last;
@@ -115,7 +115,7 @@ static int look(const struct kept_file *f, struct stat *st)
  * Looked at within the lock: what another thread saw before must not be taken
  * for what came after.
  */
-static bool has_other_names_only(struct kept_file *f)
+static bool has_other_names_only(struct pinned_file *f)
 {
 	struct stat st;
 	bool same, moved;
@@ -135,7 +135,7 @@ static bool has_other_names_only(struct kept_file *f)
 	return same;
 }
 
-static bool is_unwritten(struct kept_file *f, const struct tree *tree,
+static bool is_unwritten(struct pinned_file *f, const struct tree *tree,
 			 tree_id node)
 {
 	if (!tree_same_but_ctime(tree, node, f->fd))
@@ -151,8 +151,8 @@ static bool is_unwritten(struct kept_file *f, const struct tree *tree,
 	return false;
 }
 
-int kept_file_verify(struct kept_file *file, const struct tree *tree,
-		     tree_id node, struct diag *diag)
+int pinned_file_verify(struct pinned_file *file, const struct tree *tree,
+		       tree_id node, struct diag *diag)
 {
 	if (tree_verify_host(tree, node, file->fd, NULL) == 0 ||
 	    is_unwritten(file, tree, node))
@@ -160,23 +160,23 @@ int kept_file_verify(struct kept_file *file, const struct tree *tree,
 	return tree_verify_host(tree, node, file->fd, diag);
 }
 
-bool kept_file_is_watched(const struct kept_file *file, struct watch *watch)
+bool pinned_file_is_watched(const struct pinned_file *file, struct watch *watch)
 {
 	return file->watch == watch && !watch_misses_file(watch, file->number);
 }
 
-bool kept_file_written(struct kept_file *file)
+bool pinned_file_written(struct pinned_file *file)
 {
 	return file->number >= 0 &&
 	       watch_file_written(file->watch, file->number, file->moment);
 }
 
-int32_t kept_file_watch(const struct kept_file *file)
+int32_t pinned_file_watch(const struct pinned_file *file)
 {
 	return file->number;
 }
 
-int kept_file_descriptor(const struct kept_file *file)
+int pinned_file_descriptor(const struct pinned_file *file)
 {
 	return file->fd;
 }

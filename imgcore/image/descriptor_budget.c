@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "image/descriptors.h"
+#include "image/descriptor_budget.h"
 
 #include <stdlib.h>
 
 #include "base/vec.h"
 
-struct descriptors *descriptors_new(void)
+struct descriptor_budget *descriptor_budget_new(void)
 {
-	struct descriptors *d = calloc(1, sizeof(*d));
+	struct descriptor_budget *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return NULL;
@@ -16,13 +16,13 @@ struct descriptors *descriptors_new(void)
 	return d;
 }
 
-struct descriptors *descriptors_ref(struct descriptors *d)
+struct descriptor_budget *descriptor_budget_ref(struct descriptor_budget *d)
 {
 	atomic_fetch_add(&d->users, 1);
 	return d;
 }
 
-void descriptors_unref(struct descriptors *d)
+void descriptor_budget_unref(struct descriptor_budget *d)
 {
 	if (!d || atomic_fetch_sub(&d->users, 1) != 1)
 		return;
@@ -31,22 +31,23 @@ void descriptors_unref(struct descriptors *d)
 	free(d);
 }
 
-bool descriptors_take(struct descriptors *d, size_t budget)
+bool descriptor_budget_take(struct descriptor_budget *d, size_t budget)
 {
-	if (atomic_fetch_add(&d->kept, 1) < budget)
+	if (atomic_fetch_add(&d->pinned, 1) < budget)
 		return true;
-	atomic_fetch_sub(&d->kept, 1);
+	atomic_fetch_sub(&d->pinned, 1);
 	return false;
 }
 
-void descriptors_give(struct descriptors *d)
+void descriptor_budget_give(struct descriptor_budget *d)
 {
-	atomic_fetch_sub(&d->kept, 1);
+	atomic_fetch_sub(&d->pinned, 1);
 }
 
-int descriptors_join(struct descriptors *d, struct hostfiles *cache)
+int descriptor_budget_join(struct descriptor_budget *d,
+			   struct descriptor_cache *cache)
 {
-	struct hostfiles **item;
+	struct descriptor_cache **item;
 
 	pthread_mutex_lock(&d->lock);
 	item = vec_push(&d->caches);
@@ -56,7 +57,8 @@ int descriptors_join(struct descriptors *d, struct hostfiles *cache)
 	return item ? 0 : -ENOMEM;
 }
 
-void descriptors_leave(struct descriptors *d, struct hostfiles *cache)
+void descriptor_budget_leave(struct descriptor_budget *d,
+			     struct descriptor_cache *cache)
 {
 	pthread_mutex_lock(&d->lock);
 	for (size_t i = 0; i < d->caches.count; i++) {
@@ -68,8 +70,8 @@ void descriptors_leave(struct descriptors *d, struct hostfiles *cache)
 	pthread_mutex_unlock(&d->lock);
 }
 
-void descriptors_drop(struct descriptors *d,
-		      void (*drop)(struct hostfiles *cache))
+void descriptor_budget_drop(struct descriptor_budget *d,
+			    void (*drop)(struct descriptor_cache *cache))
 {
 	pthread_mutex_lock(&d->lock);
 	for (size_t i = 0; i < d->caches.count; i++)
