@@ -23,10 +23,10 @@ def layer_of(path):
     return name if name in RANK else None
 
 
-def resolve(root, source, name):
+def resolve(root, source, quote, name):
     """The header that an include names, by its path in the tree, or None."""
-    for base in (source.parent, root, root / "imgcore",
-                 root / "imgcore/include"):
+    own = (source.parent,) if quote == '"' else ()
+    for base in (*own, root, root / "imgcore", root / "imgcore/include"):
         if (base / name).is_file():
             return (base / name).resolve().relative_to(root.resolve())
     return None
@@ -34,7 +34,7 @@ def resolve(root, source, name):
 
 def fault(root, source, quote, name):
     """What is wrong with one include, or None."""
-    header = resolve(root, source, name)
+    header = resolve(root, source, quote, name)
     if header is None:
         return "there is no such header" if quote == '"' else None
     above, below = layer_of(source.relative_to(root)), layer_of(header)
@@ -71,8 +71,9 @@ def includes(root):
     for top in ("imgcore", "fs", "tools"):
         for source in sorted((root / top).rglob("*.[ch]")):
             used = graph.setdefault(concept(source.relative_to(root)), set())
-            for _, name in INCLUDE.findall(source.read_text(encoding="utf-8")):
-                header = resolve(root, source, name)
+            text = source.read_text(encoding="utf-8")
+            for quote, name in INCLUDE.findall(text):
+                header = resolve(root, source, quote, name)
                 if header is not None:
                     used.add(concept(header))
     return {name: used - {name} for name, used in graph.items()}
