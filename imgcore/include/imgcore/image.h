@@ -187,7 +187,7 @@ size_t image_take_stale(const struct image *image,
 void image_region_at(const struct image *image, uint64_t offset,
 		     struct region *ret_region);
 
-/* The first data (hole) at or behind offset; the size where there is none. */
+/* The first data (hole) at or after offset; the size where there is none. */
 uint64_t image_next_data(const struct image *image, uint64_t offset);
 uint64_t image_next_hole(const struct image *image, uint64_t offset);
 
