@@ -39,12 +39,12 @@ struct ext2_options {
 
 /*
  * What a tree needs, whatever the size of the partition: checks every limit of
- * the format (a failure names the path). The seed is of the directories' hash,
- * which decides what stands where in them; the superblock tells it to drivers.
- * previous (may be NULL): the volume of an earlier tree with the same seed;
- * what it knows of directories that the trees share is not computed again.
- * If diag has a sink, everything that the format cannot hold is reported; the
- * result then has a valid size, but no volume can be made of it.
+ * the format (a failure names the path). seed: of the hash that orders the
+ * names in indexed directories; the superblock tells it to drivers. previous
+ * (may be NULL): the volume of an earlier tree with the same seed; what it
+ * knows of directories that the trees share is not computed again. If diag has
+ * a sink, everything that the format cannot hold is reported; the result then
+ * has a valid size, but no volume can be made of it.
  */
 struct ext2_contents;
 int ext2_contents_new(struct ext2_contents **ret_contents,

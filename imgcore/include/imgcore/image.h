@@ -37,7 +37,8 @@ struct watch;
 enum image_part {
 	IMAGE_PART_BOOT, /* on partition 1 */
 	IMAGE_PART_SYSTEM, /* on partition 2 */
-	IMAGE_PART_ARCHIVES, /* each of them a file on partition 2 */
+	IMAGE_PART_ARCHIVES, /* directories, each shown as one file on partition
+				2 */
 };
 #define IMAGE_PARTS 3
 
@@ -68,13 +69,13 @@ struct image_options {
 	struct boot_options boot;
 };
 
-/* Scans, plans, and lays the disk out. Writes nothing to host storage. */
+/* Scans, and lays the disk out. Writes nothing to host storage. */
 int image_build(const struct image_options *options, struct image **ret_image,
 		struct diag *diag);
 void image_free(struct image *image);
 
 /*
- * image_build in its steps, for who makes images of one source again and again:
+ * The steps of image_build, for callers that make images of one source again:
  *     image_find_grub, once; then image_scan and image_assemble for each.
  */
 
@@ -117,19 +118,20 @@ int image_assemble(const struct image_options *options,
 void image_set_own_dev(struct image *image, uint64_t own_dev);
 
 /*
- * Opens host files that a boot reads, and keeps them open as long as the image
- * lives: one that is then replaced by rename, or removed, is still read whole.
+ * Pins host files that a boot reads: keeps them open as long as the image
+ * lives. One that is then replaced by rename, or removed, is still read whole.
  * They are those below kernels/ on partition 2, those on partition 1 and those
  * in archives, the ones nearest to the root first; then some of those with
- * several names. One that previous (may be NULL) keeps, and that is still the
+ * several names. One that previous (may be NULL) has pinned, and is still the
  * same, is shared with it.
  * watch: watches each of them, and tells the image which other files were
  * written since the moment `since`. NULL: nothing does.
- * budget: descriptors that this image, previous, those that it shares with in
- * turn, and so on, may keep open together. When they run out, or the process'
- * own do, the other files are opened when they are read, as ever.
+ * budget: the number of descriptors that all images that share pinned files
+ * with this one may keep open together. When it is reached, or the limit of the
+ * process, the other files are opened when they are read, as before.
  * -ESTALE: a file is no longer the one scanned; scan again.
- * Once, before anyone else reads the image; previous may be read meanwhile.
+ * Call it once, before another thread reads the image; previous may be read
+ * meanwhile.
  */
 int image_pin(struct image *image, const struct image *previous, size_t budget,
 	      struct watch *watch, uint64_t since, struct diag *diag);

@@ -49,7 +49,8 @@ struct live_options {
 
 /*
  * Scans the source, makes its first generation, and watches it from then on.
- * This call alone looks up absolute paths and runs programs.
+ * Only this call runs programs. Later calls look up options.path and no other
+ * absolute path.
  */
 int live_new(struct live **ret_live, const struct live_options *options,
 	     struct diag *diag);
@@ -99,8 +100,9 @@ int generation_menu(const struct generation *generation, char **ret_text);
  */
 int generation_kernels(const struct generation *generation, char **ret_text);
 /*
- * The files that a boot reads, each with its identity, then the menu without
- * the disk's signature: equal texts boot the same. The caller frees text.
+ * The files that a boot can read, each with its identity, then the menu with
+ * zeroes in place of the disk's signature: generations with equal texts boot
+ * the same. The caller frees text.
  */
 int generation_boot(const struct generation *generation, char **ret_text);
 

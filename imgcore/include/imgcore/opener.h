@@ -16,7 +16,10 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* Opens files for one source. NULL in place of a call: the one below. */
+/*
+ * Opens files for one source. If a member is NULL, the function below with the
+ * same purpose is used.
+ */
 struct opener {
 	atomic_uint users; /* 1 at first: the maker's */
 	int (*open)(struct opener *opener, const char *path, uint64_t own_dev,

@@ -4,8 +4,9 @@
 
 /*
  * What a guest has written, over an image: copy on write in blocks of 4 KiB,
- * in an unlinked temporary file that is made at the first write and gone with
- * the overlay. Memory grows with what is written, one bit a block, in pages.
+ * in an unlinked temporary file that is made at the first write and removed
+ * when the overlay is freed. Memory grows with what is written, one bit a
+ * block, in pages.
  *
  * Errors: 0 or a negative errno; a full temporary directory is -ENOSPC.
  * Threading: any number of threads may read and write. Overlapping writes at

@@ -263,10 +263,10 @@ struct tree_scan_options {
 
 /*
  * Scans the host directory `root_fd` (kept open, duplicated) with several
- * threads; tree and error are the same for any number of them. No symbolic link
- * is followed. Without cross_mounts, no other file system is entered: a mount
- * point is shown as an empty directory, or file. root_path is for messages
- * only.
+ * threads; tree and error are the same for any number of them. Symbolic links
+ * are not followed, except those of options.follow. Without cross_mounts, no
+ * other file system is entered: a mount point is shown as an empty directory,
+ * or file. root_path is for messages only.
  *
  * If diag has a sink, each entry that cannot be read is reported; it is
  * left out, or has no extended attributes, and the scan goes on. Entries that
