@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "imgcore/overlay_budget.h"
+#include "imgcore/paths.h"
 
 #define FIELD(field) OPTION_FIELD(options, field)
 #define IMAGE(field) FIELD(live.image.field)
@@ -74,7 +75,7 @@ void options_init(struct options *ret_options)
 	*ret_options = (struct options){
 		.live.image = {
 			.src_fd = -1,
-			.scan.follow = "kernels",
+			.scan.follow = PATH_KERNELS,
 			.free = 16 * MEBIBYTE,
 			.boot.timeout = 2,
 		},

@@ -20,7 +20,7 @@ struct line_options {
 	kind, OPTION_FIELD(line_options, run.field), OPTION_LINE_ONLY
 
 static const struct option_row run_rows[] = {
-	{ "expect", "REGEX", "end once the serial line has said this",
+	{ "expect", "REGEX", "end when the serial output matches this",
 	  ROW(OPTION_ARGUMENT, expect) },
 	{ "timeout", "TIME", "end after so many seconds (or 5m, 1h)",
 	  ROW(OPTION_DURATION, timeout_ms) },
