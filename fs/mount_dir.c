@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/deadline.h"
 #include "base/math.h"
+#include "base/text.h"
 #include "imgcore/diag.h"
 #include "mountpoint.h"
 
@@ -36,11 +37,9 @@ int mount_dir_make(char **ret_path, int *ret_fd, struct diag *diag)
 			err = dirs[i] && *dirs[i] ? errno : err;
 			continue;
 		}
-		if (asprintf(&path, "%s/dirdisk.XXXXXX",
-			     strcmp(full, "/") == 0 ? "" : full) < 0) {
-			path = NULL;
+		if (text_format(&path, "%s/dirdisk.XXXXXX",
+				strcmp(full, "/") == 0 ? "" : full) < 0)
 			return diag_set(diag, -ENOMEM, NULL, NULL);
-		}
 		if (mkdtemp(path)) {
 			*ret_fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW |
 						     O_CLOEXEC);

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/memstream.h"
 #include "boot/bzimage.h"
 #include "boot/finder.h"
@@ -119,6 +120,7 @@ static int put_file(struct boot_set *set, const char *entry, const char *kind,
 {
 	const struct tree *tree = set->trees[partition - 1];
 	uint8_t *listed = set->listed[partition - 1];
+	_cleanup_free_ char *shown = NULL;
 	struct lookup_file found;
 	int r;
 
@@ -129,16 +131,10 @@ static int put_file(struct boot_set *set, const char *entry, const char *kind,
 	listed[found.name / 8] |= (uint8_t)(1u << found.name % 8);
 	fprintf(set->f, "%s\t%s\t", entry, kind);
 	r = put_identity(set, tree, found.file);
-	fputc('\t', set->f);
-	for (; *path; path++) {
-		unsigned char c = (unsigned char)*path;
-
-		if (c < 0x20 || c == 0x7f || c == '\\')
-			fprintf(set->f, "\\x%02x", c);
-		else
-			fputc(c, set->f);
-	}
-	fputc('\n', set->f);
+	shown = escape_text(path, ESCAPE_BACKSLASH);
+	if (!shown)
+		return -ENOMEM;
+	fprintf(set->f, "\t%s\n", shown);
 	return r;
 }
 

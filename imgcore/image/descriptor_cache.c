@@ -15,13 +15,12 @@
 #include "imgcore/diag.h"
 
 /*
- * Each slot holds one open file, pinned by those who read it. Who comes with
- * another file takes the slot over if nobody reads that one, and does without
- * if somebody does. No lock: in a slot nobody owns, nothing but the pins ever
- * changes.
+ * Each entry holds one open file, pinned by the threads that read it. A read of
+ * another file takes the entry over if no thread reads its file, and otherwise
+ * does without. No lock: in an entry that no thread owns, only the pins change.
  */
 #define ENTRIES 128u
-#define OWNED	(1u << 31) /* in pins: one thread changes the slot */
+#define OWNED	(1u << 31) /* in pins: one thread changes the entry */
 
 struct entry {
 	alignas(64) atomic_uint pins;
@@ -138,7 +137,7 @@ static void entry_unpin(struct entry *entry)
 	atomic_fetch_sub_explicit(&entry->pins, 1, memory_order_release);
 }
 
-/* True, and pinned, if the slot holds that file. */
+/* True, and pinned, if the entry holds that file. */
 static bool entry_pin(struct entry *entry, const struct tree *tree,
 		      tree_id node)
 {
@@ -152,7 +151,7 @@ static bool entry_pin(struct entry *entry, const struct tree *tree,
 	return false;
 }
 
-/* Puts fd into a slot that nobody uses; gives what was there, or fd. */
+/* Puts fd into an entry that no thread uses; gives what was there, or fd. */
 static int entry_exchange(struct entry *entry, const struct tree *tree,
 			  tree_id node, int fd)
 {

@@ -10,6 +10,7 @@
 #include <uuid.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "imgcore/diag.h"
 #include "imgcore/tree.h"
@@ -31,8 +32,7 @@ int option_refuse(struct diag *diag, const char *prefix, const char *option,
 	va_end(args);
 	if (n < 0)
 		reason = NULL;
-	if (asprintf(&shown, "%s%.*s%s", prefix, most, option, more) < 0)
-		shown = NULL;
+	(void)text_format(&shown, "%s%.*s%s", prefix, most, option, more);
 	return reason && shown ? diag_set(diag, -EINVAL, shown, "%s", reason)
 			       : -ENOMEM;
 }
@@ -269,11 +269,9 @@ int option_row_set(const struct option_row *row, void *target,
 		wrong = set_field(row, (char *)target + row->offset, value);
 	if (!wrong || wrong == no_memory)
 		return wrong ? -ENOMEM : 0;
-	if (asprintf(&option, "%s%s%s", row->key, value ? "=" : "",
-		     value ? value : "") < 0) {
-		option = NULL;
+	if (text_format(&option, "%s%s%s", row->key, value ? "=" : "",
+			value ? value : "") < 0)
 		return -ENOMEM;
-	}
 	return option_refuse(diag, prefix, option, "%s%s",
 			     wrong == row->value ? "unknown; give " : "",
 			     wrong);

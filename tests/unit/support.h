@@ -428,4 +428,16 @@ static inline void assert_children(const struct tree *tree, const char *dir,
 	assert_string_equal(is, names);
 }
 
+/* Open descriptors of the process, and some that are always there. */
+static inline int count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
 #endif

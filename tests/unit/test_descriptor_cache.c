@@ -74,17 +74,6 @@ static int read_of(const struct cache *c, unsigned file, void *buf, size_t len,
 				     buf, len, offset, diag);
 }
 
-static int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* ---- threads: they return what they found wrong ---- */
 
 struct reader {

@@ -92,17 +92,6 @@ static void assert_reads(const struct image *image, const char *path, int err)
 			read_at(image, place(image, path), whole, NULL), err);
 }
 
-static int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* ---- what may happen to a file ---- */
 
 static void replace(int dir, const char *path)

@@ -339,17 +339,6 @@ static void access_times_stay(void **state)
 	}
 }
 
-static int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void no_descriptor_is_left(void **state)
 {
 	const struct temp *t = *state;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/text.h"
 #include "base/vec.h"
 
 #define TEXT_LIMIT (64u << 20)
@@ -97,10 +98,8 @@ int boot_set_read(struct boot_set **ret_set, const char *mount_dir)
 	size_t len;
 	int r;
 
-	if (!set || asprintf(&path, "%s/info/boot", mount_dir) < 0) {
-		path = NULL;
+	if (!set || text_format(&path, "%s/info/boot", mount_dir) < 0)
 		return -ENOMEM;
-	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	r = fd < 0 ? -errno : io_read_file(fd, TEXT_LIMIT, &bytes, &len);
 	if (r < 0)
@@ -126,11 +125,6 @@ int boot_set_read(struct boot_set **ret_set, const char *mount_dir)
 	return 0;
 }
 
-static int describe(const char *path, const char *change, char **ret_text)
-{
-	return asprintf(ret_text, "%s %s", path, change) < 0 ? -ENOMEM : 0;
-}
-
 int boot_set_difference(const struct boot_set *old, const struct boot_set *now,
 			char **ret_text)
 {
@@ -142,19 +136,20 @@ int boot_set_difference(const struct boot_set *old, const struct boot_set *now,
 		if (!file->in_menu)
 			continue;
 		if (!was || !was->in_menu)
-			return describe(file->path, "is new", ret_text);
+			return text_format(ret_text, "%s is new", file->path);
 		if (strcmp(was->identity, file->identity) != 0)
-			return describe(file->path, "has changed", ret_text);
+			return text_format(ret_text, "%s has changed",
+					   file->path);
 	}
 	for (size_t i = 0; i < old->count; i++) {
 		const struct boot_file *was = &old->items[i];
 		const struct boot_file *file = find(now, was->path);
 
 		if (was->in_menu && (!file || !file->in_menu))
-			return describe(was->path, "is gone", ret_text);
+			return text_format(ret_text, "%s is gone", was->path);
 	}
 	if (strcmp(old->menu, now->menu) != 0)
-		return describe("the menu", "has changed", ret_text);
+		return text_format(ret_text, "the menu has changed");
 	return 0;
 }
 
